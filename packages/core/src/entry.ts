@@ -1,0 +1,255 @@
+// Entries: the records of the ledger, format 1. The machine is driven by them and the audit reads them: the same bytes.
+//   E1  `seq`, `previousHash` and `runPrevious` are given by the writer at commit; nobody else sets them.
+//   E2  Facts are values only: no undefined, no secrets (secrets stay references), nothing larger than `inlineBytesMax` (blobs instead).
+//   E3  The kind decides the shape of the facts; an unknown kind is refused by the machine, never skipped.
+import type { Event, Priority } from "./event.ts";
+import type { FaultRecord } from "./fault.ts";
+import type {
+  ApprovalId,
+  CapabilityId,
+  KeyId,
+  NodeId,
+  PersonId,
+  ProgramHash,
+  RoleName,
+  RunId,
+  Sha256,
+  StepId,
+} from "./ids.ts";
+import type { Label } from "./label.ts";
+import type { Target, UndoCall } from "./capability.ts";
+import type { Value, ValueMap } from "./value.ts";
+
+export type Actor =
+  | { readonly kind: "person"; readonly id: PersonId; readonly key: KeyId }
+  | { readonly kind: "node" }
+  | { readonly kind: "program"; readonly program: ProgramHash };
+
+/** A value, inline or in the blob store. */
+export type Stored =
+  | { readonly kind: "inline"; readonly value: Value }
+  | { readonly kind: "blob"; readonly sha256: Sha256; readonly sizeBytes: number };
+
+export type GateVerdict =
+  | { readonly kind: "allow"; readonly policy: Sha256; readonly approval: ApprovalId | null }
+  | { readonly kind: "deny"; readonly fault: FaultRecord }
+  | { readonly kind: "needs"; readonly need: "approval"; readonly role: RoleName; readonly reason: string };
+
+/** What exactly an approver is shown and what the approval binds to. */
+export interface EffectPreview {
+  readonly step: StepId;
+  readonly capability: CapabilityId;
+  /** Resolved parameters; an operand that depends on a later step is shown as its expression under `later`. */
+  readonly params: ValueMap;
+  readonly later: Readonly<Record<string, string>>;
+  readonly targets: readonly Target[];
+  /** SHA-256 of deterministic CBOR of {capability, params, targets}, or null while `later` is not empty. */
+  readonly hash: Sha256 | null;
+}
+
+export interface NodeEntries {
+  /** First entry of a ledger: commits to the node's identity (public keys, hex) and the format. */
+  "ledger.created": {
+    readonly format: 1;
+    readonly node: NodeId;
+    readonly ed25519: string;
+    readonly mlDsa65: string;
+  };
+  "node.started": { readonly version: string };
+  "node.stopped": { readonly reason: string };
+  "person.added": {
+    readonly person: PersonId;
+    readonly name: string;
+    readonly roles: readonly RoleName[];
+    readonly key: KeyId;
+    readonly tokenHash: Sha256;
+  };
+  "person.token-replaced": {
+    readonly person: PersonId;
+    readonly key: KeyId;
+    readonly tokenHash: Sha256;
+    readonly on: "machine" | "api";
+  };
+  "person.roles-set": { readonly person: PersonId; readonly roles: readonly RoleName[] };
+  "person.removed": { readonly person: PersonId };
+  "workspace.added": { readonly name: string; readonly root: string; readonly file: Stored };
+  "workspace.removed": { readonly name: string };
+  "policy.set": { readonly hash: Sha256; readonly text: Stored };
+  "key.added": {
+    readonly key: KeyId;
+    readonly algorithm: "ed25519" | "ml-dsa-65";
+    readonly publicKey: string;
+    readonly purpose: "programs" | "checkpoints";
+  };
+  "key.revoked": { readonly key: KeyId; readonly reason: string };
+  "capability.revoked": { readonly capability: string; readonly reason: string };
+  "capability.restored": { readonly capability: string };
+  "program.compiled": {
+    readonly program: ProgramHash;
+    readonly bytes: Stored;
+    readonly source: Stored;
+    readonly certificate: Stored;
+    readonly verdict: "proved" | "refused";
+    readonly name: string;
+    readonly workspace: string;
+  };
+  "program.approved": {
+    readonly program: ProgramHash;
+    readonly certificate: Sha256;
+    readonly envelope: Stored;
+    readonly comment: string;
+  };
+  "program.deployed": { readonly program: ProgramHash };
+  "program.undeployed": { readonly program: ProgramHash; readonly reason: string };
+  "program.paused": { readonly program: ProgramHash };
+  "program.resumed": { readonly program: ProgramHash };
+  /** A source saw something. One entry per event, before any run starts; `cursor` lets the source go on after a restart. */
+  "event.received": {
+    readonly event: Event;
+    readonly workspace: string;
+    readonly labels: readonly Label[];
+    readonly sourceKey: string;
+    readonly cursor: ValueMap;
+  };
+  "notification.sent": { readonly channel: string; readonly to: string; readonly text: string };
+}
+
+export interface RunEntries {
+  "run.started": {
+    readonly program: ProgramHash;
+    readonly event: Event;
+    readonly labels: readonly Label[];
+    readonly priority: Priority;
+    readonly principal: Actor;
+    readonly workspace: string;
+  };
+  /** The effect's intent; durable before the effect begins. */
+  "effect.intended": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly capability: CapabilityId;
+    readonly params: ValueMap | { readonly $blob: Sha256 };
+    readonly verdict: GateVerdict;
+    readonly targets: readonly Target[];
+    readonly before: ValueMap;
+    readonly key: string;
+    readonly effect: "read" | "write" | "irreversible";
+  };
+  "effect.completed": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly result: Stored;
+    readonly labels: readonly Label[];
+    readonly undo: UndoCall | null;
+    readonly evidence: "observed" | "commanded";
+    readonly resolved: boolean;
+  };
+  "effect.failed": { readonly step: StepId; readonly attempt: number; readonly fault: FaultRecord };
+  /** The gate said no, or the parameters could not be computed: nothing was attempted. */
+  "effect.refused": { readonly step: StepId; readonly attempt: number; readonly fault: FaultRecord };
+  /** After a crash, the world cannot be asked: a person decides. */
+  "effect.held": { readonly step: StepId; readonly attempt: number; readonly reason: string };
+  /** A person's recorded decision on a held effect. */
+  "effect.settled": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly decision: "done" | "failed" | "again" | "skip";
+    readonly by: Actor;
+    readonly result: Value;
+  };
+  "approval.requested": {
+    readonly approval: ApprovalId;
+    readonly step: StepId;
+    readonly role: RoleName;
+    readonly message: string;
+    readonly effects: readonly EffectPreview[];
+    readonly expiresAtMs: number;
+    readonly reason: "program" | "gate";
+    readonly onExpiry: "reject" | "skip";
+  };
+  "approval.decided": {
+    readonly approval: ApprovalId;
+    readonly step: StepId;
+    readonly decision: "approve" | "reject";
+    readonly by: Actor;
+    readonly comment: string;
+  };
+  "approval.expired": { readonly approval: ApprovalId; readonly step: StepId };
+  "timer.set": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly atMs: number;
+    readonly why: "wait" | "retry" | "timeout";
+  };
+  "timer.fired": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly why: "wait" | "retry" | "timeout";
+  };
+  "event.emitted": { readonly step: StepId; readonly event: Event };
+  "run.cancel-requested": { readonly by: Actor; readonly undo: boolean; readonly reason: string };
+  "undo.requested": { readonly by: Actor; readonly reason: string };
+  "undo.intended": {
+    readonly step: StepId;
+    readonly capability: CapabilityId;
+    readonly params: ValueMap | { readonly $blob: Sha256 };
+    readonly verdict: GateVerdict;
+    readonly targets: readonly Target[];
+    readonly before: ValueMap;
+    readonly key: string;
+  };
+  "undo.completed": { readonly step: StepId };
+  /** The world moved on since, or the undo failed: a person decides. */
+  "undo.held": { readonly step: StepId; readonly fault: FaultRecord };
+  "undo.settled": {
+    readonly step: StepId;
+    readonly decision: "done" | "again" | "leave";
+    readonly by: Actor;
+  };
+  "run.ended": {
+    readonly status: RunEnd;
+    readonly result: Stored | null;
+    readonly fault: FaultRecord | null;
+  };
+}
+
+/** How a run ended. `rolled_back`: every effect it had was taken back. `held` runs have not ended. */
+export type RunEnd = "finished" | "failed" | "cancelled" | "rolled_back";
+
+export type NodeEntryKind = keyof NodeEntries;
+export type RunEntryKind = keyof RunEntries;
+export type EntryKind = NodeEntryKind | RunEntryKind;
+export type EntryFacts = NodeEntries & RunEntries;
+
+/** What a caller hands to the ledger. */
+export type EntryDraft<Kind extends EntryKind = EntryKind> = {
+  readonly [K in Kind]: {
+    readonly kind: K;
+    readonly run: K extends RunEntryKind ? RunId : null;
+    readonly cause: string | null;
+    readonly actor: Actor;
+    readonly atMs: number;
+    readonly facts: EntryFacts[K];
+  };
+}[Kind];
+
+/** An entry as it stands in the ledger. */
+export type Entry<Kind extends EntryKind = EntryKind> = EntryDraft<Kind> & {
+  readonly v: 1;
+  readonly node: NodeId;
+  readonly epoch: number;
+  readonly seq: number;
+  /** SHA-256 of the stored bytes of entry `seq - 1`; 32 zero bytes (hex) for the first. */
+  readonly previousHash: Sha256;
+  /** SHA-256 of the stored bytes of the run's previous entry, or null for its first. */
+  readonly runPrevious: Sha256 | null;
+  /** SHA-256 of this entry's stored bytes; not part of them. */
+  readonly hash: Sha256;
+};
+
+export type RunEntry = Entry<RunEntryKind>;
+export type NodeEntry = Entry<NodeEntryKind>;
+
+export function isRunEntry(entry: Entry): entry is RunEntry {
+  return entry.run !== null;
+}

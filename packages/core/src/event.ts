@@ -1,0 +1,29 @@
+import type { EventId } from "./ids.ts";
+import type { ValueMap } from "./value.ts";
+
+export type Priority = "critical" | "high" | "normal" | "low" | "background";
+/** Index is the number on the wire: 0 is critical. */
+export const priorities: readonly Priority[] = ["critical", "high", "normal", "low", "background"];
+
+/** A CloudEvents 1.0 envelope with Writ's extensions `cause`, `session`, `correlation` and `priority`. */
+export interface Event {
+  readonly specversion: "1.0";
+  readonly id: EventId;
+  /** URI reference of who emitted it, such as `/sources/invoices/inbox`. */
+  readonly source: string;
+  /** Reverse-domain or dotted type, such as `filesystem.file_arrived`. */
+  readonly type: string;
+  /** RFC 3339, UTC. */
+  readonly time: string;
+  readonly subject?: string;
+  readonly data: ValueMap;
+  readonly cause?: string;
+  readonly session?: string;
+  readonly correlation?: string;
+  readonly priority?: Priority;
+}
+
+/** What the slot `event` of a run holds. */
+export function eventSlot(event: Event): ValueMap {
+  return { id: event.id, type: event.type, source: event.source, time: event.time, data: event.data };
+}

@@ -1,0 +1,29 @@
+// Limits that two or more packages share. Each name carries its unit; relations are asserted in limits.test.ts.
+
+/** Values larger than this live in the blob store; entries carry their hash. */
+export const inlineBytesMax = 4096;
+export const textLengthMax = 10 * 1024 * 1024;
+export const pathLengthMax = 4096;
+export const urlLengthMax = 8192;
+export const ruleTextLengthMax = 64 * 1024;
+export const planBytesMax = 8 * 1024 * 1024;
+export const programBytesMax = 4 * 1024 * 1024;
+export const planActionsMax = 500;
+export const programStepsMax = 5000;
+export const blockDepthMax = 32;
+export const expressionLengthMax = 16 * 1024;
+export const expressionDepthMax = 64;
+/** Elements a comprehension or an aggregate may visit. */
+export const expressionItemsMax = 100_000;
+export const valueDepthMax = 64;
+export const entryBytesMax = 1024 * 1024;
+export const checkpointEntries = 4096;
+export const decimalDigitsMax = 100;
+export const stepTimeoutMsDefault = 60_000;
+export const stepTimeoutMsMax = 3_600_000;
+export const runTimeoutMsDefault = 7 * 24 * 3_600_000;
+export const retryAttemptsMax = 10;
+export const approvalTimeoutMsDefault = 300_000;
+export const approvalTimeoutMsMax = 30 * 24 * 3_600_000;
+export const runsActiveMax = 10_000;
+export const resultBytesMax = 512 * 1024;

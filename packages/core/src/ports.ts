@@ -1,0 +1,205 @@
+// Ports: what packages need of each other and of the world, declared by need of the caller, implemented by siblings and wired by the server.
+import type { CapabilityId, KeyId, RunId, Sha256 } from "./ids.ts";
+import type {
+  AbortSignalLike,
+  BlobAccess,
+  Capability,
+  Risk,
+  SourceDefinition,
+  Target,
+  WorkspaceContext,
+} from "./capability.ts";
+import type { Actor, Entry, EntryDraft, RunEntry } from "./entry.ts";
+import type { Event } from "./event.ts";
+import type { Label } from "./label.ts";
+import type { ValueMap } from "./value.ts";
+
+/** Time and randomness. Wall time is for people; order comes from sequence numbers. */
+export interface World {
+  /** Milliseconds since 1970, wall clock; may jump. */
+  nowMs(): number;
+  /** Milliseconds from an arbitrary start; never goes back. For timeouts and measurements. */
+  monotonicMs(): number;
+  /** Uniform integer in [0, below). Not for keys. */
+  randomBelow(below: number): number;
+  /** Resolves after the time, or rejects when the signal aborts. */
+  sleep(ms: number, signal?: AbortSignalLike): Promise<void>;
+}
+
+/** Cryptographic randomness: keys, tokens, nonces, ids. */
+export interface Entropy {
+  bytes(count: number): Uint8Array;
+}
+
+export interface Hasher {
+  /** 32 bytes. */
+  sha256(bytes: Uint8Array): Uint8Array;
+}
+
+/** Signs with both algorithms at once; there is no way to ask for one. */
+export interface Signer {
+  readonly ed25519KeyId: KeyId;
+  readonly mlDsa65KeyId: KeyId;
+  sign(
+    bytes: Uint8Array,
+  ): readonly {
+    readonly keyId: KeyId;
+    readonly algorithm: "ed25519" | "ml-dsa-65";
+    readonly signature: Uint8Array;
+  }[];
+}
+
+export interface KeyRecord {
+  readonly id: KeyId;
+  readonly algorithm: "ed25519" | "ml-dsa-65";
+  readonly publicKey: Uint8Array;
+  readonly revoked: boolean;
+}
+
+/** The pinned keys. A key inside an artifact is never trusted. */
+export interface KeyRing {
+  find(id: string): KeyRecord | undefined;
+  /** True when the signature by this key covers the bytes. Does not look at revocation. */
+  verify(key: KeyRecord, bytes: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** The one truth. `append` gives the entry its place at once; it may be acted on only when `durable` has resolved. */
+export interface Ledger {
+  readonly node: string;
+  /**
+   * Gives the draft its sequence number, links and hash and queues it for the next group commit. Synchronous, so that callers
+   * fold state in ledger order. @throws ledger.stopped once a write or sync has failed
+   */
+  append(draft: EntryDraft): Entry;
+  /** Resolves when entry `seq` and all before it are durable. Rejects with ledger.stopped when that will never be. */
+  durable(seq: number): Promise<void>;
+  /** Last appended (not necessarily durable) place; seq -1 when empty. */
+  head(): { readonly seq: number; readonly hash: Sha256 };
+  /** Last durable sequence number. */
+  durableSeq(): number;
+  read(seq: number): Promise<Entry>;
+  /** Entries with `from <= seq < to`, durable ones only, in order. */
+  scan(from: number, to?: number): AsyncIterable<Entry>;
+  /** All entries of a run, in order (through the projections' index). */
+  readRun(run: RunId): Promise<readonly RunEntry[]>;
+  /** Called with every batch after it became durable, in order. Returns a function that ends it. */
+  subscribe(listener: (entries: readonly Entry[]) => void): () => void;
+}
+
+export interface Blobs extends BlobAccess {
+  has(hash: Sha256): Promise<boolean>;
+}
+
+/** A file as the ledger sees it, so that torn, lost, rotten and slow writes can be simulated. */
+export interface DiskFile {
+  readonly name: string;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes all bytes at the offset, or rejects; nothing is promised about what is on disk before `sync` resolves. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** `fdatasync`: rejects at most once, after which the file must not be used any more. */
+  sync(): Promise<void>;
+  size(): Promise<number>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Disk {
+  /** Opens for reading and writing; creates when asked. @throws when it does not exist and `create` is false */
+  open(name: string, create: boolean): Promise<DiskFile>;
+  /** Names below the folder, sorted. Empty when the folder does not exist. */
+  list(folder: string): Promise<readonly string[]>;
+  /** Atomic replacement, durable when it resolves (the folder is synced as well). */
+  rename(from: string, to: string): Promise<void>;
+  remove(name: string): Promise<void>;
+  /** Makes names created in the folder durable. */
+  syncFolder(folder: string): Promise<void>;
+}
+
+export interface PolicyRequest {
+  readonly principal: {
+    readonly kind: "person" | "program" | "agent";
+    readonly id: string;
+    readonly roles: readonly string[];
+  };
+  /** The permission profile the workspace names. */
+  readonly profile: string;
+  readonly capability: CapabilityId;
+  readonly permission: string;
+  readonly effect: "read" | "write" | "irreversible";
+  readonly risk: Risk;
+  readonly workspace: string;
+  readonly targets: readonly Target[];
+  readonly labels: readonly Label[];
+}
+
+export type PolicyVerdict =
+  | { readonly kind: "permit" }
+  /** Permitted only with the approval of somebody in this role. */
+  | { readonly kind: "permit-with-approval"; readonly role: string; readonly reason: string }
+  | { readonly kind: "forbid"; readonly reason: string; readonly policies: readonly string[] };
+
+/** Deny first; no policy, no effect. Pure: the same request under the same policy hash gives the same verdict. */
+export interface Policy {
+  readonly hash: Sha256;
+  decide(request: PolicyRequest): PolicyVerdict;
+}
+
+/** The capabilities this node can perform. */
+export interface Modules {
+  find(id: CapabilityId): Capability | undefined;
+  all(): readonly Capability[];
+  sources(): readonly EventSource[];
+}
+
+/** Something a source saw, before it is an event of the ledger. */
+export interface Sighting {
+  readonly event: Event;
+  /** Where the source goes on after a restart; stored with the event's entry. */
+  readonly cursor: ValueMap;
+  /** Distinguishes one sighting from every other of this source for ever: the same key is never recorded twice. */
+  readonly key: string;
+}
+
+export interface SourceSession {
+  stop(): Promise<void>;
+}
+
+export interface EventSource {
+  readonly definition: SourceDefinition;
+  /**
+   * Begins to listen. `seen(key)` says whether a sighting with that key was already recorded; `report` resolves when the event's
+   * entry is durable, and a source reports in order, one at a time.
+   */
+  start(options: {
+    readonly config: ValueMap;
+    readonly workspace: WorkspaceContext;
+    readonly cursor: ValueMap | null;
+    readonly world: World;
+    seen(key: string): boolean;
+    report(sighting: Sighting): Promise<void>;
+    problem(error: unknown): void;
+  }): Promise<SourceSession>;
+}
+
+/** A question to a solver, SMT-LIB text. One query at a time per backend. */
+export interface Solver {
+  /** Name and full version, known after the first query. */
+  version(): Promise<string>;
+  check(script: string, timeoutMs: number): Promise<SolverAnswer>;
+  close(): Promise<void>;
+}
+
+export type SolverAnswer =
+  | { readonly result: "sat"; readonly model: Readonly<Record<string, string>> }
+  | { readonly result: "unsat"; readonly core: readonly string[] }
+  | { readonly result: "unknown"; readonly reason: string };
+
+/** Tells people: an approval is waiting, a run was held. Best effort, the ledger is the record. */
+export interface Notifier {
+  notify(message: {
+    readonly to: string;
+    readonly subject: string;
+    readonly text: string;
+    readonly actor: Actor;
+  }): Promise<void>;
+}

@@ -1,0 +1,89 @@
+// The workspace file (`workspace.json`): what a rule may speak of, who the people's roles are and which places may be touched.
+// What of it a program used is frozen into the program.
+import { parse, Type, type Static } from "./schema.ts";
+
+const name = Type.String({ pattern: "^[a-z][a-z0-9_-]{0,63}$", maxLength: 64 });
+const words = Type.Object(
+  {
+    en: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 16 })),
+    fr: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 16 })),
+  },
+  { additionalProperties: false },
+);
+const path = Type.String({ maxLength: 4096, minLength: 1 });
+const decimalText = Type.String({ pattern: "^-?\\d+(\\.\\d+)?$", maxLength: 64 });
+
+const place = Type.Object(
+  {
+    /** Relative to the workspace's root. */
+    path,
+    /** `read`: nothing may be written there. */
+    access: Type.Optional(Type.Enum(["read", "write"])),
+    words: Type.Optional(words),
+  },
+  { additionalProperties: false },
+);
+
+const column = Type.Object(
+  {
+    type: Type.Enum(["decimal", "text", "date"]),
+    /** ISO 4217 currency, or a UCUM unit. */
+    currency: Type.Optional(Type.String({ pattern: "^[A-Z]{3}$", maxLength: 3 })),
+    unit: Type.Optional(Type.String({ maxLength: 32 })),
+    min: Type.Optional(decimalText),
+    max: Type.Optional(decimalText),
+    /** Other headings met for the same column. */
+    aliases: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 32 })),
+  },
+  { additionalProperties: false },
+);
+
+const host = Type.Object(
+  {
+    /** `host:port`, both explicit. */
+    host: Type.String({ pattern: "^[A-Za-z0-9.\\-\\[\\]:]+:\\d{1,5}$", maxLength: 300 }),
+    scheme: Type.Enum(["http", "https"]),
+    risk: Type.Enum(["low", "medium", "high", "critical"]),
+    /** True when the receiver performs a request with an `Idempotency-Key` it has seen at most once. */
+    idempotent: Type.Optional(Type.Boolean()),
+    words: Type.Optional(words),
+  },
+  { additionalProperties: false },
+);
+
+export const WorkspaceFile = Type.Object(
+  {
+    version: Type.Literal(1),
+    name,
+    /** IANA time zone in which rules read times of day. */
+    zone: Type.String({ maxLength: 64 }),
+    /** Currencies rules may speak of. */
+    currencies: Type.Array(Type.String({ pattern: "^[A-Z]{3}$", maxLength: 3 }), { maxItems: 32 }),
+    folders: Type.Record(name, place),
+    files: Type.Record(name, place),
+    roles: Type.Record(name, Type.Object({ words: Type.Optional(words) }, { additionalProperties: false })),
+    /** Columns of the CSV files in a folder, by folder name. */
+    tables: Type.Record(
+      name,
+      Type.Object(
+        { columns: Type.Record(Type.String({ maxLength: 128 }), column) },
+        { additionalProperties: false },
+      ),
+    ),
+    hosts: Type.Array(host, { maxItems: 256 }),
+    /** Permission profile that applies to rules and plans of this workspace. */
+    profile: Type.Enum(["readonly", "local_worker", "power_user", "unrestricted"]),
+    /** A file event is raised when the file has been still for this long. */
+    settleMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 3_600_000 })),
+  },
+  { additionalProperties: false },
+);
+export type WorkspaceFile = Static<typeof WorkspaceFile>;
+export type WorkspacePlace = Static<typeof place>;
+export type WorkspaceHost = Static<typeof host>;
+export type WorkspaceColumn = Static<typeof column>;
+
+/** @throws core.schema-mismatch */
+export function parseWorkspace(input: unknown): WorkspaceFile {
+  return parse(WorkspaceFile, input, "the workspace file");
+}
