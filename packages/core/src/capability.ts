@@ -35,7 +35,8 @@ export type Phrases = Readonly<Record<Language, readonly string[]>>;
 export interface CapabilityDefinition {
   readonly id: CapabilityId;
   readonly summary: Readonly<Record<Language, string>>;
-  /** Closed object. Strings that name a place carry `x-path: "file" | "folder"` or `x-host: true` (a URL). */
+  /** Closed object. Strings that name a place carry `x-path: "file" | "folder"` (relative to the workspace) or `x-host: true` (a URL).
+   * `x-path-name-of: "source"` on a destination: when a rule names only a folder, the file name of parameter `source` is kept. */
   readonly params: Schema;
   readonly result: Schema;
   readonly effect: Effect;
@@ -48,6 +49,8 @@ export interface CapabilityDefinition {
   /** Labels that every result carries. */
   readonly labels: readonly Label[];
   readonly phrases: Phrases;
+  /** Noun phrases for a field of the result of a read (`sum of {column}` → `sum`), by which conditions and texts name it. */
+  readonly nouns?: readonly { readonly field: string; readonly phrases: Phrases }[];
   readonly timeoutMs: number;
   readonly resultBytesMax: number;
   /** Fault codes that may be retried (transient ones); nothing else ever is. */

@@ -40,9 +40,7 @@ export interface Hasher {
 export interface Signer {
   readonly ed25519KeyId: KeyId;
   readonly mlDsa65KeyId: KeyId;
-  sign(
-    bytes: Uint8Array,
-  ): readonly {
+  sign(bytes: Uint8Array): readonly {
     readonly keyId: KeyId;
     readonly algorithm: "ed25519" | "ml-dsa-65";
     readonly signature: Uint8Array;
@@ -71,6 +69,8 @@ export interface Ledger {
    * fold state in ledger order. @throws ledger.stopped once a write or sync has failed
    */
   append(draft: EntryDraft): Entry;
+  /** Appends several that become durable together or not at all (they are one commit, also across a crash). */
+  appendAll(drafts: readonly EntryDraft[]): readonly Entry[];
   /** Resolves when entry `seq` and all before it are durable. Rejects with ledger.stopped when that will never be. */
   durable(seq: number): Promise<void>;
   /** Last appended (not necessarily durable) place; seq -1 when empty. */
