@@ -2,7 +2,8 @@
 //   X1  The grammar is CEL's (parsed by @bufbuild/cel); the tree is a closed subset, so machine, solver and edge agree on every case.
 //   X2  Every number is an exact decimal inside an expression. Division rounds half-even at 40 places and is refused by zero.
 //   X3  Evaluation is total and bounded: it returns a value or throws a fault with a code; it never loops, never calls out.
-//   X4  `&&` and `||` short-circuit left to right; both sides must be booleans.
+//   X4  A doubled `!!` or `--` cancels, as in CEL's grammar.
+//   X5  `&&` and `||` short-circuit left to right; both sides must be booleans.
 // The library's evaluator is not used: its operators know int, uint and double but no decimal.
 import { parse } from "@bufbuild/cel";
 import Big from "big.js";
@@ -246,6 +247,9 @@ function render(expression: Expression, outer: number): string {
     case "index":
       return `${render(expression.of, 9)}[${render(expression.at, 0)}]`;
     case "unary":
+      // The CEL grammar cancels a doubled operator, so the canonical text does as well.
+      if (expression.of.kind === "unary" && expression.of.operator === expression.operator)
+        return render(expression.of.of, outer);
       return wrap(`${expression.operator}${render(expression.of, 8)}`, 7, outer);
     case "binary": {
       const level = precedence[expression.operator];
