@@ -130,6 +130,11 @@ export interface PolicyRequest {
   readonly workspace: string;
   readonly targets: readonly Target[];
   readonly labels: readonly Label[];
+  /**
+   * Highest risk that the program's allow-list gives a host among the targets; null when no target is a host. A policy takes a
+   * host whose risk it was not told for a risky one.
+   */
+  readonly hostRisk?: Risk | null;
 }
 
 export type PolicyVerdict =
