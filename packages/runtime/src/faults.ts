@@ -1,0 +1,134 @@
+import { faultsOf } from "@writ/core/fault";
+
+export const runtimeFaults = {
+  "runtime.unknown-opcode": {
+    kind: "broken",
+    remedy: "Compile the program again with this version of Writ; do not run it on this node.",
+  },
+  "runtime.unknown-entry": {
+    kind: "broken",
+    remedy: "Start the version of Writ that wrote this entry, or restore the node from a backup.",
+  },
+  "runtime.diverged": {
+    kind: "broken",
+    remedy: "Verify the ledger and replay the run with the version of Writ that recorded it.",
+  },
+  "runtime.illegal-transition": {
+    kind: "broken",
+    remedy: "Replay the run and report the entry that is named; its state was left as it was.",
+  },
+  "runtime.slot-taken": {
+    kind: "broken",
+    remedy: "Compile the program again; two steps on one path write the same slot.",
+  },
+  "runtime.busy": { kind: "transient", remedy: "Try again after the time given in `retryAfterMs`." },
+  "runtime.stopped": { kind: "transient", remedy: "Start the node again; the run goes on where it stopped." },
+  "runtime.timeout": {
+    kind: "transient",
+    remedy: "Give the step more time with `timeoutMs`, or find out why the system it calls is slow.",
+  },
+  "runtime.cancelled": { kind: "rejected", remedy: "Start the run again if it is still wanted." },
+  "runtime.bug": {
+    kind: "broken",
+    remedy: "Report the message and the run; the step was stopped and everything before it is recorded.",
+  },
+  "runtime.result-mismatch": {
+    kind: "broken",
+    remedy: "Update or revoke the capability: what it returned does not match its own contract.",
+  },
+  "runtime.result-too-large": {
+    kind: "rejected",
+    remedy: "Ask for less at once, or have the capability write to a file instead of returning everything.",
+  },
+  "runtime.group-failed": {
+    kind: "rejected",
+    remedy: "Look at the branches of the group; fewer of them succeeded than it needs.",
+  },
+  "runtime.parameter-too-large": {
+    kind: "rejected",
+    remedy: "Pass a path instead of the content, or split the work.",
+  },
+  "runtime.value-not-recorded": {
+    kind: "broken",
+    remedy: "Restore the blob that is named from a backup, then start the node again.",
+  },
+  "run.unknown": { kind: "rejected", remedy: "List the runs and use one of their ids." },
+  "run.ended": { kind: "rejected", remedy: "The run has ended; undo it instead of cancelling it." },
+  "run.not-ended": { kind: "rejected", remedy: "Cancel the run with undo, or wait until it has ended." },
+  "run.nothing-held": {
+    kind: "rejected",
+    remedy: "Show the run; only a step in the state HELD waits for a decision.",
+  },
+  "run.decision": {
+    kind: "rejected",
+    remedy: "Use one of the decisions listed in the facts for this held step.",
+  },
+  "program.unknown": { kind: "rejected", remedy: "List the programs and use the hash of one of them." },
+  "program.refused": {
+    kind: "rejected",
+    remedy: "Read the counterexample in the certificate and change the rule.",
+  },
+  "workspace.unknown": {
+    kind: "rejected",
+    remedy: "Add the folder with `writ workspace add`, or use the name of a known workspace.",
+  },
+  "approval.unknown": { kind: "rejected", remedy: "List the waiting approvals and use one of their ids." },
+  "approval.closed": {
+    kind: "rejected",
+    remedy: "The approval was already decided or has expired; show the run.",
+  },
+  "approval.wrong-role": {
+    kind: "rejected",
+    remedy: "Have a person decide who has the role named in the facts.",
+  },
+  "approval.stale": {
+    kind: "rejected",
+    remedy:
+      "Look at what changed since the approval was given, then start the run again and approve it anew.",
+  },
+  "approval.rejected": { kind: "rejected", remedy: "Read the comment of the person who rejected it." },
+  "approval.expired": { kind: "rejected", remedy: "Start the run again and decide within the time given." },
+  "capability.unknown": {
+    kind: "rejected",
+    remedy: "Install the module that has this capability and version, or compile the program again.",
+  },
+  "capability.revoked": {
+    kind: "rejected",
+    remedy: "Use another capability, or have the owner restore this one.",
+  },
+  "gate.policy-denied": {
+    kind: "rejected",
+    remedy: "Read which policy forbids it; an owner can change the policy or the workspace's profile.",
+  },
+  "gate.params-invalid": { kind: "rejected", remedy: "Correct the parameters that are named." },
+  "gate.outside-workspace": {
+    kind: "rejected",
+    remedy: "Use a path inside the workspace, without links that lead out of it.",
+  },
+  "gate.read-only-place": {
+    kind: "rejected",
+    remedy: "Write somewhere else, or change the place's access in `workspace.json`.",
+  },
+  "gate.invariant": {
+    kind: "rejected",
+    remedy: "The program promised not to do this; change the rule and have it proven again.",
+  },
+  "gate.host-not-allowed": {
+    kind: "rejected",
+    remedy: "Add the host and port with its risk to the allow-list in `workspace.json`.",
+  },
+  "gate.secret-leaves": {
+    kind: "rejected",
+    remedy: "Do not send or write what is secret; send a value that does not depend on it.",
+  },
+  "gate.rate": {
+    kind: "transient",
+    remedy: "Wait for the time in `retryAfterMs`; the host was called too often.",
+  },
+  "trigger.source-unknown": {
+    kind: "rejected",
+    remedy: "Install the module that has this source, or compile the program again.",
+  },
+} as const;
+
+export const fault = faultsOf(runtimeFaults);

@@ -1,0 +1,158 @@
+// A program made ready to run: every step and block found by id or number, every expression parsed once. Pure.
+import { parseExpression, type Expression } from "@writ/core/expression";
+import { fault as coreFault } from "@writ/core/faults";
+import type { StepId } from "@writ/core/ids";
+import {
+  blocksOf,
+  type Block,
+  type FailurePolicy,
+  type HashedProgram,
+  type Operand,
+  type Step,
+} from "@writ/core/program";
+import { fault } from "./faults.ts";
+
+export interface StepIndex {
+  readonly step: Step;
+  /** Number of the block it stands in. */
+  readonly block: number;
+  /** Numbers of the opcode's own blocks, in operand order. */
+  readonly blocks: readonly number[];
+  /** Number of the block of policy `degrade`, or null. */
+  readonly degrade: number | null;
+}
+
+export interface BlockIndex {
+  /** The step whose block it is, or null for the body. */
+  readonly owner: StepId | null;
+  readonly steps: readonly StepId[];
+}
+
+export interface PreparedProgram {
+  readonly hashed: HashedProgram;
+  readonly steps: ReadonlyMap<StepId, StepIndex>;
+  /** Number 0 is the program's body. */
+  readonly blocks: readonly BlockIndex[];
+  readonly expressions: ReadonlyMap<string, Expression>;
+}
+
+const opcodes: ReadonlySet<string> = new Set([
+  "load",
+  "eval",
+  "check",
+  "call",
+  "branch",
+  "parallel",
+  "wait",
+  "approve",
+  "emit",
+  "fail",
+  "finish",
+]);
+
+/** @throws runtime.unknown-opcode, program.malformed (a step named twice, `after` of a step that is not there), expression.* */
+export function prepareProgram(hashed: HashedProgram): PreparedProgram {
+  const steps = new Map<StepId, StepIndex>();
+  const blocks: BlockIndex[] = [];
+  const expressions = new Map<string, Expression>();
+  const pending: { readonly block: Block; readonly number: number }[] = [];
+  const enter = (block: Block, owner: StepId | null): number => {
+    const number = blocks.length;
+    blocks.push({ owner, steps: block.steps.map((step) => step.id) });
+    pending.push({ block, number });
+    return number;
+  };
+  const learn = (text: string): void => {
+    if (!expressions.has(text)) expressions.set(text, parseExpression(text));
+  };
+  enter(hashed.program.body, null);
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+    const known = new Set(next.block.steps.map((step) => step.id));
+    for (const step of next.block.steps) {
+      checkStep(step, known, steps);
+      expressionsOf(step).forEach(learn);
+      const blockNumbers = blocksOf(step.op).map((block) => enter(block, step.id));
+      const degraded = degradeOf(step.failure);
+      steps.set(step.id, {
+        step,
+        block: next.number,
+        blocks: blockNumbers,
+        degrade: degraded === null ? null : enter(degraded, step.id),
+      });
+    }
+    checkAcyclic(next.block);
+  }
+  return { hashed, steps, blocks, expressions };
+}
+
+function checkStep(step: Step, known: ReadonlySet<StepId>, steps: ReadonlyMap<StepId, StepIndex>): void {
+  if (!opcodes.has(step.op.op)) {
+    throw fault(
+      "runtime.unknown-opcode",
+      `Cannot run step \`${step.id}\`: the opcode \`${step.op.op}\` is unknown`,
+      {
+        step: step.id,
+        opcode: step.op.op,
+      },
+    );
+  }
+  if (steps.has(step.id)) throw malformed(`step \`${step.id}\` is there twice`, step.id);
+  for (const before of step.after) {
+    if (!known.has(before))
+      throw malformed(`step \`${step.id}\` waits for \`${before}\`, which is not in its block`, step.id);
+  }
+}
+
+function checkAcyclic(block: Block): void {
+  const left = new Map(block.steps.map((step) => [step.id, new Set(step.after)]));
+  for (let removed = true; removed && left.size > 0;) {
+    removed = false;
+    const free = [...left].filter(([, after]) => after.size === 0).map(([id]) => id);
+    for (const id of free) {
+      left.delete(id);
+      removed = true;
+    }
+    for (const after of left.values()) for (const id of free) after.delete(id);
+  }
+  const [first] = left.keys();
+  if (first !== undefined) throw malformed(`step \`${first}\` waits for itself in a circle`, first);
+}
+
+function degradeOf(policy: FailurePolicy): Block | null {
+  let last = policy;
+  while (last.kind === "retry") last = last.then;
+  return last.kind === "degrade" ? last.block : null;
+}
+
+function expressionsOf(step: Step): readonly string[] {
+  const { op } = step;
+  const ofOperands = (operands: readonly (Operand | null)[]): readonly string[] =>
+    operands.flatMap((operand) => (operand?.kind === "expression" ? [operand.text] : []));
+  switch (op.op) {
+    case "load":
+      return ofOperands(Object.values(op.params));
+    case "eval":
+      return [op.expression];
+    case "call":
+      return ofOperands([...Object.values(op.params), ...Object.values(op.compensation?.params ?? {})]);
+    case "branch":
+      return op.arms.map((arm) => arm.when);
+    case "wait":
+      return op.until.kind === "time" ? ofOperands([op.until.at]) : [];
+    case "approve":
+      return ofOperands([op.message]);
+    case "emit":
+      return ofOperands(Object.values(op.data));
+    case "fail":
+      return ofOperands([op.message]);
+    case "finish":
+      return ofOperands([op.result]);
+    case "check":
+    case "parallel":
+      return [];
+  }
+}
+
+function malformed(what: string, step: StepId) {
+  return coreFault("program.malformed", `Cannot run the program: ${what}`, { step });
+}

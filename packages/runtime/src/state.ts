@@ -1,0 +1,193 @@
+// The state of a run: what folding its entries gives. Everything here is data; the machine alone makes new states.
+import type { EffectPreview, RunEnd } from "@writ/core/entry";
+import type { Actor } from "@writ/core/entry";
+import type { Event } from "@writ/core/event";
+import type { FaultRecord } from "@writ/core/fault";
+import type { ApprovalId, CapabilityId, ProgramHash, RoleName, RunId, StepId } from "@writ/core/ids";
+import type { Label } from "@writ/core/label";
+import type { Priority } from "@writ/core/event";
+import type { Target, UndoCall } from "@writ/core/capability";
+import type { Value, ValueMap } from "@writ/core/value";
+import { fault } from "./faults.ts";
+import type { PreparedProgram } from "./program-index.ts";
+
+export type StepStatus =
+  | "PENDING"
+  | "WAITING"
+  | "AWAITING_APPROVAL"
+  | "RUNNING"
+  | "RETRYING"
+  | "UNKNOWN"
+  | "HELD"
+  | "COMPLETED"
+  | "FAILED"
+  | "SKIPPED"
+  | "ABORTED"
+  | "UNDOING"
+  | "ROLLED_BACK";
+
+/** The only transitions there are. */
+export const transitions: Readonly<Record<StepStatus, readonly StepStatus[]>> = {
+  PENDING: ["WAITING", "SKIPPED", "ABORTED"],
+  WAITING: ["AWAITING_APPROVAL", "RUNNING", "SKIPPED", "ABORTED"],
+  AWAITING_APPROVAL: ["RUNNING", "SKIPPED", "ABORTED"],
+  RUNNING: ["COMPLETED", "FAILED", "RETRYING", "ABORTED", "UNKNOWN"],
+  RETRYING: ["RUNNING", "FAILED", "ABORTED"],
+  UNKNOWN: ["RUNNING", "COMPLETED", "FAILED", "HELD"],
+  HELD: ["RUNNING", "COMPLETED", "FAILED", "SKIPPED"],
+  COMPLETED: ["UNDOING"],
+  FAILED: ["UNDOING", "RUNNING"],
+  UNDOING: ["ROLLED_BACK", "HELD"],
+  SKIPPED: [],
+  ROLLED_BACK: [],
+  ABORTED: [],
+};
+
+/** The next status. @throws runtime.illegal-transition for any that the table does not list */
+export function transition(step: StepId, from: StepStatus, to: StepStatus): StepStatus {
+  if (!transitions[from].includes(to)) {
+    throw fault("runtime.illegal-transition", `Cannot move step \`${step}\` from ${from} to ${to}`, {
+      step,
+      from,
+      to,
+    });
+  }
+  return to;
+}
+
+/** What a step that is not settled waits for. */
+export type Phase =
+  /** Its block has not begun, or steps before it have not ended. */
+  | { readonly kind: "blocked" }
+  /** The gate is to look at it; nothing was attempted. */
+  | { readonly kind: "attempting" }
+  /** The intent is recorded; the outcome is not. */
+  | { readonly kind: "intended" }
+  /** A timer is to be set (`set` false), or is running. */
+  | { readonly kind: "timer"; readonly why: "wait" | "retry"; readonly atMs: number; readonly set: boolean }
+  /** A person is to be asked (`approval` null), or was asked. */
+  | {
+      readonly kind: "approval";
+      readonly why: "program" | "gate" | "failure";
+      readonly role: RoleName;
+      readonly approval: ApprovalId | null;
+      readonly expiresAtMs: number;
+      readonly reason: string;
+    }
+  | { readonly kind: "emitting" }
+  /** Blocks of it are active. */
+  | { readonly kind: "blocks"; readonly of: "op" | "degrade" }
+  | { readonly kind: "held"; readonly reason: string }
+  | { readonly kind: "settled" };
+
+export interface EffectState {
+  readonly capability: CapabilityId;
+  readonly params: ValueMap;
+  readonly targets: readonly Target[];
+  readonly before: ValueMap;
+  readonly key: string;
+  readonly effect: "read" | "write" | "irreversible";
+}
+
+export interface StepState {
+  readonly status: StepStatus;
+  readonly phase: Phase;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** Attempts of one group share their idempotency key; a person's order to try again begins a new group. */
+  readonly group: number;
+  /** The last failure, also when a policy made up for it. */
+  readonly fault: FaultRecord | null;
+  /** `skipped`: it failed and policy `skip` let its dependents be skipped; `safe_value`: its output is the declared value. */
+  readonly outcome: "skipped" | "continued" | "safe_value" | "degraded" | null;
+  readonly effect: EffectState | null;
+  /** How to take it back, with the ledger place of its completion; null when there is nothing to take back. */
+  readonly undo: UndoState | null;
+  /** Labels of what decided whether and with what this step ran. */
+  readonly control: readonly Label[];
+}
+
+export interface UndoState {
+  readonly call: UndoCall | null;
+  readonly completedSeq: number;
+  readonly phase: "open" | "asked" | "intended" | "held" | "done" | "left";
+  readonly effect: EffectState | null;
+  readonly fault: FaultRecord | null;
+}
+
+export interface ApprovalState {
+  readonly approval: ApprovalId;
+  readonly step: StepId;
+  readonly why: "program" | "gate" | "failure";
+  readonly role: RoleName;
+  readonly message: string;
+  readonly effects: readonly EffectPreview[];
+  readonly requestedAtMs: number;
+  readonly expiresAtMs: number;
+  readonly onExpiry: "reject" | "skip";
+  readonly state: "waiting" | "approved" | "rejected" | "expired";
+  readonly by: Actor | null;
+}
+
+export interface SlotState {
+  readonly value: Value;
+  readonly labels: readonly Label[];
+}
+
+export interface BlockState {
+  readonly status: "idle" | "active" | "completed" | "failed" | "aborted";
+  readonly control: readonly Label[];
+  readonly fault: FaultRecord | null;
+}
+
+/** Decided but not yet recorded: the run ends so as soon as nothing is under way. */
+export interface Ending {
+  readonly status: RunEnd;
+  readonly result: Value;
+  readonly hasResult: boolean;
+  readonly fault: FaultRecord | null;
+  /** Take back what was done first; the status is `rolled_back` when everything was. */
+  readonly undo: boolean;
+}
+
+export interface RunState {
+  readonly run: RunId;
+  readonly prepared: PreparedProgram;
+  readonly program: ProgramHash;
+  readonly event: Event | null;
+  readonly workspace: string;
+  readonly principal: Actor;
+  readonly priority: Priority;
+  readonly startedAtMs: number;
+  /** Ledger place of the last entry folded in; -1 before the first. */
+  readonly seq: number;
+  readonly atMs: number;
+  readonly steps: ReadonlyMap<StepId, StepState>;
+  readonly blocks: readonly BlockState[];
+  readonly slots: ReadonlyMap<string, SlotState>;
+  readonly approvals: ReadonlyMap<ApprovalId, ApprovalState>;
+  readonly ending: Ending | null;
+  /** Ended, as recorded; an ended run may be undone, which ends it once more. */
+  readonly ended: {
+    readonly status: RunEnd;
+    readonly result: Value;
+    readonly fault: FaultRecord | null;
+    readonly atMs: number;
+  } | null;
+}
+
+export type RunStatus = "running" | "waiting" | "held" | "cancelling" | "undoing" | RunEnd;
+
+/** One word for people. */
+export function runStatus(state: RunState): RunStatus {
+  const steps = [...state.steps.values()];
+  if (state.ending === null && state.ended !== null) return state.ended.status;
+  if (steps.some((step) => step.phase.kind === "held" || step.undo?.phase === "held")) return "held";
+  if (state.ending !== null) {
+    if (state.ending.undo) return "undoing";
+    return state.ending.status === "cancelled" ? "cancelling" : "running";
+  }
+  const active = steps.filter((step) => step.phase.kind !== "settled" && step.phase.kind !== "blocked");
+  const busy = active.some(({ phase }) => ["attempting", "intended", "emitting"].includes(phase.kind));
+  return busy || active.length === 0 ? "running" : "waiting";
+}
