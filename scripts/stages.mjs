@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { root } from "./setup.mjs";
 
-/** What every full run adds up: tests by outcome, and stages that are no tests but failed. */
+/**
+ * What every full run adds up: tests by outcome, and stages that are no tests but failed.
+ * @returns {{ passed: number, failed: number, skipped: number, skips: { name: string, reason: string }[], failures: string[] }}
+ */
 export function newTally() {
   return { passed: 0, failed: 0, skipped: 0, skips: [], failures: [] };
 }
