@@ -3,6 +3,7 @@
 //       title, description, default, and Writ's `x-unit`, `x-decimal`, `x-path`, `x-host`, `x-secret`, `x-currency`.
 //   C2  A decimal is `{ type: "string", "x-decimal": true }` in JSON; inside it is a Decimal (see `decimalSchema`).
 import Type, { type Static, type TSchema } from "typebox";
+import Compile from "typebox/compile";
 import Value from "typebox/value";
 import { fault } from "./faults.ts";
 
@@ -30,6 +31,15 @@ export function schemaProblems(schema: Schema, data: unknown): readonly SchemaPr
     : problems
         .filter((problem) => problem.message !== "schema is false" || problems.length === 1)
         .slice(0, 20);
+}
+
+/**
+ * A fast check (about 50 ns for a small object) for a schema of our own code that is used over and over. Never for one from outside:
+ * it compiles code where the platform allows that.
+ */
+export function compiledCheck<S extends TSchema>(schema: S): (data: unknown) => data is Static<S> {
+  const validator = Compile(schema);
+  return (data): data is Static<S> => validator.Check(data);
 }
 
 /** The data as the schema's type. @throws core.schema-mismatch naming what it was for and every wrong field */
