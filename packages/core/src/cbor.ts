@@ -46,6 +46,8 @@ export interface CborReader {
   bytes(): Uint8Array;
   number(): number;
   value(): Value;
+  /** Passes one item, checking heads and lengths, but neither texts nor the order of keys. */
+  skip(): void;
 }
 
 // Encoding is synchronous and never re-entered, so that one buffer serves every caller.
@@ -496,6 +498,25 @@ export function cborReader(source: Uint8Array, start = 0): CborReader {
     return content;
   }
 
+  function skip(): void {
+    // Items still to pass; a depth is not needed because nothing is built and nothing recurses.
+    for (let pending = 1; pending > 0; pending--) {
+      need(1);
+      const initial = source[at++] as number;
+      const major = initial >> 5;
+      if (major <= 1) argument(initial);
+      else if (major <= 3) {
+        const size = length(initial, 1);
+        at += size;
+      } else if (major === 4) pending += length(initial, 1);
+      else if (major === 5) pending += 2 * length(initial, 2);
+      else if (major === 6) {
+        if (initial < 0xc2 || initial > 0xc4) throw invalid("a tag other than 2, 3 and 4", at);
+        pending++;
+      } else simple(initial);
+    }
+  }
+
   function simple(initial: number): Value {
     if (initial === 0xf4) return false;
     if (initial === 0xf5) return true;
@@ -525,6 +546,7 @@ export function cborReader(source: Uint8Array, start = 0): CborReader {
     },
     number,
     value: () => value(0),
+    skip,
   };
 }
 

@@ -1,0 +1,274 @@
+// Entries as bytes, format 1. Frozen: this file is never edited once a ledger in this format exists; format 2 gets its own.
+//   N1  An entry is one deterministic CBOR map: v, run?, seq, atMs, kind, node, actor, cause?, epoch, facts, runPrevious?, previousHash.
+//       What is null (run, cause, runPrevious) is left out; hashes are 32 bytes.
+//   N2  The hash of an entry is the SHA-256 of exactly these bytes.
+//   N3  The envelope reader walks the facts without building them and refuses the same malformed bytes as the decoder's envelope.
+import { fromHex, toHex } from "./bytes.ts";
+import { cborReader, cborWriter, decodeCbor } from "./cbor.ts";
+import type { Actor, Entry, EntryDraft } from "./entry.ts";
+import { faultRecord, type FaultRecord } from "./fault.ts";
+import { fault } from "./faults.ts";
+import { nodeId, runId, sha256, type NodeId, type RunId, type Sha256 } from "./ids.ts";
+import { isDecimal, isMap, type Value, type ValueMap } from "./value.ts";
+
+/** What the ledger adds to a draft at commit. */
+export interface EntryPlace {
+  readonly node: NodeId;
+  readonly epoch: number;
+  readonly seq: number;
+  /** 32 bytes. */
+  readonly previousHash: Uint8Array;
+  /** 32 bytes, or null for the first entry of a run and for entries of no run. */
+  readonly runPrevious: Uint8Array | null;
+}
+
+/** The envelope of an entry: everything but actor, cause and facts. */
+export interface Envelope {
+  readonly run: string | null;
+  readonly seq: number;
+  readonly atMs: number;
+  readonly kind: string;
+  readonly node: string;
+  readonly epoch: number;
+  readonly previousHash: Uint8Array;
+  readonly runPrevious: Uint8Array | null;
+  /** Blobs that the facts refer to, as `{ kind: "blob", sha256, sizeBytes }` or `{ $blob }`. */
+  readonly blobs: readonly string[];
+}
+
+const writer = cborWriter();
+
+/** @throws core.invalid-value when the facts hold something that is no value */
+export function encodeEntry(draft: EntryDraft, place: EntryPlace): Uint8Array {
+  const { run, cause } = draft;
+  const { runPrevious } = place;
+  writer.reset();
+  writer.mapHead(9 + (run === null ? 0 : 1) + (cause === null ? 0 : 1) + (runPrevious === null ? 0 : 1));
+  writer.text("v");
+  writer.number(1);
+  if (run !== null) {
+    writer.text("run");
+    writer.text(run);
+  }
+  writer.text("seq");
+  writer.number(place.seq);
+  writer.text("atMs");
+  writer.number(draft.atMs);
+  writer.text("kind");
+  writer.text(draft.kind);
+  writer.text("node");
+  writer.text(place.node);
+  writer.text("actor");
+  writer.value(draft.actor);
+  if (cause !== null) {
+    writer.text("cause");
+    writer.text(cause);
+  }
+  writer.text("epoch");
+  writer.number(place.epoch);
+  writer.text("facts");
+  writer.value(draft.facts);
+  if (runPrevious !== null) {
+    writer.text("runPrevious");
+    writer.bytes(runPrevious);
+  }
+  writer.text("previousHash");
+  writer.bytes(place.previousHash);
+  return writer.finish();
+}
+
+/**
+ * The entry that these bytes are; `hash` is their SHA-256, which the caller has computed or checked.
+ * @throws core.cbor-invalid
+ */
+export function decodeEntry(bytes: Uint8Array, hash: Sha256): Entry {
+  const map = decodeCbor(bytes);
+  if (!isMap(map)) throw malformed("it is no map");
+  const { v, run = null, seq, atMs, kind, node, actor, cause = null, epoch, facts } = map;
+  const { runPrevious = null, previousHash } = map;
+  const known = 9 + (run === null ? 0 : 1) + (cause === null ? 0 : 1) + (runPrevious === null ? 0 : 1);
+  if (v !== 1) throw malformed("its format is not 1");
+  if (Object.keys(map).length !== known) throw malformed("it has other fields than format 1");
+  if (typeof seq !== "number" || typeof atMs !== "number" || typeof epoch !== "number")
+    throw malformed("a number is missing");
+  if (typeof kind !== "string" || typeof node !== "string") throw malformed("a text is missing");
+  if (cause !== null && typeof cause !== "string") throw malformed("its cause is no text");
+  if (run !== null && typeof run !== "string") throw malformed("its run is no text");
+  if (actor === undefined || !isMap(actor) || facts === undefined || !isMap(facts))
+    throw malformed("actor or facts are missing");
+  const entry = {
+    v: 1,
+    node: nodeId(node),
+    epoch,
+    seq,
+    previousHash: hashText(previousHash),
+    run: run === null ? null : runId(run),
+    runPrevious: runPrevious === null ? null : hashText(runPrevious),
+    cause,
+    actor: actor as unknown as Actor,
+    atMs,
+    kind,
+    facts,
+    hash,
+  };
+  // The kind decides the shape of the facts; bytes whose hash is chained were written from a typed draft.
+  return entry as unknown as Entry;
+}
+
+/** Reads the envelope without building the facts; for verification. @throws core.cbor-invalid */
+export function readEnvelope(bytes: Uint8Array): Envelope {
+  const reader = cborReader(bytes);
+  let optional = reader.mapHead() - 9;
+  if (reader.text() !== "v" || reader.number() !== 1) throw malformed("its format is not 1");
+  let key = reader.text();
+  let run: string | null = null;
+  if (key === "run") {
+    run = reader.text();
+    optional--;
+    key = reader.text();
+  }
+  expectKey(key, "seq");
+  const seq = reader.number();
+  expectKey(reader.text(), "atMs");
+  const atMs = reader.number();
+  expectKey(reader.text(), "kind");
+  const kind = reader.text();
+  expectKey(reader.text(), "node");
+  const node = reader.text();
+  expectKey(reader.text(), "actor");
+  reader.skip();
+  key = reader.text();
+  if (key === "cause") {
+    reader.text();
+    optional--;
+    key = reader.text();
+  }
+  expectKey(key, "epoch");
+  const epoch = reader.number();
+  expectKey(reader.text(), "facts");
+  const factsStart = reader.at();
+  reader.skip();
+  const factsEnd = reader.at();
+  key = reader.text();
+  let runPrevious: Uint8Array | null = null;
+  if (key === "runPrevious") {
+    runPrevious = hashBytes(reader.bytes());
+    optional--;
+    key = reader.text();
+  }
+  expectKey(key, "previousHash");
+  const previousHash = hashBytes(reader.bytes());
+  if (optional !== 0 || reader.at() !== bytes.length) throw malformed("it has other fields than format 1");
+  const blobs = blobsIn(bytes, factsStart, factsEnd);
+  return { run, seq, atMs, kind, node, epoch, previousHash, runPrevious, blobs };
+}
+
+/**
+ * The draft with every fault in its facts made recordable: fault facts may hold anything a program met (errors, undefined, bigints),
+ * entries hold values only. What is no value becomes text.
+ */
+export function recordable<Draft extends EntryDraft>(draft: Draft): Draft {
+  const facts = draft.facts as { readonly fault?: unknown; readonly verdict?: unknown };
+  const { fault: found, verdict } = facts;
+  const denial = isObject(verdict) && isObject(verdict["fault"]) ? verdict : null;
+  if (!isObject(found) && denial === null) return draft;
+  const clean = {
+    ...draft.facts,
+    ...(isObject(found) ? { fault: recordableFault(found) } : {}),
+    ...(denial === null ? {} : { verdict: { ...denial, fault: recordableFault(denial["fault"]) } }),
+  };
+  return { ...draft, facts: clean };
+}
+
+/** A fault record whose facts are values. */
+export function recordableFault(error: unknown): FaultRecord {
+  const record = faultRecord(error);
+  if (record === undefined) throw malformed("a fault without code, kind, message and remedy");
+  const facts = valueOf(record.facts, 0);
+  return {
+    code: record.code,
+    kind: record.kind,
+    message: record.message.toWellFormed(),
+    remedy: record.remedy,
+    facts: facts !== undefined && isMap(facts) ? facts : {},
+  };
+}
+
+const faultFactsDepthMax = 16;
+
+function valueOf(input: unknown, depth: number): Value | undefined {
+  if (input === undefined || typeof input === "function") return undefined;
+  if (input === null || typeof input === "boolean") return input;
+  if (typeof input === "string") return input.toWellFormed();
+  if (typeof input === "number") return Number.isFinite(input) ? input : String(input);
+  if (typeof input !== "object") return String(input);
+  if (isDecimal(input) || input instanceof Uint8Array) return input;
+  if (input instanceof Error) return input.message.toWellFormed();
+  if (depth >= faultFactsDepthMax) return "…";
+  if (Array.isArray(input)) return input.map((item) => valueOf(item, depth + 1) ?? null);
+  const map: Record<string, Value> = {};
+  for (const [key, item] of Object.entries(input)) {
+    const value = valueOf(item, depth + 1);
+    if (value !== undefined) map[key.toWellFormed()] = value;
+  }
+  return map satisfies ValueMap;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+// A reference to a blob in canonical bytes: `"$blob"` or `"blob"` + key `"sha256"`, then a text of 64 hexadecimal digits.
+const blobKey = ascii("e$blobx@");
+const storedKey = ascii("dblobfsha256x@");
+
+/** Hashes that the facts refer to, found by their bytes: `$blob`, or kind `blob` followed by its `sha256`. */
+function blobsIn(bytes: Uint8Array, start: number, end: number): readonly string[] {
+  let found: string[] | null = null;
+  for (let at = start; at + 70 < end; at++) {
+    const byte = bytes[at];
+    const key =
+      byte === 0x65 && bytes[at + 1] === 0x24
+        ? blobKey
+        : byte === 0x64 && bytes[at + 1] === 0x62
+          ? storedKey
+          : null;
+    if (key === null || !startsWith(bytes, at, key) || at + key.length + 64 > end) continue;
+    let text = "";
+    for (let i = 0; i < 64; i++) text += String.fromCharCode(bytes[at + key.length + i] as number);
+    if (/^[0-9a-f]{64}$/.test(text)) (found ??= []).push(text);
+  }
+  return found ?? [];
+}
+
+function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+}
+
+function startsWith(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
+  for (let i = 0; i < part.length; i++) if (bytes[at + i] !== part[i]) return false;
+  return true;
+}
+
+function expectKey(found: string, expected: string): void {
+  if (found !== expected) throw malformed(`\`${found.slice(0, 40)}\` stands where \`${expected}\` belongs`);
+}
+
+function hashBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.length !== 32) throw malformed("a hash is not 32 bytes");
+  return bytes;
+}
+
+function hashText(value: Value | undefined): Sha256 {
+  if (!(value instanceof Uint8Array)) throw malformed("a hash is missing");
+  return sha256(toHex(hashBytes(value)));
+}
+
+/** Hash text to bytes. */
+export function hashOf(text: Sha256): Uint8Array {
+  return fromHex(text);
+}
+
+function malformed(why: string): Error {
+  return fault("core.cbor-invalid", `Cannot read an entry: ${why}`);
+}
