@@ -1,0 +1,19 @@
+import { faultsOf } from "@writ/core/fault";
+
+export const sdkFaults = {
+  "client.unreachable": {
+    kind: "transient",
+    remedy: "Start the node with `npm start`, or name another with `--url URL` (WRIT_URL).",
+  },
+  "client.unexpected-answer": {
+    kind: "broken",
+    remedy: "Use client and node of one version, and make sure that nothing between them changes answers.",
+  },
+  "client.address": { kind: "rejected", remedy: "Write the node's address as `http://host:port`." },
+  "client.stream-closed": {
+    kind: "transient",
+    remedy: "Connect again from the entry after the last one received.",
+  },
+} as const;
+
+export const fault = faultsOf(sdkFaults);
