@@ -7,7 +7,7 @@ export async function check(tally, context) {
   const stages = [
     { name: "format", command: [tool("oxfmt/bin/oxfmt"), "--check"] },
     { name: "lint", command: [tool("oxlint/bin/oxlint"), "--type-aware", "--deny-warnings"] },
-    { name: "types", command: [tool("typescript/bin/tsc"), "-b"] },
+    { name: "types", command: [tool("typescript/bin/tsc"), "-b", "tsconfig.build.json"] },
     { name: "types of tests", command: [tool("typescript/bin/tsc"), "-p", "tsconfig.test.json"] },
     { name: "dead code", command: [tool("knip/bin/knip.js")] },
   ];
