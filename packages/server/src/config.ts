@@ -1,0 +1,124 @@
+// Configuration: flags, then environment, then the file `config.json` in the data folder; the first that says something wins.
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { parse, Type } from "@writ/core/schema";
+import { fault } from "./faults.ts";
+
+export interface Config {
+  /** Absolute path of the data folder. */
+  readonly data: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Where each value came from, for `status` and doctors. */
+  readonly origins: Readonly<Record<"data" | "port", "flag" | "environment" | "file" | "default">>;
+}
+
+export type Command =
+  | { readonly kind: "start"; readonly config: Config }
+  | { readonly kind: "token"; readonly config: Config; readonly person: string }
+  | { readonly kind: "restore"; readonly config: Config; readonly file: string }
+  | { readonly kind: "help" };
+
+export const portDefault = 3000;
+
+export const help = `Usage: npm start -- [--data DIR] [--port 3000]
+       npm start -- token new [--person owner] [--data DIR]
+       npm start -- restore FILE [--data DIR]
+
+  --data DIR   data folder of the node (default ~/.writ; WRIT_DATA)
+  --port N     port on 127.0.0.1 (default ${portDefault}; 0 takes a free one; WRIT_PORT)
+
+\`token new\` makes a new token for a person, on the machine itself, whether the node runs or not.
+\`restore FILE\` unpacks a backup into a data folder that is empty or does not exist.
+`;
+
+/** @throws server.flag, core.schema-mismatch */
+export function readCommand(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Command {
+  const { values, positionals } = readFlags(args);
+  if (values.help === true) return { kind: "help" };
+  const config = readConfig(values, environment);
+  const [command, ...rest] = positionals;
+  if (command === undefined) return { kind: "start", config };
+  if (command === "token" && rest.length === 1 && rest[0] === "new") {
+    return { kind: "token", config, person: values.person ?? "owner" };
+  }
+  if (command === "restore" && rest.length === 1 && rest[0] !== undefined) {
+    return { kind: "restore", config, file: path.resolve(rest[0]) };
+  }
+  throw fault("server.flag", `Cannot understand \`${positionals.join(" ").slice(0, 200)}\``);
+}
+
+function readFlags(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        data: { type: "string" },
+        port: { type: "string" },
+        person: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    throw fault("server.flag", `Cannot understand the flags: ${error instanceof Error ? error.message : ""}`);
+  }
+}
+
+const ConfigFile = Type.Object(
+  { port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })) },
+  { additionalProperties: false },
+);
+
+function readConfig(
+  flags: { readonly data?: string | undefined; readonly port?: string | undefined },
+  environment: Readonly<Record<string, string | undefined>>,
+): Config {
+  const data = path.resolve(flags.data ?? environment["WRIT_DATA"] ?? path.join(homedir(), ".writ"));
+  const file = readFile(path.join(data, "config.json"));
+  const written = flags.port ?? environment["WRIT_PORT"];
+  return {
+    data,
+    port: written === undefined ? (file.port ?? portDefault) : readPort(written),
+    origins: {
+      data: originOf(flags.data, environment["WRIT_DATA"], undefined),
+      port: originOf(flags.port, environment["WRIT_PORT"], file.port),
+    },
+  };
+}
+
+function originOf(flag: unknown, environment: unknown, file: unknown) {
+  if (flag !== undefined) return "flag";
+  if (environment !== undefined) return "environment";
+  return file === undefined ? "default" : "file";
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw fault("server.flag", `Cannot listen on the port \`${text.slice(0, 40)}\`: expected 0 to 65535`);
+}
+
+function readFile(file: string) {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    return {};
+  }
+  try {
+    return parse(ConfigFile, JSON.parse(text), `\`${file}\``);
+  } catch (error) {
+    throw fault(
+      "server.flag",
+      `Cannot read \`${file}\`: ${error instanceof Error ? error.message : ""}`,
+      { file },
+      error,
+    );
+  }
+}

@@ -1,0 +1,107 @@
+import { faultsOf } from "@writ/core/fault";
+
+export const serverFaults = {
+  "server.flag": { kind: "rejected", remedy: "Run `npm start -- --help` for the flags and their form." },
+  "server.port-in-use": {
+    kind: "rejected",
+    remedy: "Stop the other process, or choose another port with `--port`.",
+  },
+  "server.data-folder": {
+    kind: "broken",
+    remedy: "Make the folder writable for this user, or choose another with `--data DIR`.",
+  },
+  "server.keys-unreadable": {
+    kind: "broken",
+    remedy: "Restore the folder `keys` from a backup; without it nothing new can be signed as this node.",
+  },
+  "server.bug": {
+    kind: "broken",
+    remedy: "This is a defect of Writ: the node went on and lost nothing. Report it with the node's log.",
+  },
+  "request.body": { kind: "rejected", remedy: "Send one JSON document with content type application/json." },
+  "request.too-large": { kind: "rejected", remedy: "Send less; the facts say how much is accepted." },
+  "request.route": { kind: "rejected", remedy: "Look up the routes at /openapi.json." },
+  "request.invalid": { kind: "rejected", remedy: "Correct the named fields; /openapi.json has their form." },
+  "request.host": {
+    kind: "rejected",
+    remedy:
+      "Call the node by 127.0.0.1 or localhost and its port; other names are refused against DNS rebinding.",
+  },
+  "request.origin": {
+    kind: "rejected",
+    remedy: "Pages of other origins may not call the node; start it with `--origin` for one you trust.",
+  },
+  "request.streams": { kind: "transient", remedy: "Close another stream of entries and connect again." },
+  "auth.missing": {
+    kind: "rejected",
+    remedy:
+      "Send `Authorization: Bearer TOKEN`. A lost token is replaced on the machine itself with `writ token new`.",
+  },
+  "auth.unknown": {
+    kind: "rejected",
+    remedy: "Use a token this node gave out, or make a new one on the machine itself with `writ token new`.",
+  },
+  "auth.role": { kind: "rejected", remedy: "Ask somebody with one of the roles in the facts." },
+  "auth.agent": { kind: "rejected", remedy: "Let a person decide: agents hand in work, people approve it." },
+  "policy.invalid": { kind: "rejected", remedy: "Correct the policy file at the named place." },
+  "program.unknown": {
+    kind: "rejected",
+    remedy: "Compile it first, or look up its hash with `writ programs`.",
+  },
+  "program.prefix": { kind: "rejected", remedy: "Write more digits of the hash." },
+  "program.not-proved": {
+    kind: "rejected",
+    remedy: "Change the rule so that its proof holds; the counterexample says what goes wrong.",
+  },
+  "program.not-approved": {
+    kind: "rejected",
+    remedy: "Approve exactly this hash with `writ approve HASH`; an edit made a new program with a new hash.",
+  },
+  "program.contradicted": {
+    kind: "rejected",
+    remedy: "Undeploy the other program, or change the rule; the counterexample names both.",
+  },
+  "program.certificate": {
+    kind: "rejected",
+    remedy: "Compile the program again: what is stored is not the proof that was approved.",
+  },
+  "program.revoked": {
+    kind: "rejected",
+    remedy: "Restore the capability, or compile a program that does without it.",
+  },
+  "program.deployed": { kind: "rejected", remedy: "Nothing to do, or undeploy it first." },
+  "program.not-deployed": { kind: "rejected", remedy: "Deploy it first with `writ deploy HASH`." },
+  "program.paused": { kind: "rejected", remedy: "Resume it first with `writ resume HASH`." },
+  "program.not-paused": { kind: "rejected", remedy: "Nothing to do: it is not paused." },
+  "run.unknown": { kind: "rejected", remedy: "Look up the run's id with `writ runs`." },
+  "run.ended": {
+    kind: "rejected",
+    remedy: "Nothing to cancel: undo it with `writ undo ID` if that is meant.",
+  },
+  "run.active": {
+    kind: "rejected",
+    remedy: "Cancel it first with `writ run cancel ID`, or wait for its end.",
+  },
+  "run.not-held": { kind: "rejected", remedy: "Only a held step is settled; `writ run show ID` names them." },
+  "approval.unknown": { kind: "rejected", remedy: "Look up what waits with `writ approvals`." },
+  "approval.role": { kind: "rejected", remedy: "Ask somebody with the role in the facts to decide." },
+  "person.unknown": { kind: "rejected", remedy: "Look up the people with `writ people`." },
+  "person.exists": { kind: "rejected", remedy: "Choose another id, or remove the person first." },
+  "person.last-owner": { kind: "rejected", remedy: "Add another owner first." },
+  "workspace.unknown": { kind: "rejected", remedy: "Add the folder with `writ workspace add FOLDER`." },
+  "workspace.which": { kind: "rejected", remedy: "Name one of the workspaces in the facts." },
+  "workspace.folder": { kind: "rejected", remedy: "Name an existing folder that the node's user may read." },
+  "workspace.in-use": { kind: "rejected", remedy: "Undeploy the programs in the facts first." },
+  "workspace.exists": {
+    kind: "rejected",
+    remedy: "Change `name` in the folder's workspace.json, or remove the other workspace first.",
+  },
+  "capability.unknown": { kind: "rejected", remedy: "Use one of the closest names in the facts." },
+  "backup.exists": { kind: "rejected", remedy: "Name a file that does not exist yet." },
+  "token.unreachable": {
+    kind: "transient",
+    remedy: "The node holds the data folder but does not answer; stop it, or wait, and try again.",
+  },
+} as const;
+
+export const fault = faultsOf(serverFaults);

@@ -1,0 +1,324 @@
+// The HTTP application: every route of the table in core/api, guarded, validated and answered the same way.
+//   S4  A route is served if and only if it stands in the table; the OpenAPI document is that table.
+//   S5  A request is checked in this order: place (Host, Origin), key, role, form. The first that fails is the answer.
+//   S6  Every failure is a problem document with code and remedy; the message of a defect goes to the log, not to the caller.
+import websocket from "@fastify/websocket";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import {
+  requestBytesMax,
+  routes,
+  type BodyOf,
+  type ParamsOf,
+  type QueryOf,
+  type ResponseOf,
+  type RouteDefinition,
+  type RouteName,
+} from "@writ/core/api";
+import { hasCode } from "@writ/core/fault";
+import type { KeyId } from "@writ/core/ids";
+import { compiledCheck, schemaProblems, type Schema } from "@writ/core/schema";
+import { fault } from "../faults.ts";
+import { connectionsMax, keepAliveTimeoutMs, requestTimeoutMs } from "../limits.ts";
+import type { Log } from "../log.ts";
+import { callerOf, checkAccess, checkPlace, type Caller, type KnownPerson } from "./guard.ts";
+import { openApiDocument } from "./openapi.ts";
+import { asFault, problemOf } from "./problem.ts";
+
+export interface RequestOf<Name extends RouteName> {
+  readonly params: ParamsOf<Name>;
+  readonly query: QueryOf<Name>;
+  readonly body: BodyOf<Name>;
+  readonly caller: Caller;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+type AnswerName = Exclude<RouteName, "health" | "openapi" | "streamEntries" | "mcp">;
+/** One function per route that is request and answer. */
+export type Handlers = {
+  readonly [Name in AnswerName]: (request: RequestOf<Name>) => Promise<ResponseOf<Name>>;
+};
+
+/** What a stream needs of a WebSocket. */
+export interface Socket {
+  send(text: string): void;
+  close(code: number, reason: string): void;
+  readonly bufferedAmount: number;
+  on(event: "close" | "error", listener: () => void): void;
+}
+
+export interface AppOptions {
+  readonly version: string;
+  readonly handlers: Handlers;
+  readonly findByKey: (key: KeyId) => KnownPerson | undefined;
+  readonly stream: (socket: Socket, request: RequestOf<"streamEntries">) => void;
+  readonly mcp: (request: FastifyRequest, reply: FastifyReply, caller: Caller) => Promise<void>;
+  readonly log: Log;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    caller: Caller | null;
+  }
+}
+
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    bodyLimit: requestBytesMax,
+    exposeHeadRoutes: false,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    forceCloseConnections: "idle",
+    routerOptions: { maxParamLength: 256 },
+    return503OnClosing: true,
+  });
+  app.server.maxConnections = connectionsMax;
+  app.decorateRequest("caller", null);
+  acceptJson(app);
+  answerFaults(app, options.log);
+  app.addHook("onRequest", (request, _reply, done) => {
+    try {
+      checkPlace(request.headers, request.socket.localPort ?? 0);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  await app.register(websocket, { options: { maxPayload: 4096 } });
+
+  const openApi = openApiDocument(options.version);
+  const answers: Record<string, (request: RequestOf<never>) => Promise<unknown>> = {
+    ...(options.handlers as unknown as Record<string, (request: RequestOf<never>) => Promise<unknown>>),
+    health: async () => ({ status: "ok" }),
+    openapi: async () => openApi,
+  };
+  for (const [name, route] of Object.entries<RouteDefinition>(routes)) {
+    if (route.protocol === "websocket") addStream(app, route, options);
+    else if (route.protocol === "mcp") addMcp(app, route, options);
+    else addRoute(app, name, route, answers[name] ?? missing(name), options);
+  }
+  return app;
+}
+
+function addRoute(
+  app: FastifyInstance,
+  name: string,
+  route: RouteDefinition,
+  answer: (request: RequestOf<never>) => Promise<unknown>,
+  options: AppOptions,
+): void {
+  const check = inputCheck(route);
+  app.route({
+    method: route.method,
+    url: fastifyPath(route.path),
+    bodyLimit: route.bodyBytesMax ?? requestBytesMax,
+    onRequest: guard(route, options),
+    config: { operation: name },
+    handler: async (request, reply) => {
+      const input = check(request);
+      const result = await answer(requestOf(request, input, reply));
+      return reply.code(route.status).header("cache-control", "no-store").send(result);
+    },
+  });
+}
+
+function addStream(app: FastifyInstance, route: RouteDefinition, options: AppOptions): void {
+  const check = inputCheck(route);
+  app.route({
+    method: "GET",
+    url: fastifyPath(route.path),
+    onRequest: guard(route, options),
+    preValidation: (request, _reply, done) => {
+      try {
+        check(request);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+    handler: async () => {
+      throw fault("request.invalid", "Cannot answer: this route is a WebSocket", { upgrade: "websocket" });
+    },
+    wsHandler: (socket, request) => {
+      options.stream(socket, requestOf<"streamEntries">(request, check(request), null));
+    },
+  });
+}
+
+function addMcp(app: FastifyInstance, route: RouteDefinition, options: AppOptions): void {
+  app.route({
+    method: route.method,
+    url: route.path,
+    bodyLimit: route.bodyBytesMax ?? requestBytesMax,
+    onRequest: guard(route, options),
+    handler: async (request, reply) => {
+      if (request.caller === null) throw fault("auth.missing", "Cannot serve a request without a key");
+      await options.mcp(request, reply, request.caller);
+    },
+  });
+}
+
+function guard(route: RouteDefinition, options: AppOptions) {
+  return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
+    try {
+      if (route.access !== "public") {
+        request.caller = callerOf(request.headers.authorization, options.findByKey);
+        checkAccess(request.caller, route.access);
+      }
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  };
+}
+
+interface Input {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+}
+
+const nobody: Caller = { id: "nobody" as Caller["id"], name: "", roles: [], actor: { kind: "node" } };
+
+function requestOf<Name extends RouteName>(
+  request: FastifyRequest,
+  input: Input,
+  reply: FastifyReply | null,
+): RequestOf<Name> {
+  const caller = request.caller ?? nobody;
+  return {
+    params: input.params as ParamsOf<Name>,
+    query: input.query as QueryOf<Name>,
+    body: input.body as BodyOf<Name>,
+    caller,
+    get signal() {
+      const controller = new AbortController();
+      reply?.raw.once("close", () => controller.abort());
+      return controller.signal;
+    },
+  };
+}
+
+/** Checks path, query and body against the route's schemas, compiled once. */
+function inputCheck(route: RouteDefinition): (request: FastifyRequest) => Input {
+  const params = route.params === undefined ? null : partCheck(route.params, "the path");
+  const query = route.query === undefined ? null : queryCheck(route.query);
+  const body = route.body === undefined ? null : partCheck(route.body, "the body");
+  return (request) => ({
+    params: params === null ? undefined : params(request.params),
+    query: query === null ? undefined : query(request.query as Readonly<Record<string, string>>),
+    body: body === null ? undefined : body(request.body ?? {}),
+  });
+}
+
+function partCheck(schema: Schema, what: string): (data: unknown) => unknown {
+  const check = compiledCheck(schema);
+  return (data) => {
+    if (check(data)) return data;
+    const problems = schemaProblems(schema, data);
+    const said = problems
+      .map(({ at, message }) => `${at === "" ? "the whole" : `\`${at}\``} ${message}`)
+      .join("; ");
+    throw fault("request.invalid", `Cannot take ${what} of the request: ${said}`, { problems });
+  };
+}
+
+/** Query values arrive as text; numbers and booleans are read as the schema asks. */
+function queryCheck(schema: Schema): (data: Readonly<Record<string, string>>) => unknown {
+  const check = partCheck(schema, "the query");
+  const { properties = {} } = schema as {
+    readonly properties?: Readonly<Record<string, { readonly type?: string }>>;
+  };
+  return (data) => {
+    const read: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(data)) {
+      const type = Object.hasOwn(properties, name) ? properties[name]?.type : undefined;
+      read[name] =
+        type === "integer" && /^\d{1,15}$/.test(value)
+          ? Number(value)
+          : type === "boolean" && /^(true|false|1|0)$/.test(value)
+            ? value === "true" || value === "1"
+            : value;
+    }
+    return check(read);
+  };
+}
+
+/** JSON and nothing else; an empty body counts as none. A form, which a page of another origin could send, is refused. */
+function acceptJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, text: string, done) => {
+    if (text.trim() === "") {
+      done(null, undefined);
+      return;
+    }
+    try {
+      done(null, JSON.parse(text, refuseProto));
+    } catch (error) {
+      done(
+        fault(
+          "request.body",
+          `Cannot read the body as JSON: ${error instanceof Error ? error.message : ""}`,
+          {},
+          error,
+        ),
+      );
+    }
+  });
+}
+
+function refuseProto(key: string, value: unknown): unknown {
+  if (key === "__proto__") throw new SyntaxError("the key `__proto__` is not accepted");
+  return value;
+}
+
+function answerFaults(app: FastifyInstance, log: Log): void {
+  app.setNotFoundHandler((request) => {
+    throw fault("request.route", `Cannot find \`${request.method} ${request.url.slice(0, 200)}\``);
+  });
+  app.setErrorHandler(async (error, request, reply) => {
+    const record = asFault(fromFastify(error, request));
+    if (record.kind === "broken") {
+      log.error("request.failed", { code: record.code, url: request.url, error: stackOf(error) });
+    }
+    const problem = problemOf(record, request.url.slice(0, 1000));
+    if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="writ"');
+    return reply
+      .code(problem.status)
+      .header("content-type", "application/problem+json")
+      .header("cache-control", "no-store")
+      .send(JSON.stringify(problem));
+  });
+}
+
+/** Fastify's own errors that a caller can cause, as faults. */
+function fromFastify(error: unknown, request: FastifyRequest): unknown {
+  if (hasCode(error, "FST_ERR_CTP_BODY_TOO_LARGE") || codeOf(error) === "FST_ERR_CTP_BODY_TOO_LARGE") {
+    return fault("request.too-large", "Cannot take a body of this size", {
+      sizeBytesMax: request.routeOptions.bodyLimit ?? requestBytesMax,
+    });
+  }
+  if (codeOf(error) === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
+    return fault("request.body", `Cannot read a body of type \`${request.headers["content-type"] ?? ""}\``);
+  }
+  if (codeOf(error).startsWith("FST_ERR_CTP_") || codeOf(error) === "FST_ERR_BAD_URL") {
+    return fault("request.body", `Cannot read the request: ${error instanceof Error ? error.message : ""}`);
+  }
+  return error;
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function fastifyPath(template: string): string {
+  return template.replace(/\{(\w+)\}/g, ":$1");
+}
+
+function missing(name: string): never {
+  throw new Error(`Invariant broken: S4 the route ${name} has no handler`);
+}

@@ -1,0 +1,14 @@
+// Limits of the server. Each name carries its unit.
+
+/** Remembered policy verdicts; forgotten all at once when full. */
+export const policyVerdictsMax = 10_000;
+/** Characters of a bearer token: the prefix and 43 of base64url (256 bits). */
+export const tokenBytes = 32;
+/** Messages a slow WebSocket client may lag behind before it is closed. */
+export const streamBytesMax = 8 * 1024 * 1024;
+export const streamsMax = 64;
+export const connectionsMax = 1024;
+export const requestTimeoutMs = 120_000;
+export const keepAliveTimeoutMs = 72_000;
+/** How long a stopping node waits for requests under way. */
+export const stopTimeoutMs = 10_000;

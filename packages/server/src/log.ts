@@ -1,0 +1,23 @@
+// The node's log: one JSON line an event, for operators. It may be lost; the ledger may not.
+import pino from "pino";
+
+export interface Log {
+  info(event: string, facts?: Readonly<Record<string, unknown>>): void;
+  warn(event: string, facts?: Readonly<Record<string, unknown>>): void;
+  error(event: string, facts?: Readonly<Record<string, unknown>>): void;
+}
+
+/** Writes to a file; no payloads, no tokens. */
+export function openLog(file: string): Log {
+  const logger = pino(
+    { base: null, messageKey: "event", formatters: { level: (label) => ({ level: label }) } },
+    pino.destination({ dest: file, mkdir: true, sync: true }),
+  );
+  return {
+    info: (event, facts) => logger.info(facts ?? {}, event),
+    warn: (event, facts) => logger.warn(facts ?? {}, event),
+    error: (event, facts) => logger.error(facts ?? {}, event),
+  };
+}
+
+export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} };

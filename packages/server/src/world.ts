@@ -1,0 +1,48 @@
+// The only place where the process's clock, timers and randomness are read.
+import { createHash, randomBytes, randomInt } from "node:crypto";
+import type { AbortSignalLike } from "@writ/core/capability";
+import type { Entropy, Hasher, World } from "@writ/core/ports";
+
+/** Longest single timer of the platform; longer sleeps are chained. */
+const timerMsMax = 2 ** 31 - 1;
+
+export const systemWorld: World = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  randomBelow: (below) => randomInt(below),
+  async sleep(ms, signal) {
+    const until = performance.now() + ms;
+    for (let left = ms; left > 0; left = until - performance.now()) {
+      await timer(Math.min(left, timerMsMax), signal);
+    }
+    if (signal?.aborted === true) throw abortReason(signal);
+  },
+};
+
+export const systemEntropy: Entropy = { bytes: (count) => new Uint8Array(randomBytes(count)) };
+
+export const systemHasher: Hasher = {
+  sha256: (bytes) => new Uint8Array(createHash("sha256").update(bytes).digest()),
+};
+
+function timer(ms: number, signal: AbortSignalLike | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(abortReason(signal));
+      return;
+    }
+    const onAbort = () => {
+      clearTimeout(handle);
+      reject(abortReason(signal));
+    };
+    const handle = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort);
+  });
+}
+
+function abortReason(signal: AbortSignalLike | undefined): Error {
+  return signal?.reason instanceof Error ? signal.reason : new Error("aborted");
+}

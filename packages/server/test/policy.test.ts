@@ -1,0 +1,195 @@
+import { capabilityId } from "@writ/core/ids";
+import type { PolicyRequest } from "@writ/core/ports";
+import { expect, test } from "vitest";
+import { openPolicy } from "../src/policy.ts";
+import { loadPolicy } from "../src/policies.ts";
+
+const policy = loadPolicy(null);
+const profiles = ["readonly", "local_worker", "power_user", "unrestricted"];
+
+const moveFile: PolicyRequest = {
+  principal: { kind: "program", id: "p", roles: [] },
+  profile: "local_worker",
+  capability: capabilityId("filesystem.move_file@1.0.0"),
+  permission: "filesystem.write",
+  effect: "write",
+  risk: "low",
+  workspace: "invoices",
+  targets: [],
+  labels: [],
+};
+const host = {
+  kind: "host",
+  name: "127.0.0.1:3999",
+  resolved: "127.0.0.1",
+  does: "send",
+  state: null,
+} as const;
+const post: PolicyRequest = {
+  ...moveFile,
+  capability: capabilityId("api_http.post@1.0.0"),
+  permission: "network.send",
+  effect: "irreversible",
+  risk: "medium",
+  targets: [host],
+  hostRisk: "low",
+};
+
+test("S20 without a policy there is no effect", () => {
+  expect(policy.decide({ ...moveFile, profile: "no_such_profile" }).kind).toBe("forbid");
+});
+
+test("S20 the default profile works on files and reads", () => {
+  expect(policy.decide(moveFile)).toEqual({ kind: "permit" });
+  expect(policy.decide({ ...moveFile, effect: "read", permission: "filesystem.read" })).toEqual({
+    kind: "permit",
+  });
+});
+
+test("S20 the profile readonly changes nothing and names the policy that says so", () => {
+  expect(policy.decide({ ...moveFile, profile: "readonly" })).toMatchObject({
+    kind: "forbid",
+    policies: ["readonly.never-changes"],
+  });
+});
+
+test("K88 the profile readonly does not read the environment, through whatever capability", () => {
+  const read = { ...moveFile, effect: "read", permission: "environment.read" } as const;
+  expect(policy.decide({ ...read, profile: "readonly" }).kind).toBe("forbid");
+});
+
+test("K87 the default profile reads no environment", () => {
+  expect(policy.decide({ ...moveFile, effect: "read", permission: "environment.read" }).kind).toBe("forbid");
+});
+
+test.each(["process.run", "os_exec.run", "permission.grant", "module.install"])(
+  "K110 the default profile does not allow %s",
+  (permission) => {
+    expect(policy.decide({ ...moveFile, permission }).kind).toBe("forbid");
+  },
+);
+
+test.each(profiles)("K112 the profile %s never lets a critical action go ahead unasked", (profile) => {
+  const effect = profile === "readonly" ? "read" : "write";
+  expect(policy.decide({ ...moveFile, effect, profile, risk: "critical" })).toMatchObject({
+    kind: "permit-with-approval",
+    role: "owner",
+  });
+});
+
+test.each(["filesystem.delete_file@1.0.0", "filesystem.delete_directory@1.0.0"])(
+  "S21 %s waits for the owner",
+  (id) => {
+    const request = { ...moveFile, capability: capabilityId(id), permission: "filesystem.delete" };
+    expect(policy.decide(request)).toMatchObject({ kind: "permit-with-approval", role: "owner" });
+    expect(policy.decide({ ...request, profile: "unrestricted" }).kind).toBe("permit");
+  },
+);
+
+test("S21 a send to a host that the allow-list calls a low risk goes ahead, any other waits for the owner", () => {
+  expect(policy.decide(post).kind).toBe("permit");
+  for (const hostRisk of ["medium", "high", "critical"] as const) {
+    expect(policy.decide({ ...post, hostRisk })).toMatchObject({
+      kind: "permit-with-approval",
+      role: "owner",
+    });
+  }
+});
+
+test("S21 a host whose risk nobody told counts as risky", () => {
+  const { hostRisk: _told, ...untold } = post;
+  expect(policy.decide(untold).kind).toBe("permit-with-approval");
+});
+
+test("S21 an irreversible effect without a host waits for the owner", () => {
+  expect(policy.decide({ ...moveFile, effect: "irreversible" }).kind).toBe("permit-with-approval");
+});
+
+test("S21 an approval never widens what policy denies", () => {
+  const denied = {
+    ...moveFile,
+    profile: "readonly",
+    capability: capabilityId("filesystem.delete_file@1.0.0"),
+  };
+  expect(policy.decide(denied).kind).toBe("forbid");
+});
+
+test("S20 what is secret may not leave, under every profile", () => {
+  for (const profile of profiles) {
+    expect(policy.decide({ ...post, profile, labels: ["secret"] }).kind).toBe("forbid");
+  }
+});
+
+test("K108 no agent changes permissions, whatever the profile", () => {
+  const request = { ...moveFile, permission: "permission.grant", profile: "unrestricted" };
+  expect(policy.decide({ ...request, principal: { kind: "agent", id: "m", roles: ["agent"] } }).kind).toBe(
+    "forbid",
+  );
+  expect(policy.decide({ ...request, principal: { kind: "person", id: "a", roles: ["owner"] } }).kind).toBe(
+    "permit",
+  );
+});
+
+test("K109 a low risk alone permits nothing", () => {
+  expect(policy.decide({ ...moveFile, permission: "camera.capture", risk: "low" }).kind).toBe("forbid");
+});
+
+const schema = `entity Role; entity Person in [Role]; entity Agent in [Role]; entity Program in [Role];
+entity Capability { name: String, module: String, permission: String, effect: String, risk: String };
+action perform, proceed_unasked appliesTo { principal: [Person, Agent, Program], resource: [Capability], context: {
+  profile: String, workspace: String, labels: Set<String>, targets: Set<String>, does: Set<String>, folders: Set<String>,
+  hosts: Set<String>, hostRisk: String } };`;
+
+test.each([
+  ["a syntax error", "permit (principal, action"],
+  ["a name the schema does not know", 'permit (principal, action, resource) when { context.prfile == "x" };'],
+  ["an approval on a permit", '@approval("owner") permit (principal, action, resource);'],
+  [
+    "two policies of one id",
+    '@id("a") permit (principal, action, resource); @id("a") permit (principal, action, resource);',
+  ],
+])("S20 policies with %s are refused", (_what, text) => {
+  expect(() => openPolicy([{ name: "own.cedar", text }], schema)).toThrow(
+    expect.objectContaining({ code: "policy.invalid" }),
+  );
+});
+
+test("S20 a policy that cannot be evaluated forbids instead of being skipped", () => {
+  // Overflow is the one evaluation error that validation cannot exclude.
+  const text = `@id("all") permit (principal, action, resource);
+    @id("overflow") forbid (principal, action, resource) when { 9223372036854775807 + 1 == 1 };`;
+  expect(openPolicy([{ name: "own.cedar", text }], schema).decide(moveFile)).toMatchObject({
+    kind: "forbid",
+    policies: ["overflow"],
+  });
+});
+
+test("S22 the hash covers names, texts and the schema", () => {
+  const text = "permit (principal, action, resource);";
+  const hashes = [
+    openPolicy([{ name: "a.cedar", text }], schema),
+    openPolicy([{ name: "b.cedar", text }], schema),
+    openPolicy([{ name: "a.cedar", text: `${text} ` + text.replace("permit", "forbid") }], schema),
+    openPolicy([{ name: "a.cedar", text }], `${schema}\n`),
+  ].map(({ hash }) => hash);
+  expect(new Set(hashes).size).toBe(4);
+});
+
+test("S22 a policy may speak of folders and hosts", () => {
+  const own = openPolicy(
+    [
+      {
+        name: "own.cedar",
+        text: 'permit (principal, action, resource) unless { context.folders.contains("archive") || context.hosts.contains("127.0.0.1:3999") };',
+      },
+    ],
+    schema,
+  );
+  const at = (name: string): PolicyRequest => ({
+    ...moveFile,
+    targets: [{ kind: "file", name, resolved: `/w/${name}`, does: "create", state: null }],
+  });
+  expect(own.decide(at("inbox/a.csv")).kind).toBe("permit");
+  expect(own.decide(at("archive/a.csv")).kind).toBe("forbid");
+  expect(own.decide(post).kind).toBe("forbid");
+});
