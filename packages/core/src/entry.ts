@@ -144,7 +144,13 @@ export interface RunEntries {
     readonly evidence: "observed" | "commanded";
     readonly resolved: boolean;
   };
-  "effect.failed": { readonly step: StepId; readonly attempt: number; readonly fault: FaultRecord };
+  "effect.failed": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly fault: FaultRecord;
+    /** The fault is transient and the capability's contract allows another attempt. Absent: never tried again. */
+    readonly retryable?: boolean;
+  };
   /** The gate said no, or the parameters could not be computed: nothing was attempted. */
   "effect.refused": { readonly step: StepId; readonly attempt: number; readonly fault: FaultRecord };
   /** After a crash, the world cannot be asked: a person decides. */
