@@ -353,6 +353,7 @@ export const EntrySummary = Type.Object(
   { seq: count, atMs: timeMs, kind: line, step: nullable(line), text: words },
   closed,
 );
+export type EntrySummary = Static<typeof EntrySummary>;
 export const RunDetail = Type.Object(
   {
     ...runFields,
