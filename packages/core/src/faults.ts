@@ -34,6 +34,14 @@ export const coreFaults = {
     remedy: "Compile the rule or plan again; never edit a compiled program.",
   },
   "program.version": { kind: "rejected", remedy: "Compile the rule again with this version of Writ." },
+  "program.invalid": {
+    kind: "rejected",
+    remedy: "Compile the rule or plan again; a program written by hand must keep the rules the facts name.",
+  },
+  "certificate.malformed": {
+    kind: "rejected",
+    remedy: "Have the program proven again; never edit a certificate.",
+  },
   "signature.missing": {
     kind: "rejected",
     remedy: "Have the program approved and signed before deploying it.",

@@ -1,0 +1,241 @@
+// Checks of one step by itself: operands, contracts, bounds, failure policy.
+import type { CapabilityDefinition } from "../capability.ts";
+import { freeNames, parseExpression, renderExpression } from "../expression.ts";
+import { faultRecord } from "../fault.ts";
+import { approvalTimeoutMsMax, retryAttemptsMax, stepTimeoutMsMax } from "../limits.ts";
+import type { FailurePolicy, Operand, Operands, Program, Step } from "../program.ts";
+import { isWhole, type Report } from "./report.ts";
+import { isRepeatable } from "./repeatable.ts";
+import { schemaProblems, type Schema } from "../schema.ts";
+
+interface StepCheck {
+  readonly step: Step;
+  readonly program: Program;
+  readonly known: ReadonlyMap<string, CapabilityDefinition>;
+  readonly report: Report;
+}
+
+export function stepProblems(check: StepCheck): void {
+  const { step, program, known, report } = check;
+  const { op, id } = step;
+  if (step.timeoutMs !== null && !within(step.timeoutMs, stepTimeoutMsMax)) {
+    report("P13", id, `Cannot give step \`${id}\` ${step.timeoutMs} ms: at most ${stepTimeoutMsMax}`);
+  }
+  switch (op.op) {
+    case "load":
+    case "call": {
+      const definition = known.get(op.capability);
+      if (definition !== undefined) {
+        if (op.op === "load" && definition.effect.kind !== "read") {
+          report("P10", id, `Cannot load through \`${op.capability}\`: it does not only read`);
+        }
+        checkParams(op.params, definition, id, report);
+      }
+      if (op.op === "load") {
+        if (op.freshnessMsMax !== null && !isWhole(op.freshnessMsMax))
+          report("P13", id, "Cannot take this freshness bound");
+        break;
+      }
+      const compensating = op.compensation === null ? undefined : known.get(op.compensation.capability);
+      if (definition?.effect.kind === "read" && op.compensation !== null) {
+        report("P10", id, `Cannot compensate \`${op.capability}\`: it only reads`);
+      }
+      if (op.compensation !== null && compensating !== undefined) {
+        checkParams(op.compensation.params, compensating, id, report);
+      }
+      break;
+    }
+    case "check":
+    case "eval":
+    case "finish":
+      break;
+    case "branch":
+      if (op.arms.length === 0) report("P12", id, `Cannot branch in \`${id}\` without a condition`);
+      break;
+    case "parallel": {
+      const count = op.branches.length;
+      if (count === 0) report("P12", id, `Cannot run \`${id}\` without branches`);
+      if (
+        op.join.kind === "quorum" &&
+        (!isWhole(op.join.count) || op.join.count < 1 || op.join.count > count)
+      ) {
+        report("P12", id, `Cannot wait for ${op.join.count} of ${count} branches in \`${id}\``);
+      }
+      break;
+    }
+    case "wait":
+      if (op.until.kind === "duration" && !within(op.until.ms, program.runTimeoutMs)) {
+        report(
+          "P13",
+          id,
+          `Cannot wait ${op.until.ms} ms in \`${id}\`: the run may last ${program.runTimeoutMs} ms`,
+        );
+      }
+      break;
+    case "approve":
+      checkRole(op.role, check);
+      if (!within(op.withinMs, approvalTimeoutMsMax))
+        report("P13", id, `Cannot wait ${op.withinMs} ms for an approval in \`${id}\``);
+      break;
+    case "emit":
+      if (op.type === "" || op.type.length > 256)
+        report("P15", id, `Cannot emit an event without a type in \`${id}\``);
+      break;
+    case "fail":
+      if (!/^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$/.test(op.code))
+        report("P15", id, `Cannot fail with the code \`${op.code.slice(0, 80)}\`: a code is \`area.reason\``);
+      break;
+  }
+  checkFailure(step.failure, check);
+}
+
+/** The names an expression reads; problems when it does not parse or is not in canonical form (P8). */
+export function expressionNames(text: string, at: string, report: Report): readonly string[] {
+  try {
+    const tree = parseExpression(text);
+    const canonical = renderExpression(tree);
+    if (canonical !== text)
+      report(
+        "P8",
+        at,
+        `Cannot accept the expression \`${text.slice(0, 200)}\`: its canonical form is \`${canonical.slice(0, 200)}\``,
+        { canonical },
+      );
+    return freeNames(tree);
+  } catch (error) {
+    const record = faultRecord(error);
+    if (record === undefined) throw error;
+    report("P8", at, record.message, record.facts);
+    return [];
+  }
+}
+
+function checkParams(operands: Operands, definition: CapabilityDefinition, id: string, report: Report): void {
+  const { properties, required } = objectSchema(definition.params);
+  for (const [name, operand] of Object.entries(operands)) {
+    const schema = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    if (schema === undefined) {
+      report("P11", id, `Cannot give \`${definition.id}\` a parameter \`${name.slice(0, 80)}\``, {
+        known: Object.keys(properties),
+      });
+    } else if (operand.kind === "literal") {
+      for (const { at, message } of schemaProblems(schema, operand.value)) {
+        report("P11", id, `Cannot give \`${definition.id}\` this \`${name}${at}\`: ${message}`);
+      }
+    }
+  }
+  for (const name of required) {
+    if (!Object.hasOwn(operands, name))
+      report("P11", id, `Cannot call \`${definition.id}\` without \`${name}\``);
+  }
+}
+
+function objectSchema(schema: Schema): {
+  readonly properties: Readonly<Record<string, Schema>>;
+  readonly required: readonly string[];
+} {
+  const { properties = {}, required = [] } = schema as {
+    readonly properties?: Readonly<Record<string, Schema>>;
+    readonly required?: readonly string[];
+  };
+  return { properties, required };
+}
+
+function checkRole(role: string, { step, program, report }: StepCheck): void {
+  if (role !== "owner" && !program.workspace.roles.includes(role)) {
+    report("P15", step.id, `Cannot ask \`${role}\` in step \`${step.id}\`: the workspace has no such role`, {
+      roles: program.workspace.roles,
+    });
+  }
+}
+
+function checkFailure(policy: FailurePolicy, check: StepCheck): void {
+  const { step, program, known, report } = check;
+  const { op, id } = step;
+  if (policy.kind === "ask_person") {
+    checkRole(policy.role, check);
+    if (!within(policy.withinMs, approvalTimeoutMsMax))
+      report("P13", id, `Cannot wait ${policy.withinMs} ms for a person in \`${id}\``);
+  }
+  if (policy.kind === "safe_value" && op.op !== "load" && op.op !== "eval") {
+    report(
+      "P14",
+      id,
+      `Cannot give step \`${id}\` a safe value: only a read or a computation may be replaced by one`,
+    );
+  }
+  if (policy.kind !== "retry") return;
+  const { attemptsMax, delayMs, factor, delayMsMax, on, then } = policy;
+  if (then.kind === "retry") report("P14", id, `Cannot retry step \`${id}\` inside a retry`);
+  else checkFailure(then, check);
+  if (
+    !within(attemptsMax, retryAttemptsMax) ||
+    !isWhole(delayMs) ||
+    !isWhole(delayMsMax) ||
+    delayMs > delayMsMax ||
+    !(factor >= 1 && factor <= 10)
+  ) {
+    report("P14", id, `Cannot retry step \`${id}\` like this`, {
+      attemptsMax,
+      delayMs,
+      factor,
+      delayMsMax,
+      retryAttemptsMax,
+    });
+  }
+  if (op.op !== "load" && op.op !== "call") {
+    report("P14", id, `Cannot retry step \`${id}\`: only a call or a load is retried`);
+    return;
+  }
+  const definition = known.get(op.capability);
+  if (definition === undefined) return;
+  const undeclared = on.filter((code) => !definition.retryOn.includes(code));
+  if (on.length === 0 || undeclared.length > 0) {
+    report(
+      "P14",
+      id,
+      `Cannot retry step \`${id}\` on ${undeclared.join(", ") || "nothing"}: \`${op.capability}\` declares ${definition.retryOn.join(", ") || "no fault that passes"}`,
+      {
+        undeclared,
+        declared: definition.retryOn,
+      },
+    );
+  }
+  if (!isRepeatable(definition, op.params, program.workspace.hosts)) {
+    report(
+      "P14",
+      id,
+      `Cannot retry step \`${id}\`: performing \`${op.capability}\` again could repeat its effect`,
+      { crash: definition.crash },
+    );
+  }
+}
+
+/** The operands a step reads itself (not those of its blocks), with a word for each. */
+export function operandsOf({ op }: Step): readonly Operand[] {
+  switch (op.op) {
+    case "load":
+      return Object.values(op.params);
+    case "call":
+      return Object.values(op.params);
+    case "emit":
+      return Object.values(op.data);
+    case "fail":
+      return [op.message];
+    case "finish":
+      return [op.result];
+    case "wait":
+      return op.until.kind === "time" ? [op.until.at] : [];
+    case "approve":
+      return op.message === null ? [] : [op.message];
+    case "eval":
+    case "check":
+    case "branch":
+    case "parallel":
+      return [];
+  }
+}
+
+function within(count: number, max: number): boolean {
+  return isWhole(count) && count >= 1 && count <= max;
+}

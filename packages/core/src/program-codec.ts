@@ -1,0 +1,100 @@
+// Program bytes: protobuf, format 1 (proto/writ/program/v1/program.proto). The decoder is frozen: it takes exactly the bytes the encoder makes.
+//   F1  One program has one byte sequence: fields in number order, pairs sorted by name, values as deterministic CBOR, no default written.
+//   F2  Bytes that do not re-encode to themselves (unknown field, trailing bytes, other order) are malformed, not tolerated.
+//   F3  The format is read before anything else; another format is `program.version`, whatever follows.
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { equalBytes, toHex } from "./bytes.ts";
+import { fault } from "./faults.ts";
+import { hasCode } from "./fault.ts";
+import { ProgramSchema, type Program as ProgramMessage } from "./gen/writ/program/v1/program_pb.ts";
+import { programHash, type ProgramHash } from "./ids.ts";
+import { blockDepthMax, programBytesMax } from "./limits.ts";
+import type { Hasher } from "./ports.ts";
+import type { HashedProgram, Program } from "./program.ts";
+import { fromMessage } from "./program-codec/from-message.ts";
+import { toMessage } from "./program-codec/to-message.ts";
+
+/** Messages between one block and the next: block, step, opcode, arm; or step, failure policy, retry, policy inside it. */
+const recursionLimit = blockDepthMax * 6 + 16;
+
+/** @throws program.malformed when the program cannot be written (a number that is no safe integer, too large) */
+export function encodeProgram(program: Program): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = toBinary(ProgramSchema, create(ProgramSchema, toMessage(program)));
+  } catch (error) {
+    if (hasCode(error, "program.malformed")) throw error;
+    throw fault("program.malformed", `Cannot encode the program: ${messageOf(error)}`, {}, error);
+  }
+  checkSize(bytes);
+  return bytes;
+}
+
+/** @throws program.malformed, program.version */
+export function decodeProgram(bytes: Uint8Array): Program {
+  checkSize(bytes);
+  checkFormat(bytes);
+  const program = decodeMessage(bytes);
+  if (!equalBytes(encodeProgram(program), bytes)) {
+    throw fault(
+      "program.malformed",
+      "Cannot accept the program: its bytes hold an unknown field, trailing bytes or another encoding than the one of format 1",
+      { sizeBytes: bytes.length },
+    );
+  }
+  return program;
+}
+
+/** SHA-256 of the payload bytes: the name by which a program is proven, approved, signed and run. */
+export function hashProgram(bytes: Uint8Array, hasher: Hasher): ProgramHash {
+  return programHash(toHex(hasher.sha256(bytes)));
+}
+
+/** Encodes and hashes. @throws program.malformed */
+export function hashedProgram(program: Program, hasher: Hasher): HashedProgram {
+  const bytes = encodeProgram(program);
+  return { hash: hashProgram(bytes, hasher), program, bytes };
+}
+
+function checkSize(bytes: Uint8Array): void {
+  if (bytes.length > programBytesMax) {
+    throw fault("program.malformed", `Cannot take a program of ${bytes.length} bytes`, {
+      sizeBytes: bytes.length,
+      sizeBytesMax: programBytesMax,
+    });
+  }
+}
+
+/** Field 1 stands first in every format: tag 0x08, then the number as a varint. */
+function checkFormat(bytes: Uint8Array): void {
+  if (bytes[0] !== 0x08 || bytes[1] === undefined) {
+    throw fault("program.malformed", "Cannot read the program: it does not begin with a format number", {
+      sizeBytes: bytes.length,
+    });
+  }
+  if (bytes[1] !== 1) {
+    const format = bytes[1] < 0x80 ? bytes[1] : null;
+    throw fault(
+      "program.version",
+      `Cannot read a program of format ${format ?? "above 127"}: this version reads format 1`,
+      {
+        format,
+      },
+    );
+  }
+}
+
+function decodeMessage(bytes: Uint8Array): Program {
+  let message: ProgramMessage;
+  try {
+    message = fromBinary(ProgramSchema, bytes, { recursionLimit, readUnknownFields: true });
+    return fromMessage(message);
+  } catch (error) {
+    if (hasCode(error, "program.malformed")) throw error;
+    throw fault("program.malformed", `Cannot read the program: ${messageOf(error)}`, {}, error);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, 300);
+}
