@@ -462,7 +462,10 @@ export const Replay = Type.Object(
 );
 export type Replay = Static<typeof Replay>;
 
-export const Person = Type.Object({ id: slug, name: line, roles: list(slug, 64), key: line }, closed);
+export const Person = Type.Object(
+  { id: slug, name: line, roles: list(slug, 64), key: line, addedAtMs: timeMs },
+  closed,
+);
 export type Person = Static<typeof Person>;
 
 /** A token is shown once; the node keeps its SHA-256. */
