@@ -1,0 +1,406 @@
+// The ledger: the one truth. Gives entries their place, makes them durable in groups, and reads them back.
+//   L1  `append` is synchronous: sequence number, links and hash are fixed at once; nothing may be acted on before `durable` resolves.
+//   L2  Entries appended together (one `appendAll`, or one synchronous stretch) are one batch: durable together or not at all.
+//   L3  One sync covers everything that arrived while the last one ran.
+//   L4  A torn last batch is dropped when the ledger is opened; damage before the end stops the node with the place named.
+//   L5  A failed write or sync is never retried: from then on every call is refused with ledger.stopped.
+//   L6  Each opening is a new epoch; a process that opened earlier can make nothing durable any more.
+//   L7  Memory does not grow with the number of entries.
+import { toHex } from "@writ/core/bytes";
+import { decodeEntry, encodeEntry, hashOf, recordable } from "@writ/core/entry-codec";
+import { isRunEntry, type Entry, type EntryDraft, type RunEntry } from "@writ/core/entry";
+import { faultRecord } from "@writ/core/fault";
+import { sha256, type NodeId, type RunId } from "@writ/core/ids";
+import { entryBytesMax } from "@writ/core/limits";
+import type { Disk, Entropy, Hasher, KeyRing, Ledger, Signer } from "@writ/core/ports";
+import { frameSize } from "@writ/core/segment";
+import { fault } from "./faults.ts";
+import { assertLimits, ledgerLimits, type LedgerLimits } from "./limits.ts";
+import { checkpointWriter } from "./ledger/checkpoint-writer.ts";
+import { ledgerReader, positionOf, type DurableBatch } from "./ledger/reader.ts";
+import { recover } from "./ledger/recover.ts";
+import { openSegmentWriter } from "./ledger/segment-writer.ts";
+
+export type { DurableBatch } from "./ledger/reader.ts";
+
+/** Who writes: the node's id and public keys, as its first entry states them. */
+export interface NodeIdentity {
+  readonly node: NodeId;
+  readonly ed25519: Uint8Array;
+  readonly mlDsa65: Uint8Array;
+}
+
+/** What the ledger asks of whoever indexes it, about runs that it no longer holds in memory. */
+export interface RunIndex {
+  /** Last entry that the index has seen. */
+  indexedSeq(): number;
+  /** Hash of the last indexed entry of the run, or null when the index knows none. */
+  lastHash(run: RunId): Uint8Array | null;
+  /** Positions of the batches that hold durable entries of the run, in order. */
+  positions(run: RunId): readonly number[];
+}
+
+/** The ledger as its owner sees it. */
+export interface OpenLedger extends Ledger {
+  readonly epoch: number;
+  /** Must be called before the first append of an entry that belongs to a run. */
+  useIndex(index: RunIndex): void;
+  /** Like `subscribe`, with positions. */
+  subscribeBatches(listener: (batch: DurableBatch) => void): () => void;
+  batches(from: number): AsyncIterable<DurableBatch>;
+  batchAt(position: number): Promise<DurableBatch>;
+  isStopped(): boolean;
+  /** Stops for good, as after a failed sync. */
+  stop(cause: unknown): void;
+  /** Makes what was appended durable, signs a checkpoint, closes the files. Rejects when the ledger has stopped. */
+  close(): Promise<void>;
+}
+
+export interface LedgerOptions {
+  readonly disk: Disk;
+  readonly hasher: Hasher;
+  readonly entropy: Entropy;
+  readonly identity: NodeIdentity;
+  readonly signer: Signer;
+  readonly keyRing: KeyRing;
+  /** Time of the first entry of a new ledger. */
+  readonly nowMs: number;
+  /** An entry that was durable before: a ledger that does not hold it is not touched. Default -1. */
+  readonly knownSeq?: number;
+  readonly limits?: Partial<LedgerLimits>;
+}
+
+interface Pending {
+  readonly entry: Entry;
+  readonly bytes: Uint8Array;
+}
+
+interface Waiter {
+  readonly seq: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** @throws ledger.damaged, ledger.truncated, ledger.other-node */
+export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
+  const { disk, hasher, entropy, identity, signer, keyRing } = options;
+  const { node } = identity;
+  const limits = { ...ledgerLimits, ...options.limits };
+  assertLimits(limits);
+
+  const keys = [keyRing.find(signer.ed25519KeyId), keyRing.find(signer.mlDsa65KeyId)].filter(
+    (key) => key !== undefined,
+  );
+  const recovered = await recover(disk, { keys, hasher, verify: keyRing.verify }, options.knownSeq);
+  if (recovered.genesis !== null) assertSameNode(recovered.genesis, identity);
+
+  const epoch = recovered.epoch + 1;
+  const segments = [...recovered.segments];
+  const writer = await openSegmentWriter(
+    { disk, entropy, limits, epoch, segments },
+    { seq: recovered.nextSeq, hash: recovered.lastHash },
+  );
+  const reader = ledgerReader(disk, hasher, segments);
+  const { tree } = recovered;
+  const checkpoints = checkpointWriter({ disk, hasher, signer, keyRing, node }, recovered.checkpointSize);
+
+  let nextSeq = recovered.nextSeq;
+  let lastHash = recovered.lastHash;
+  let lastHashText = sha256(toHex(lastHash));
+  let durable = nextSeq - 1;
+  let index: RunIndex | null = null;
+  let stopped: Error | null = null;
+  let committing = false;
+  let scheduled = false;
+  /** Entries not yet handed to a commit, and how many of the first of them belong to each batch. */
+  let pending: Pending[] = [];
+  let groups: { count: number; sizeBytes: number; open: boolean }[] = [];
+  let waiters: Waiter[] = [];
+  let idle: (() => void) | null = null;
+  const tails = new Map<RunId, { readonly hash: Uint8Array; readonly seq: number }>();
+  const listeners = new Set<(batch: DurableBatch) => void>();
+
+  function append(draft: EntryDraft): Entry {
+    const [entry] = appendAll([draft]);
+    return entry as Entry;
+  }
+
+  function appendAll(drafts: readonly EntryDraft[]): readonly Entry[] {
+    if (stopped !== null) throw stopped;
+    // Nothing is taken over before every draft is encoded: a draft that is refused leaves no trace.
+    const placed: Pending[] = [];
+    let hash = lastHash;
+    let hashText = lastHashText;
+    let sizeBytes = 0;
+    const newTails = new Map<RunId, Uint8Array>();
+    for (const given of drafts) {
+      const draft = recordable(given);
+      const { run } = draft;
+      const runPrevious = run === null ? null : (newTails.get(run) ?? tailOf(run, draft.kind));
+      const seq = nextSeq + placed.length;
+      const bytes = encodeEntry(draft, { node, epoch, seq, previousHash: hash, runPrevious });
+      if (bytes.length > entryBytesMax) throw tooLarge(draft.kind, bytes.length, entryBytesMax);
+      const previousHash = hashText;
+      hash = hasher.sha256(bytes);
+      hashText = sha256(toHex(hash));
+      const entry = {
+        ...draft,
+        v: 1,
+        node,
+        epoch,
+        seq,
+        previousHash,
+        runPrevious: runPrevious === null ? null : sha256(toHex(runPrevious)),
+        hash: hashText,
+      } satisfies Entry as Entry;
+      if (run !== null) newTails.set(run, hash);
+      placed.push({ entry, bytes });
+      sizeBytes += bytes.length + 4;
+    }
+    const frame = frameSize(placed.map(({ bytes }) => bytes));
+    if (frame > limits.frameBytesMax) throw tooLarge("a batch", frame, limits.frameBytesMax);
+    if (placed.length === 0) return [];
+
+    for (const [run, tail] of newTails) {
+      tails.delete(run);
+      tails.set(run, { hash: tail, seq: nextSeq + placed.length - 1 });
+    }
+    lastHash = hash;
+    lastHashText = hashText;
+    nextSeq += placed.length;
+    queue(placed, sizeBytes);
+    return placed.map(({ entry }) => entry);
+  }
+
+  function queue(placed: readonly Pending[], sizeBytes: number): void {
+    pending.push(...placed);
+    const last = groups.at(-1);
+    // A synchronous stretch larger than one batch may be is several; what one `appendAll` brings never is.
+    if (last?.open === true && last.sizeBytes + sizeBytes + 64 <= limits.frameBytesMax) {
+      last.count += placed.length;
+      last.sizeBytes += sizeBytes;
+    } else {
+      if (last !== undefined) last.open = false;
+      groups.push({ count: placed.length, sizeBytes, open: true });
+      queueMicrotask(() => {
+        for (const group of groups) group.open = false;
+      });
+    }
+    schedule();
+  }
+
+  function tailOf(run: RunId, kind: string): Uint8Array | null {
+    const tail = tails.get(run);
+    if (tail !== undefined) return tail.hash;
+    if (kind === "run.started") return null;
+    if (index === null) throw new Error("Invariant broken: L7 an index is in use before a run goes on");
+    return index.lastHash(run);
+  }
+
+  function forgetTails(): void {
+    if (index === null) return;
+    const indexed = index.indexedSeq();
+    for (const [run, { seq }] of tails) {
+      if (tails.size <= limits.runTailsMax || seq > indexed) return;
+      tails.delete(run);
+    }
+  }
+
+  function schedule(): void {
+    if (scheduled || committing) return;
+    scheduled = true;
+    // After the current turn of the event loop, so that everybody who was woken by the last commit is in this one.
+    setImmediate(() => {
+      scheduled = false;
+      void commit();
+    });
+  }
+
+  async function commit(): Promise<void> {
+    if (stopped !== null || pending.length === 0) return finishIdle();
+    committing = true;
+    const batch = takeBatch();
+    const first = batch[0] as Pending;
+    try {
+      const { segment, offset } = await writer.write({
+        firstSeq: first.entry.seq,
+        previousHash: hashOf(first.entry.previousHash),
+        entries: batch.map(({ bytes }) => bytes),
+      });
+      if (stopped !== null) return;
+      const entries = batch.map(({ entry }) => entry);
+      durable = first.entry.seq + batch.length - 1;
+      for (const entry of entries) tree.add(hashOf(entry.hash));
+      announce({ entries, position: positionOf(segment, offset) });
+      if (tree.size() - checkpoints.size() >= limits.checkpointEntries) checkpoints.begin(tree, stop);
+      forgetTails();
+    } catch (error) {
+      stop(error);
+    } finally {
+      committing = false;
+      if (pending.length > 0 && stopped === null) schedule();
+      else finishIdle();
+    }
+  }
+
+  /** Whole groups, as many as fit into one batch, at least one. */
+  function takeBatch(): readonly Pending[] {
+    let count = 0;
+    let sizeBytes = 64;
+    let taken = 0;
+    for (const group of groups) {
+      if (taken > 0 && sizeBytes + group.sizeBytes > limits.frameBytesMax) break;
+      count += group.count;
+      sizeBytes += group.sizeBytes;
+      taken++;
+    }
+    groups = groups.slice(taken);
+    const batch = pending.slice(0, count);
+    pending = pending.slice(count);
+    return batch;
+  }
+
+  function announce(batch: DurableBatch): void {
+    for (const listener of listeners) listener(batch);
+    const ready = waiters.filter(({ seq }) => seq <= durable);
+    waiters = waiters.filter(({ seq }) => seq > durable);
+    for (const { resolve } of ready) resolve();
+  }
+
+  function stop(cause: unknown): void {
+    if (stopped !== null) return;
+    const record = faultRecord(cause);
+    const reason = record?.code ?? "unknown";
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const facts = { reason, durableSeq: durable, ...record?.facts };
+    stopped = fault("ledger.stopped", `Cannot record any more: ${why}`, facts, cause);
+    pending = [];
+    groups = [];
+    const left = waiters;
+    waiters = [];
+    for (const { reject } of left) reject(stopped);
+    finishIdle();
+  }
+
+  function finishIdle(): void {
+    if (committing || scheduled) return;
+    idle?.();
+    idle = null;
+  }
+
+  async function settled(): Promise<void> {
+    if (pending.length > 0 || committing || scheduled) {
+      await new Promise<void>((resolve) => {
+        idle = resolve;
+      });
+    }
+  }
+
+  async function* scan(from: number, to = Number.MAX_SAFE_INTEGER): AsyncGenerator<Entry> {
+    if (from >= to || from > durable) return;
+    for await (const { entries } of reader.batches(from)) {
+      for (const entry of entries) {
+        if (entry.seq >= to) return;
+        if (entry.seq >= from) yield entry;
+      }
+    }
+  }
+
+  function subscribeBatches(listener: (batch: DurableBatch) => void): () => void {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  const ledger: OpenLedger = {
+    node,
+    epoch,
+    append,
+    appendAll,
+    durable(seq) {
+      if (seq <= durable) return Promise.resolve();
+      if (stopped !== null) return Promise.reject(stopped);
+      return new Promise((resolve, reject) => {
+        waiters.push({ seq, resolve, reject });
+      });
+    },
+    head: () => ({ seq: nextSeq - 1, hash: lastHashText }),
+    durableSeq: () => durable,
+    async read(seq) {
+      if (seq < 0 || seq > durable) {
+        throw fault("ledger.no-entry", `Cannot read entry ${seq}: the ledger holds 0 to ${durable}`, {
+          seq,
+          durableSeq: durable,
+        });
+      }
+      return reader.read(seq);
+    },
+    scan,
+    async readRun(run) {
+      const entries: RunEntry[] = [];
+      for (const position of index?.positions(run) ?? []) {
+        const batch = await reader.batchAt(position);
+        for (const entry of batch.entries) if (entry.run === run && isRunEntry(entry)) entries.push(entry);
+      }
+      return entries;
+    },
+    subscribe: (listener) => subscribeBatches(({ entries }) => listener(entries)),
+    useIndex(given) {
+      index = given;
+    },
+    subscribeBatches,
+    batches: (from) => reader.batches(from),
+    batchAt: (position) => reader.batchAt(position),
+    isStopped: () => stopped !== null,
+    stop,
+    async close() {
+      await settled();
+      const before = stopped;
+      stop(fault("ledger.stopped", "the ledger is closed"));
+      if (before === null) {
+        await checkpoints.settled();
+        if (tree.size() > checkpoints.size()) await checkpoints.write(tree);
+        await writer.close();
+      }
+      await reader.close();
+      if (before !== null) throw before;
+    },
+  };
+
+  if (recovered.genesis === null) {
+    const { seq } = append({
+      kind: "ledger.created",
+      run: null,
+      cause: null,
+      actor: { kind: "node" },
+      atMs: options.nowMs,
+      facts: { format: 1, node, ed25519: toHex(identity.ed25519), mlDsa65: toHex(identity.mlDsa65) },
+    });
+    await ledger.durable(seq);
+  }
+  return ledger;
+}
+
+function assertSameNode(bytes: Uint8Array, identity: NodeIdentity): void {
+  const genesis = decodeEntry(bytes, sha256("0".repeat(64)));
+  const isSame =
+    genesis.kind === "ledger.created" &&
+    genesis.facts.node === identity.node &&
+    genesis.facts.ed25519 === toHex(identity.ed25519) &&
+    genesis.facts.mlDsa65 === toHex(identity.mlDsa65);
+  if (isSame) return;
+  throw fault("ledger.other-node", `Cannot open the ledger of \`${genesis.node}\` as \`${identity.node}\``, {
+    ledger: genesis.node,
+    node: identity.node,
+  });
+}
+
+function tooLarge(what: string, sizeBytes: number, sizeBytesMax: number): Error {
+  return fault(
+    "ledger.too-large",
+    `Cannot append \`${what}\` of ${sizeBytes} bytes: at most ${sizeBytesMax}`,
+    {
+      sizeBytes,
+      sizeBytesMax,
+    },
+  );
+}

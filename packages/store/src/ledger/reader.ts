@@ -1,0 +1,205 @@
+// Reads durable entries back from segments. Bounded memory: a few open files, a few frame indexes, one window at a time.
+import { toHex } from "@writ/core/bytes";
+import { decodeEntry } from "@writ/core/entry-codec";
+import type { Entry } from "@writ/core/entry";
+import { sha256 } from "@writ/core/ids";
+import type { Disk, DiskFile, Hasher } from "@writ/core/ports";
+import {
+  decodeFrame,
+  frameClaim,
+  frameHeaderBytes,
+  segmentHeaderBytes,
+  segmentName,
+} from "@writ/core/segment";
+import { fault } from "../faults.ts";
+import { readFilesMax, scanWindowBytes } from "../limits.ts";
+import { damaged, entriesOf, type Segment } from "./recover.ts";
+
+/** A batch as it stands on the disk. */
+export interface DurableBatch {
+  readonly entries: readonly Entry[];
+  /** Segment number × 2^32 + offset of the batch in it. */
+  readonly position: number;
+}
+
+export interface LedgerReader {
+  read(seq: number): Promise<Entry>;
+  /** The batch at a position that the projections remember. */
+  batchAt(position: number): Promise<DurableBatch>;
+  /** Batches that hold entries from `from` on, in order, up to what is durable when it gets there. */
+  batches(from: number): AsyncIterable<DurableBatch>;
+  close(): Promise<void>;
+}
+
+export function positionOf(segment: number, offset: number): number {
+  return segment * 0x100000000 + offset;
+}
+
+interface OpenFile {
+  readonly file: Promise<DiskFile>;
+  users: number;
+}
+
+interface FrameIndex {
+  readonly seqs: number[];
+  readonly offsets: number[];
+  end: number;
+}
+
+export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segment[]): LedgerReader {
+  const files = new Map<number, OpenFile>();
+  const indexes = new Map<number, FrameIndex>();
+
+  async function readAt(segment: Segment, offset: number, length: number): Promise<Uint8Array> {
+    let open = files.get(segment.number);
+    if (open === undefined) {
+      open = { file: disk.open(segmentName(segment.number), false), users: 0 };
+      files.set(segment.number, open);
+    }
+    open.users++;
+    try {
+      return await (await open.file).read(offset, length);
+    } finally {
+      open.users--;
+      await limitFiles();
+    }
+  }
+
+  /** Forgets the files that were opened first and that nobody reads at the moment. */
+  async function limitFiles(): Promise<void> {
+    if (files.size <= readFilesMax) return;
+    for (const [number, { file, users }] of files) {
+      if (users > 0) continue;
+      files.delete(number);
+      indexes.delete(number);
+      await (await file).close();
+      return;
+    }
+  }
+
+  function place(seq: number): number {
+    let low = 0;
+    let high = segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((segments[middle] as Segment).firstSeq <= seq) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** Offset of the batch that holds the entry. */
+  async function offsetOf(segment: Segment, seq: number): Promise<number> {
+    let index = indexes.get(segment.number);
+    if (index === undefined) {
+      index = { seqs: [], offsets: [], end: segmentHeaderBytes };
+      indexes.set(segment.number, index);
+    }
+    if (index.end < segment.end) await extendIndex(segment, index);
+    let low = 0;
+    let high = index.seqs.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((index.seqs[middle] as number) <= seq) low = middle;
+      else high = middle - 1;
+    }
+    return index.offsets[low] ?? segment.end;
+  }
+
+  async function extendIndex(segment: Segment, index: FrameIndex): Promise<void> {
+    let at = index.end;
+    const seqs: number[] = [];
+    const offsets: number[] = [];
+    while (at < segment.end) {
+      const window = await readAt(segment, at, Math.min(scanWindowBytes, segment.end - at));
+      let inside = 0;
+      while (inside + frameHeaderBytes <= window.length) {
+        const claim = frameClaim(window, inside);
+        if (claim === undefined) throw damagedAt(segment, at + inside, segment.firstSeq);
+        seqs.push(claim.firstSeq);
+        offsets.push(at + inside);
+        inside += claim.sizeBytes;
+      }
+      if (inside === 0) throw damagedAt(segment, at, segment.firstSeq);
+      at += inside;
+    }
+    // Two readers may have extended it at once; the result is the same.
+    if (index.end >= at) return;
+    const known = index.offsets.at(-1) ?? -1;
+    for (const [i, offset] of offsets.entries()) {
+      if (offset <= known) continue;
+      index.seqs.push(seqs[i] as number);
+      index.offsets.push(offset);
+    }
+    index.end = at;
+  }
+
+  function batchIn(window: Uint8Array, inside: number, segment: Segment, offset: number): DurableBatch {
+    const frame = decodeFrame(window, inside, segment.salt);
+    if (frame === undefined) throw damagedAt(segment, offset, segment.firstSeq);
+    const entries = entriesOf(window, frame).map((bytes) =>
+      decodeEntry(bytes, sha256(toHex(hasher.sha256(bytes)))),
+    );
+    return { entries, position: positionOf(segment.number, offset) };
+  }
+
+  async function batchAtOffset(segment: Segment, offset: number): Promise<DurableBatch> {
+    let window = await readAt(segment, offset, Math.min(8192, segment.end - offset));
+    const claim = frameClaim(window, 0);
+    if (claim === undefined || offset + claim.sizeBytes > segment.end)
+      throw damagedAt(segment, offset, segment.firstSeq);
+    if (claim.sizeBytes > window.length) window = await readAt(segment, offset, claim.sizeBytes);
+    return batchIn(window, 0, segment, offset);
+  }
+
+  async function* batches(from: number): AsyncGenerator<DurableBatch> {
+    for (let i = place(from); i < segments.length; i++) {
+      let at = await offsetOf(segments[i] as Segment, from);
+      for (let end = (segments[i] as Segment).end; at < end; end = (segments[i] as Segment).end) {
+        const segment = segments[i] as Segment;
+        let window = await readAt(segment, at, Math.min(scanWindowBytes, end - at));
+        const claim = frameClaim(window, 0);
+        if (claim === undefined) throw damagedAt(segment, at, from);
+        if (claim.sizeBytes > window.length) window = await readAt(segment, at, claim.sizeBytes);
+        let inside = 0;
+        while (inside < window.length) {
+          const size = frameClaim(window, inside)?.sizeBytes;
+          // A batch that the window cuts off is read with the next window, unless it is the first.
+          if (inside > 0 && (size === undefined || inside + size > window.length)) break;
+          yield batchIn(window, inside, segment, at + inside);
+          inside += size ?? window.length;
+        }
+        at += inside;
+      }
+    }
+  }
+
+  return {
+    async read(seq) {
+      const segment = segments[place(seq)] as Segment;
+      const { entries } = await batchAtOffset(segment, await offsetOf(segment, seq));
+      const entry = entries.find((candidate) => candidate.seq === seq);
+      if (entry === undefined) throw fault("ledger.no-entry", `Cannot find entry ${seq}`, { seq });
+      return entry;
+    },
+    async batchAt(position) {
+      const number = Math.floor(position / 0x100000000);
+      const segment = segments.find((candidate) => candidate.number === number);
+      if (segment === undefined) throw fault("ledger.no-entry", `Cannot find segment ${number}`, { number });
+      return batchAtOffset(segment, position % 0x100000000);
+    },
+    batches,
+    async close() {
+      for (const { file } of files.values()) await (await file).close();
+      files.clear();
+    },
+  };
+}
+
+function damagedAt(segment: Segment, offset: number, seq: number): Error {
+  return damaged("a batch is not what was written", {
+    segment: segmentName(segment.number).slice("ledger/".length),
+    offset,
+    seq,
+  });
+}

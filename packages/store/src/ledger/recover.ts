@@ -1,0 +1,202 @@
+// Recovery: what is really on the disk, read once when the ledger is opened.
+//   A batch that does not check, with no valid batch after it, is a write that a crash cut off: dropped. With a valid batch after it, it is
+//   damage: the node does not start. Every batch's checksum is checked; hashes are recomputed from the newest checkpoint on.
+import { decodeCbor } from "@writ/core/cbor";
+import { equalBytes, fromUtf8 } from "@writ/core/bytes";
+import {
+  parseCheckpoint,
+  signatureProblem,
+  type Checkpoint,
+  type SignatureCheck,
+} from "@writ/core/checkpoint";
+import { merkleTree, type MerkleTree } from "@writ/core/merkle";
+import type { Disk, Hasher } from "@writ/core/ports";
+import {
+  decodeFrame,
+  decodeSegmentHeader,
+  findFrame,
+  firstWritten,
+  segmentHeaderBytes,
+  segmentName,
+  type Frame,
+  type SegmentHeader,
+} from "@writ/core/segment";
+import { isMap } from "@writ/core/value";
+import { fault } from "../faults.ts";
+
+export interface Segment extends Pick<SegmentHeader, "number" | "epoch" | "firstSeq" | "salt"> {
+  /** Where the next batch goes; everything before is valid and durable. */
+  readonly end: number;
+}
+
+export interface Recovered {
+  readonly segments: readonly Segment[];
+  readonly nextSeq: number;
+  /** Hash of the last entry; 32 zero bytes when there is none. */
+  readonly lastHash: Uint8Array;
+  /** Epoch of the last opening, 0 when there was none. */
+  readonly epoch: number;
+  readonly tree: MerkleTree;
+  readonly checkpointSize: number;
+  /** Bytes of the first entry, or null when the ledger is empty. */
+  readonly genesis: Uint8Array | null;
+}
+
+/** @throws ledger.damaged, ledger.truncated */
+export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1): Promise<Recovered> {
+  const { hasher } = check;
+  const checkpoint = await newestCheckpoint(disk, check);
+  const cached = await cachedFrontier(disk, hasher, checkpoint);
+  const tree = cached ?? merkleTree(hasher);
+  const hashFrom = Math.max(0, tree.size() - 1);
+  const segments: Segment[] = [];
+  const names = (await disk.list("ledger")).filter((name) => /^\d{10}\.segment$/.test(name));
+  let nextSeq = 0;
+  let epoch = 0;
+  let lastHash: Uint8Array = new Uint8Array(32);
+  let genesis: Uint8Array | null = null;
+
+  for (const [i, name] of names.entries()) {
+    const isLast = i === names.length - 1;
+    const bytes = await readWhole(disk, `ledger/${name}`);
+    const header = decodeSegmentHeader(bytes);
+    if (header === undefined && isLast && firstWritten(bytes, segmentHeaderBytes) < 0) {
+      // Its header never became durable, so nothing was ever written after it.
+      await disk.remove(`ledger/${name}`);
+      break;
+    }
+    if (header === undefined)
+      throw damaged("its header is wrong", { segment: name, offset: 0, seq: nextSeq });
+    const follows =
+      segmentName(header.number) === `ledger/${name}` &&
+      header.firstSeq === nextSeq &&
+      header.epoch >= epoch &&
+      equalBytes(header.previousHash, lastHash);
+    if (!follows) {
+      const facts = { segment: name, offset: 0, seq: nextSeq };
+      throw damaged("it does not follow the segment before it", facts);
+    }
+    const nextHeader = isLast ? undefined : await readHeader(disk, names[i + 1]);
+    let at = segmentHeaderBytes;
+    let last: Uint8Array | null = null;
+    for (;;) {
+      if (nextHeader?.firstSeq === nextSeq) break;
+      const frame = decodeFrame(bytes, at, header.salt);
+      if (frame === undefined || frame.firstSeq !== nextSeq) {
+        if (isLast && frame === undefined && findFrame(bytes, at, header.salt) === undefined) break;
+        throw damaged("a batch is not what was written", { segment: name, offset: at, seq: nextSeq });
+      }
+      for (const [k, entry] of entriesOf(bytes, frame).entries()) {
+        const seq = frame.firstSeq + k;
+        if (seq === 0) genesis = entry.slice();
+        if (seq >= hashFrom) {
+          const linked = seq === hashFrom && seq > 0 ? true : endsWith(entry, lastHash);
+          if (!linked) throw damaged("an entry does not link", { segment: name, offset: at, seq });
+          lastHash = hasher.sha256(entry);
+          if (seq >= tree.size()) tree.add(lastHash);
+          if (seq + 1 === checkpoint?.size && !equalBytes(tree.root(), checkpoint.root)) {
+            throw damaged("the entries are not those of the checkpoint", { segment: name, offset: at, seq });
+          }
+        }
+        last = entry;
+      }
+      nextSeq += frame.bounds.length - 1;
+      at += frame.sizeBytes;
+    }
+    if (last !== null && nextSeq - 1 < hashFrom) lastHash = hasher.sha256(last);
+    epoch = header.epoch;
+    segments.push({ number: header.number, epoch, firstSeq: header.firstSeq, salt: header.salt, end: at });
+  }
+
+  const checkpointSize = checkpoint?.size ?? 0;
+  const known = Math.max(checkpointSize, knownSeq + 1);
+  if (nextSeq < known) throw truncated(nextSeq, known);
+  return { segments, nextSeq, lastHash, epoch, tree, checkpointSize, genesis };
+}
+
+export function truncated(entries: number, known: number): Error {
+  return fault(
+    "ledger.truncated",
+    `Cannot open the ledger: it holds ${entries} entries, but ${known} were durable`,
+    { entries, known },
+  );
+}
+
+export function damaged(
+  why: string,
+  facts: { readonly segment: string; readonly offset: number; readonly seq: number },
+): Error {
+  return fault(
+    "ledger.damaged",
+    `Cannot read the ledger at entry ${facts.seq} (segment \`${facts.segment}\`, byte ${facts.offset}): ${why}`,
+    facts,
+  );
+}
+
+export function entriesOf(bytes: Uint8Array, frame: Frame): readonly Uint8Array[] {
+  const entries: Uint8Array[] = [];
+  for (let i = 0; i + 1 < frame.bounds.length; i++)
+    entries.push(bytes.subarray(frame.bounds[i], frame.bounds[i + 1]));
+  return entries;
+}
+
+export async function readWhole(disk: Disk, name: string): Promise<Uint8Array> {
+  const file = await disk.open(name, false);
+  try {
+    return await file.read(0, await file.size());
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeader(disk: Disk, name: string | undefined): Promise<SegmentHeader | undefined> {
+  if (name === undefined) return undefined;
+  const file = await disk.open(`ledger/${name}`, false);
+  try {
+    return decodeSegmentHeader(await file.read(0, segmentHeaderBytes));
+  } finally {
+    await file.close();
+  }
+}
+
+async function newestCheckpoint(disk: Disk, check: SignatureCheck): Promise<Checkpoint | undefined> {
+  const name = (await disk.list("checkpoints")).filter((entry) => /^\d{16}\.txt$/.test(entry)).at(-1);
+  if (name === undefined) return undefined;
+  const place = { segment: `checkpoints/${name}`, offset: 0, seq: Number(name.slice(0, 16)) };
+  const bytes = await readWhole(disk, `checkpoints/${name}`);
+  let checkpoint: Checkpoint | undefined;
+  try {
+    checkpoint = parseCheckpoint(fromUtf8(bytes));
+  } catch (error) {
+    throw fault("ledger.damaged", `Cannot read the checkpoint \`${name}\`: it is no text`, place, error);
+  }
+  if (checkpoint === undefined || checkpoint.size !== place.seq)
+    throw damaged("the checkpoint is malformed", place);
+  const problem = signatureProblem(checkpoint, check);
+  if (problem !== undefined) throw damaged(problem, place);
+  return checkpoint;
+}
+
+/** The tree at the checkpoint from the cached frontier; the signed root says whether the cache is right. */
+async function cachedFrontier(
+  disk: Disk,
+  hasher: Hasher,
+  checkpoint: Checkpoint | undefined,
+): Promise<MerkleTree | undefined> {
+  if (checkpoint === undefined || !(await disk.list("ledger")).includes("frontier")) return undefined;
+  try {
+    const cache = decodeCbor(await readWhole(disk, "ledger/frontier"));
+    if (!isMap(cache) || cache["size"] !== checkpoint.size || !Array.isArray(cache["hashes"]))
+      return undefined;
+    const hashes = cache["hashes"].filter((hash) => hash instanceof Uint8Array);
+    const tree = merkleTree(hasher, checkpoint.size, hashes);
+    return equalBytes(tree.root(), checkpoint.root) ? tree : undefined;
+  } catch {
+    // Only a cache: without it the tree is computed from the entries.
+    return undefined;
+  }
+}
+
+function endsWith(bytes: Uint8Array, end: Uint8Array): boolean {
+  return bytes.length >= end.length && equalBytes(bytes.subarray(bytes.length - end.length), end);
+}

@@ -1,0 +1,40 @@
+// Limits of what is kept. Relations: a batch always fits into a segment.
+import { segmentHeaderBytes } from "@writ/core/segment";
+import { assert } from "@writ/core/fault";
+
+export interface LedgerLimits {
+  /** Size at which a segment is full and the next one begins. */
+  readonly segmentBytesMax: number;
+  /** Bytes that one batch (one commit) may take; more waits for the next commit. */
+  readonly frameBytesMax: number;
+  /** A segment grows by steps of zeros written ahead, so that a commit overwrites and never extends the file. */
+  readonly preallocateBytes: number;
+  /** Entries between two signed checkpoints. */
+  readonly checkpointEntries: number;
+  /** Runs whose last hash is kept in memory; others are looked up in the projections. */
+  readonly runTailsMax: number;
+}
+
+export const ledgerLimits: LedgerLimits = {
+  segmentBytesMax: 16 * 1024 * 1024,
+  frameBytesMax: 4 * 1024 * 1024,
+  preallocateBytes: 2 * 1024 * 1024,
+  checkpointEntries: 4096,
+  runTailsMax: 20_000,
+};
+
+export function assertLimits(limits: LedgerLimits): void {
+  assert(
+    limits.frameBytesMax + segmentHeaderBytes <= limits.segmentBytesMax,
+    "a batch of frameBytesMax fits into a segment",
+  );
+}
+
+/** Files that hold segments open for reading at once. */
+export const readFilesMax = 8;
+/** Bytes read at once when scanning. */
+export const scanWindowBytes = 1024 * 1024;
+/** Entries that may wait for the projections before they are written there. */
+export const projectionBatchMax = 512;
+export const projectionDelayMs = 25;
+export const blobChunkBytes = 256 * 1024;

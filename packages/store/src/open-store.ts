@@ -1,0 +1,120 @@
+// Opens everything a node keeps: ledger, projections, blobs and keys of one data folder, for one process at a time.
+import { join } from "node:path";
+import type { Blobs, Disk, Entropy, Hasher, Ledger, Signer, World } from "@writ/core/ports";
+import type { NodeId } from "@writ/core/ids";
+import { openBlobs } from "./blobs.ts";
+import { lockFolder, type FolderLock } from "./folder-lock.ts";
+import { foldedKeyRing, openKeys, type FoldedKeyRing, type NodeKeys } from "./keys.ts";
+import { openLedger } from "./ledger.ts";
+import type { LedgerLimits } from "./limits.ts";
+import { nodeHasher } from "./node-crypto.ts";
+import { nodeDisk } from "./node-disk.ts";
+import { openProjections, type Projections } from "./projections.ts";
+
+export interface Store {
+  readonly node: NodeId;
+  /** Number of this opening of the ledger, from 1. */
+  readonly epoch: number;
+  readonly ledger: Ledger;
+  readonly projections: Projections;
+  readonly blobs: Blobs;
+  readonly signer: Signer;
+  /** The node's own keys and those that the ledger introduced; follows the ledger. */
+  readonly keyRing: FoldedKeyRing;
+  readonly hasher: Hasher;
+  /** Null when everything is on a given disk. */
+  readonly dataFolder: string | null;
+  /** Records `node.stopped`, signs a checkpoint and lets go of the folder. Rejects with ledger.stopped when the ledger had stopped. */
+  close(reason?: string): Promise<void>;
+}
+
+export type StoreOptions = {
+  readonly world: World;
+  readonly entropy: Entropy;
+  /** Version of Writ, for `node.started`. */
+  readonly version: string;
+  readonly limits?: Partial<LedgerLimits>;
+} & (
+  | { /** Absolute path; created when it does not exist. */ readonly dataFolder: string }
+  /** Ledger and blobs on this disk (a simulated one), keys as given, projections in memory. */
+  | { readonly disk: Disk; readonly keys: NodeKeys }
+);
+
+/**
+ * Records `ledger.created` at the first opening and `node.started` at each.
+ * @throws store.folder-in-use, store.folder-read-only, store.keys-missing, store.keys-exposed, ledger.damaged, ledger.truncated,
+ * ledger.other-node, ledger.disk-full
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  if (!("dataFolder" in options)) return openOn(options, options.disk, options.keys, null);
+  const lock = await lockFolder(options.dataFolder);
+  try {
+    const disk = nodeDisk(options.dataFolder);
+    const keys = await openKeys(options.dataFolder, disk);
+    return await openOn(options, disk, keys, { lock, dataFolder: options.dataFolder });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openOn(
+  options: StoreOptions,
+  disk: Disk,
+  keys: NodeKeys,
+  folder: { readonly lock: FolderLock; readonly dataFolder: string } | null,
+): Promise<Store> {
+  const { world, entropy, version } = options;
+  const { identity, signer } = keys;
+  const keyRing = foldedKeyRing(keys.records);
+  const file = folder === null ? ":memory:" : join(folder.dataFolder, "projections.db");
+  const projections = openProjections(file, identity.node, world);
+  try {
+    const ledger = await openLedger({
+      disk,
+      hasher: nodeHasher,
+      entropy,
+      identity,
+      signer,
+      keyRing,
+      nowMs: world.nowMs(),
+      knownSeq: projections.knownSeq,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+    });
+    await projections.follow(ledger);
+    for await (const entry of projections.nodeEntries()) keyRing.fold(entry);
+    ledger.subscribe((entries) => {
+      for (const entry of entries) keyRing.fold(entry);
+    });
+    const blobs = await openBlobs(disk, entropy);
+    const base = { run: null, cause: null, actor: { kind: "node" } } as const;
+    const { seq } = ledger.append({ ...base, kind: "node.started", atMs: world.nowMs(), facts: { version } });
+    await ledger.durable(seq);
+    return {
+      node: identity.node,
+      epoch: ledger.epoch,
+      ledger,
+      projections,
+      blobs,
+      signer,
+      keyRing,
+      hasher: nodeHasher,
+      dataFolder: folder?.dataFolder ?? null,
+      async close(reason = "asked to stop") {
+        try {
+          // A ledger that has stopped says so again when it is closed.
+          if (!ledger.isStopped()) {
+            ledger.append({ ...base, kind: "node.stopped", atMs: world.nowMs(), facts: { reason } });
+          }
+          await ledger.close();
+        } finally {
+          projections.close();
+          folder?.lock.release();
+        }
+      },
+    };
+  } catch (error) {
+    projections.close();
+    throw error;
+  }
+}

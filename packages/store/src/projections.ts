@@ -1,0 +1,374 @@
+// Projections: what is asked of the ledger, kept in SQLite behind it and rebuilt from it at will. Never the truth.
+//   P1  Only durable entries are projected, in order, in batches; a query first catches up with what is durable.
+//   P2  Projections of another node, of another version or of a broken file are thrown away and rebuilt.
+//   P3  Projections that are ahead of the ledger prove that it lost durable entries: ledger.truncated.
+import { rmSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { fromHex } from "@writ/core/bytes";
+import { decodeCbor } from "@writ/core/cbor";
+import type { EntryFacts, NodeEntry, RunEnd } from "@writ/core/entry";
+import type { ApprovalId, NodeId, ProgramHash, RunId, StepId } from "@writ/core/ids";
+import type { World } from "@writ/core/ports";
+import { isMap, type ValueMap } from "@writ/core/value";
+import { fault } from "./faults.ts";
+import type { DurableBatch, OpenLedger, RunIndex } from "./ledger.ts";
+import { damaged, truncated } from "./ledger/recover.ts";
+import { projectionBatchMax, projectionDelayMs } from "./limits.ts";
+import { projector, schema, schemaVersion, type Projector } from "./projections/projector.ts";
+
+/** `held` waits for a person after a crash or an undo, `waiting` for an approval, `undoing` takes effects back after the end. */
+export type RunStatus = "running" | "waiting" | "held" | "undoing" | RunEnd;
+
+export interface RunRow {
+  readonly run: RunId;
+  readonly program: ProgramHash;
+  readonly workspace: string;
+  readonly status: RunStatus;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** Type and subject of the event that started it. */
+  readonly eventSummary: string;
+  readonly faultCode: string | null;
+  /** Sequence number of its first entry: newer runs have larger ones. */
+  readonly startedSeq: number;
+}
+
+export interface RunQuery {
+  readonly status?: RunStatus;
+  readonly program?: ProgramHash;
+  readonly workspace?: string;
+  /** Rows at most. */
+  readonly limit: number;
+  /** Only runs with a smaller `startedSeq`, for the next page. */
+  readonly before?: number;
+}
+
+export interface PendingApproval {
+  readonly run: RunId;
+  readonly program: ProgramHash;
+  readonly workspace: string;
+  readonly requestedAtMs: number;
+  readonly seq: number;
+  readonly facts: EntryFacts["approval.requested"];
+}
+
+/** An effect or an undo that waits for a person. */
+export interface HeldEffect {
+  readonly run: RunId;
+  readonly program: ProgramHash;
+  readonly workspace: string;
+  readonly kind: "effect" | "undo";
+  readonly step: StepId;
+  /** Null for an undo. */
+  readonly attempt: number | null;
+  /** Reason, or the message of the fault that held the undo. */
+  readonly reason: string;
+  readonly heldAtMs: number;
+  readonly seq: number;
+}
+
+export interface Counts {
+  readonly entries: number;
+  readonly events: number;
+  readonly approvals: number;
+  readonly held: number;
+  /** Runs by status; statuses that no run has are absent. */
+  readonly runs: Readonly<Partial<Record<RunStatus, number>>>;
+}
+
+/** Every query @throws store.projections-failed */
+export interface Projections {
+  /** Runs that have not ended, or whose effects are being taken back, oldest first. */
+  unfinishedRuns(): readonly RunId[];
+  /** Newest first. */
+  runs(query: RunQuery): readonly RunRow[];
+  run(id: RunId): RunRow | undefined;
+  /** Requested, not decided, not expired, of runs that have not ended; oldest first. */
+  pendingApprovals(): readonly PendingApproval[];
+  pendingApproval(id: ApprovalId): PendingApproval | undefined;
+  /** Oldest first. */
+  held(): readonly HeldEffect[];
+  /** Whether an `event.received` with this key is recorded. */
+  eventSeen(sourceKey: string): boolean;
+  /** Where a source (the event's `source`) of a workspace goes on, or null. */
+  cursor(workspace: string, source: string): ValueMap | null;
+  /** Entries of no run that make up the node's registry, in order: all kinds but events and notifications. */
+  nodeEntries(): AsyncIterable<NodeEntry>;
+  counts(): Counts;
+}
+
+/** Projections as their owner sees them. */
+export interface OpenProjections extends Projections, RunIndex {
+  /** Last entry that is on the disk of the projections: the ledger must hold it. -1 when there is none. */
+  readonly knownSeq: number;
+  /** Catches up and then follows. @throws ledger.truncated, ledger.damaged */
+  follow(ledger: OpenLedger): Promise<void>;
+  close(): void;
+}
+
+/** `file` is a path, or `:memory:`. */
+export function openProjections(file: string, node: NodeId, world: World): OpenProjections {
+  const db = openDb(file, node);
+  const project: Projector = projector(db);
+  const head = db.prepare("SELECT seq, hash FROM head").get();
+  const knownSeq = Number(head?.["seq"] ?? -1);
+  const knownHash = String(head?.["hash"] ?? "");
+  let ledger: OpenLedger | null = null;
+  let unsubscribe: (() => void) | null = null;
+  let queue: DurableBatch[] = [];
+  let queued = 0;
+  let isTimerSet = false;
+  let failure: Error | null = null;
+  let isClosed = false;
+
+  /** Everything durable into SQLite, in one transaction. */
+  function flush(): void {
+    if (failure !== null) throw failure;
+    if (queued === 0) return;
+    const batches = queue;
+    queue = [];
+    queued = 0;
+    attempt(() => project.batches(batches));
+  }
+
+  function attempt<T>(operation: () => T): T {
+    try {
+      return operation();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      failure = fault("store.projections-failed", `Cannot project the ledger: ${why}`, { why }, error);
+      ledger?.stop(failure);
+      throw failure;
+    }
+  }
+
+  function flushLater(): void {
+    try {
+      flush();
+    } catch {
+      // `failure` holds it, and the ledger has stopped.
+    }
+  }
+
+  function take(batch: DurableBatch): void {
+    queue.push(batch);
+    queued += batch.entries.length;
+    if (queued >= projectionBatchMax) return flushLater();
+    if (isTimerSet) return;
+    isTimerSet = true;
+    void world.sleep(projectionDelayMs).then(() => {
+      isTimerSet = false;
+      if (!isClosed) flushLater();
+    });
+  }
+
+  const runColumns = "id, program, workspace, status, started_ms, ended_ms, event, fault, no";
+  const selects = {
+    unfinished: db.prepare("SELECT id FROM run WHERE is_open = 1 ORDER BY no"),
+    run: db.prepare(`SELECT ${runColumns} FROM run WHERE id = ?`),
+    approvals: db.prepare(
+      "SELECT run.id AS run, program, workspace, seq, at_ms, facts FROM approval JOIN run ON run.no = run_no ORDER BY seq",
+    ),
+    approval: db.prepare(
+      "SELECT run.id AS run, program, workspace, seq, at_ms, facts FROM approval JOIN run ON run.no = run_no WHERE approval.id = ?",
+    ),
+    held: db.prepare(
+      "SELECT run.id AS run, program, workspace, kind, step, attempt, reason, at_ms, seq FROM held JOIN run ON run.no = run_no ORDER BY seq",
+    ),
+    event: db.prepare("SELECT 1 FROM event WHERE source_key = ?"),
+    cursor: db.prepare("SELECT cursor FROM cursor WHERE workspace = ? AND source = ?"),
+    lastHash: db.prepare("SELECT last_hash FROM run WHERE id = ?"),
+    positions: db.prepare(
+      "SELECT position FROM run_batch WHERE run_no = (SELECT no FROM run WHERE id = ?) ORDER BY position",
+    ),
+    nodeBatches: db.prepare("SELECT DISTINCT position FROM node_entry ORDER BY position"),
+    nodeSeqs: db.prepare("SELECT seq FROM node_entry WHERE position = ?"),
+    statuses: db.prepare("SELECT status, count(*) AS count FROM run GROUP BY status"),
+    counts: db.prepare(
+      "SELECT (SELECT seq + 1 FROM head) AS entries, (SELECT count(*) FROM event) AS events, (SELECT count(*) FROM approval) AS approvals, (SELECT count(*) FROM held) AS held",
+    ),
+  };
+
+  return {
+    knownSeq,
+    async follow(given) {
+      ledger = given;
+      if (knownSeq > given.durableSeq()) throw truncated(given.durableSeq() + 1, knownSeq + 1);
+      if (knownSeq >= 0) {
+        const entry = await given.read(knownSeq);
+        if (entry.hash !== knownHash) {
+          const place = { segment: "", offset: 0, seq: knownSeq };
+          throw damaged("it is not the entry that was durable", place);
+        }
+      }
+      unsubscribe = given.subscribeBatches(take);
+      let waiting: DurableBatch[] = [];
+      let count = 0;
+      for await (const batch of given.batches(knownSeq + 1)) {
+        waiting.push(batch);
+        count += batch.entries.length;
+        if (count < 4 * projectionBatchMax) continue;
+        const full = waiting;
+        attempt(() => project.batches(full));
+        waiting = [];
+        count = 0;
+      }
+      attempt(() => project.batches(waiting));
+      given.useIndex(this);
+    },
+    close() {
+      if (isClosed) return;
+      unsubscribe?.();
+      if (failure === null) flushLater();
+      isClosed = true;
+      db.close();
+    },
+    indexedSeq: () => project.seq(),
+    lastHash(run) {
+      flush();
+      const row = selects.lastHash.get(run);
+      return row === undefined ? null : fromHex(String(row["last_hash"]));
+    },
+    positions(run) {
+      flush();
+      return selects.positions.all(run).map((row) => Number(row["position"]));
+    },
+    unfinishedRuns() {
+      flush();
+      return selects.unfinished.all().map((row) => row["id"] as RunId);
+    },
+    runs(query) {
+      flush();
+      const filters = [
+        ["status = ?", query.status],
+        ["program = ?", query.program],
+        ["workspace = ?", query.workspace],
+        ["no < ?", query.before],
+      ] as const;
+      const used = filters.filter(([, value]) => value !== undefined);
+      const where = used.length === 0 ? "" : `WHERE ${used.map(([text]) => text).join(" AND ")}`;
+      const statement = db.prepare(`SELECT ${runColumns} FROM run ${where} ORDER BY no DESC LIMIT ?`);
+      return statement.all(...used.map(([, value]) => value ?? null), query.limit).map(runRow);
+    },
+    run(id) {
+      flush();
+      const row = selects.run.get(id);
+      return row === undefined ? undefined : runRow(row);
+    },
+    pendingApprovals() {
+      flush();
+      return selects.approvals.all().map(approvalRow);
+    },
+    pendingApproval(id) {
+      flush();
+      const row = selects.approval.get(id);
+      return row === undefined ? undefined : approvalRow(row);
+    },
+    held() {
+      flush();
+      return selects.held.all().map(heldRow);
+    },
+    eventSeen(sourceKey) {
+      flush();
+      return selects.event.get(sourceKey) !== undefined;
+    },
+    cursor(workspace, source) {
+      flush();
+      const row = selects.cursor.get(workspace, source);
+      const cursor = row === undefined ? null : decodeCbor(row["cursor"] as Uint8Array);
+      return cursor !== null && isMap(cursor) ? cursor : null;
+    },
+    async *nodeEntries() {
+      flush();
+      const read = ledger;
+      if (read === null) return;
+      for (const { position } of selects.nodeBatches.all()) {
+        const wanted = new Set(selects.nodeSeqs.all(position as number).map((row) => row["seq"]));
+        const { entries } = await read.batchAt(Number(position));
+        for (const entry of entries)
+          if (wanted.has(entry.seq) && entry.run === null) yield entry as NodeEntry;
+      }
+    },
+    counts() {
+      flush();
+      const row = selects.counts.get();
+      const runs = selects.statuses.all().map((found) => [found["status"], found["count"]]);
+      return {
+        entries: Number(row?.["entries"] ?? 0),
+        events: Number(row?.["events"] ?? 0),
+        approvals: Number(row?.["approvals"] ?? 0),
+        held: Number(row?.["held"] ?? 0),
+        runs: Object.fromEntries(runs) as Counts["runs"],
+      };
+    },
+  };
+}
+
+function openDb(file: string, node: NodeId): DatabaseSync {
+  for (const isFirst of [true, false]) {
+    let db: DatabaseSync | null = null;
+    try {
+      db = new DatabaseSync(file);
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000");
+      const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+      const found =
+        version === schemaVersion ? db.prepare("SELECT node FROM head").get()?.["node"] : undefined;
+      if (found === node) return db;
+      if (version === 0 && found === undefined) {
+        db.exec(schema);
+        db.prepare("INSERT INTO head (node, seq, hash) VALUES (?, -1, '')").run(node);
+        return db;
+      }
+    } catch (error) {
+      if (!isFirst) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw fault("store.projections-failed", `Cannot open the projections: ${why}`, { file, why }, error);
+      }
+    }
+    db?.close();
+    // Of another node, another version, or broken: rebuilt from the ledger.
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
+  }
+  throw fault("store.projections-failed", "Cannot open the projections", { file });
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+function runRow(row: Row): RunRow {
+  return {
+    run: row["id"] as RunId,
+    program: row["program"] as ProgramHash,
+    workspace: row["workspace"] as string,
+    status: row["status"] as RunStatus,
+    startedAtMs: row["started_ms"] as number,
+    endedAtMs: row["ended_ms"] as number | null,
+    eventSummary: row["event"] as string,
+    faultCode: row["fault"] as string | null,
+    startedSeq: row["no"] as number,
+  };
+}
+
+function approvalRow(row: Row): PendingApproval {
+  return {
+    run: row["run"] as RunId,
+    program: row["program"] as ProgramHash,
+    workspace: row["workspace"] as string,
+    requestedAtMs: row["at_ms"] as number,
+    seq: row["seq"] as number,
+    facts: decodeCbor(row["facts"] as Uint8Array) as unknown as PendingApproval["facts"],
+  };
+}
+
+function heldRow(row: Row): HeldEffect {
+  return {
+    run: row["run"] as RunId,
+    program: row["program"] as ProgramHash,
+    workspace: row["workspace"] as string,
+    kind: row["kind"] as HeldEffect["kind"],
+    step: row["step"] as StepId,
+    attempt: row["attempt"] as number | null,
+    reason: row["reason"] as string,
+    heldAtMs: row["at_ms"] as number,
+    seq: row["seq"] as number,
+  };
+}

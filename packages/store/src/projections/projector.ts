@@ -1,0 +1,208 @@
+// What each durable entry changes in the projections.
+import type { DatabaseSync } from "node:sqlite";
+import { encodeCbor } from "@writ/core/cbor";
+import { isRunEntry, type Entry, type NodeEntry, type RunEntry } from "@writ/core/entry";
+import type { Event } from "@writ/core/event";
+import type { Value } from "@writ/core/value";
+import type { DurableBatch } from "../ledger.ts";
+
+/** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
+export const schemaVersion = 1;
+
+export const schema = `
+  BEGIN;
+  CREATE TABLE head (node TEXT NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL);
+  CREATE TABLE run (
+    no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, program TEXT NOT NULL, workspace TEXT NOT NULL,
+    status TEXT NOT NULL, is_open INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER,
+    event TEXT NOT NULL, fault TEXT, last_hash TEXT NOT NULL
+  );
+  CREATE INDEX run_open ON run (no) WHERE is_open = 1;
+  CREATE INDEX run_program ON run (program, no);
+  CREATE INDEX run_status ON run (status, no);
+  CREATE TABLE run_batch (run_no INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (run_no, position)) WITHOUT ROWID;
+  CREATE TABLE node_entry (seq INTEGER PRIMARY KEY, position INTEGER NOT NULL);
+  CREATE TABLE approval (
+    id TEXT PRIMARY KEY, run_no INTEGER NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, facts BLOB NOT NULL
+  );
+  CREATE INDEX approval_run ON approval (run_no);
+  CREATE TABLE held (
+    run_no INTEGER NOT NULL, step TEXT NOT NULL, kind TEXT NOT NULL, attempt INTEGER, reason TEXT NOT NULL,
+    at_ms INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (run_no, step, kind)
+  );
+  CREATE TABLE event (source_key TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE cursor (
+    workspace TEXT NOT NULL, source TEXT NOT NULL, cursor BLOB NOT NULL, PRIMARY KEY (workspace, source)
+  ) WITHOUT ROWID;
+  PRAGMA user_version = ${schemaVersion};
+  COMMIT;
+`;
+
+export interface Projector {
+  /** Last projected entry. */
+  seq(): number;
+  /** Projects the batches in one transaction; entries that are projected already are passed over. */
+  batches(batches: readonly DurableBatch[]): void;
+}
+
+export function projector(db: DatabaseSync): Projector {
+  const insertRun = db.prepare(
+    "INSERT INTO run (no, id, program, workspace, status, is_open, started_ms, event, last_hash) VALUES (?, ?, ?, ?, 'running', 1, ?, ?, '')",
+  );
+  const runNo = db.prepare("SELECT no FROM run WHERE id = ?");
+  const setLast = db.prepare("UPDATE run SET last_hash = ? WHERE no = ?");
+  const insertBatch = db.prepare("INSERT OR IGNORE INTO run_batch (run_no, position) VALUES (?, ?)");
+  const endRun = db.prepare("UPDATE run SET status = ?, is_open = 0, ended_ms = ?, fault = ? WHERE no = ?");
+  const reopenRun = db.prepare("UPDATE run SET status = 'undoing', is_open = 1 WHERE no = ? AND is_open = 0");
+  // An open run is held, waiting, or otherwise what it was (undoing or running).
+  const settleStatus = db.prepare(`
+    UPDATE run SET status = CASE
+      WHEN EXISTS (SELECT 1 FROM held WHERE run_no = no) THEN 'held'
+      WHEN EXISTS (SELECT 1 FROM approval WHERE run_no = no) THEN 'waiting'
+      WHEN ended_ms IS NOT NULL THEN 'undoing'
+      ELSE 'running' END
+    WHERE no = ? AND is_open = 1`);
+  const insertApproval = db.prepare(
+    "INSERT OR REPLACE INTO approval (id, run_no, seq, at_ms, facts) VALUES (?, ?, ?, ?, ?)",
+  );
+  const removeApproval = db.prepare("DELETE FROM approval WHERE id = ?");
+  const removeApprovals = db.prepare("DELETE FROM approval WHERE run_no = ?");
+  const insertHeld = db.prepare(
+    "INSERT OR REPLACE INTO held (run_no, step, kind, attempt, reason, at_ms, seq) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
+  const removeHeld = db.prepare("DELETE FROM held WHERE run_no = ? AND step = ? AND kind = ?");
+  const removeAllHeld = db.prepare("DELETE FROM held WHERE run_no = ?");
+  const insertNodeEntry = db.prepare("INSERT INTO node_entry (seq, position) VALUES (?, ?)");
+  const insertEvent = db.prepare("INSERT OR IGNORE INTO event (source_key) VALUES (?)");
+  const setCursor = db.prepare("INSERT OR REPLACE INTO cursor (workspace, source, cursor) VALUES (?, ?, ?)");
+  const setHead = db.prepare("UPDATE head SET seq = ?, hash = ?");
+  let seq = Number(db.prepare("SELECT seq FROM head").get()?.["seq"] ?? -1);
+
+  function projectNodeEntry(entry: NodeEntry, position: number): void {
+    if (entry.kind === "event.received") {
+      const { sourceKey, workspace, event, cursor } = entry.facts;
+      insertEvent.run(sourceKey);
+      setCursor.run(workspace, event.source, encodeCbor(cursor));
+    } else if (entry.kind !== "notification.sent") insertNodeEntry.run(entry.seq, position);
+  }
+
+  function projectRunEntry(entry: RunEntry, no: number): void {
+    switch (entry.kind) {
+      case "effect.held":
+        insertHeld.run(
+          no,
+          entry.facts.step,
+          "effect",
+          entry.facts.attempt,
+          entry.facts.reason,
+          entry.atMs,
+          entry.seq,
+        );
+        break;
+      case "undo.held":
+        insertHeld.run(no, entry.facts.step, "undo", null, entry.facts.fault.message, entry.atMs, entry.seq);
+        break;
+      case "effect.settled":
+        removeHeld.run(no, entry.facts.step, "effect");
+        break;
+      case "undo.settled":
+        removeHeld.run(no, entry.facts.step, "undo");
+        break;
+      case "approval.requested":
+        insertApproval.run(
+          entry.facts.approval,
+          no,
+          entry.seq,
+          entry.atMs,
+          encodeCbor(entry.facts as unknown as Value),
+        );
+        break;
+      case "approval.decided":
+      case "approval.expired":
+        removeApproval.run(entry.facts.approval);
+        break;
+      case "undo.requested":
+        reopenRun.run(no);
+        break;
+      case "run.ended":
+        removeApprovals.run(no);
+        removeAllHeld.run(no);
+        endRun.run(entry.facts.status, entry.atMs, entry.facts.fault?.code ?? null, no);
+        return;
+      case "run.started":
+      case "effect.intended":
+      case "effect.completed":
+      case "effect.failed":
+      case "effect.refused":
+      case "timer.set":
+      case "timer.fired":
+      case "event.emitted":
+      case "run.cancel-requested":
+      case "undo.intended":
+      case "undo.completed":
+        return;
+    }
+    settleStatus.run(no);
+  }
+
+  function projectAll(batches: readonly DurableBatch[]): void {
+    const numbers = new Map<string, number>();
+    const last = new Map<number, string>();
+    let lastEntry: Entry | null = null;
+    for (const { entries, position } of batches) {
+      for (const entry of entries) {
+        if (entry.seq <= seq) continue;
+        lastEntry = entry;
+        if (!isRunEntry(entry)) {
+          projectNodeEntry(entry, position);
+          continue;
+        }
+        let no = numbers.get(entry.run);
+        if (no === undefined) {
+          const known = runNo.get(entry.run)?.["no"];
+          no = typeof known === "number" ? known : beginRun(entry);
+          numbers.set(entry.run, no);
+        }
+        insertBatch.run(no, position);
+        last.set(no, entry.hash);
+        projectRunEntry(entry, no);
+      }
+    }
+    for (const [no, hash] of last) setLast.run(hash, no);
+    if (lastEntry === null) return;
+    setHead.run(lastEntry.seq, lastEntry.hash);
+    seq = lastEntry.seq;
+  }
+
+  function beginRun(entry: RunEntry): number {
+    if (entry.kind === "run.started") {
+      const { program, workspace, event } = entry.facts;
+      insertRun.run(entry.seq, entry.run, program, workspace, entry.atMs, summaryOf(event));
+    } else insertRun.run(entry.seq, entry.run, "", "", entry.atMs, "");
+    return entry.seq;
+  }
+
+  return {
+    seq: () => seq,
+    batches(batches) {
+      const before = seq;
+      db.exec("BEGIN");
+      try {
+        projectAll(batches);
+        db.exec("COMMIT");
+      } catch (error) {
+        seq = before;
+        db.exec("ROLLBACK");
+        throw error;
+      }
+    },
+  };
+}
+
+/** Type of the event and what it is about: its subject, or the path or name in its data, or its id. */
+function summaryOf(event: Event): string {
+  const about = [event.subject, event.data["path"], event.data["name"]].find(
+    (part) => typeof part === "string",
+  );
+  return `${event.type} ${typeof about === "string" ? about : event.id}`;
+}
