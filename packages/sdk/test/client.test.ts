@@ -2,7 +2,7 @@ import { routes } from "@writ/core/api";
 import { faultRecord } from "@writ/core/fault";
 import { expect, test } from "vitest";
 import { openClient, pathOf } from "../src/client.ts";
-import { localServer } from "./local-server.ts";
+import { localServer } from "../../../test/support/local-server.ts";
 
 const hash = "ab".repeat(32);
 

@@ -2,7 +2,7 @@ import { faultRecord } from "@writ/core/fault";
 import { expect, test } from "vitest";
 import { openClient } from "../src/client.ts";
 import { openMcpLink } from "../src/mcp.ts";
-import { localServer } from "./local-server.ts";
+import { localServer } from "../../../test/support/local-server.ts";
 
 async function ask(url: string, message: unknown, link = openMcpLink(openClient({ url, token: "t" }))) {
   const answers: unknown[] = [];

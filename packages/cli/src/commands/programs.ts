@@ -1,0 +1,193 @@
+import path from "node:path";
+import { writeFileSync } from "node:fs";
+import { Envelope, type BodyOf, type CompileOutcome, type ProgramState, type QueryOf } from "@writ/core/api";
+import { parse } from "@writ/core/schema";
+import type { Command } from "commander";
+import { parseJson, readInput, wholeHash, type Context } from "../context.ts";
+import { exitCodes, type ExitCode } from "../exit-codes.ts";
+import { renderOutcome, renderProgram, renderPrograms, renderSummary } from "../render/program.ts";
+import { renderPreview } from "../render/run.ts";
+import type { Act } from "../run.ts";
+
+interface CompileOptions {
+  readonly language?: "en" | "fr";
+  readonly workspace?: string;
+  readonly name?: string;
+  readonly plan?: boolean;
+}
+
+export function addProgramCommands(program: Command, act: Act): void {
+  program.commandsGroup("Programs:");
+  program
+    .command("compile <file>")
+    .description("compile and prove a rule (or a plan, when the file ends in .json) without running anything")
+    .option("--language <language>", "en or fr; both are tried otherwise")
+    .option("--workspace <name>", "the only workspace otherwise")
+    .option("--name <name>", "the file's name otherwise")
+    .option("--plan", "read it as a plan, whatever its name")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  writ compile examples/invoices.en.rule\n  echo '…' | writ compile - --language fr",
+    )
+    .action(act(compile));
+  program
+    .command("preview <hash> <event>")
+    .description("show what a run would do, without any effect")
+    .addHelpText(
+      "after",
+      `
+EVENT is the event's data: JSON, or a .json file, or the path of a file in the workspace that has arrived.
+
+Examples:
+  writ preview 3f9c1a20 inbox/high-machine-parts.csv
+  writ preview 3f9c1a20 '{"path":"inbox/a.csv","name":"a.csv"}'`,
+    )
+    .action(act(preview));
+  program
+    .command("approve <hash>")
+    .description("approve exactly this program and have the node sign it")
+    .option("--comment <text>", "kept in the ledger")
+    .action(
+      act((context, hash: string, { comment }: { readonly comment?: string }) =>
+        change(context, "approveProgram", hash, comment === undefined ? {} : { comment }),
+      ),
+    );
+  program
+    .command("deploy <hash>")
+    .description("verify signature, keys, revocations and proof, then arm the trigger")
+    .action(act((context, hash: string) => change(context, "deployProgram", hash, {})));
+  program
+    .command("undeploy <hash>")
+    .description("disarm the trigger for good; runs under way go on")
+    .option("--reason <text>", "kept in the ledger")
+    .action(
+      act((context, hash: string, { reason }: { readonly reason?: string }) =>
+        change(context, "undeployProgram", hash, reason === undefined ? {} : { reason }),
+      ),
+    );
+  program
+    .command("pause <hash>")
+    .description("start no further runs until it is resumed")
+    .action(act((context, hash: string) => change(context, "pauseProgram", hash, {})));
+  program
+    .command("resume <hash>")
+    .description("start runs again")
+    .action(act((context, hash: string) => change(context, "resumeProgram", hash, {})));
+  program
+    .command("programs [hash]")
+    .description("list the programs of the node, or show one with its graph and proof")
+    .option("--state <state>", "compiled, refused, approved, deployed, paused, undeployed or broken")
+    .action(act(programs));
+  program
+    .command("certificate <hash>")
+    .description("the whole proof, with every question asked of the solver (JSON)")
+    .action(
+      act(async (context, hash: string) => {
+        const certificate = await context.client.call("getCertificate", {
+          params: { hash: await wholeHash(context, hash) },
+        });
+        return context.answer(certificate, () => JSON.stringify(certificate, undefined, 2));
+      }),
+    );
+  program
+    .command("export <hash> [file]")
+    .description("the signed program as a DSSE envelope (JSON)")
+    .action(act(exportProgram));
+  program
+    .command("import <file>")
+    .description("take in a signed program: its signatures are verified and it is proven here")
+    .option("--workspace <name>", "the only workspace otherwise")
+    .action(act(importProgram));
+}
+
+async function compile(context: Context, file: string, options: CompileOptions): Promise<ExitCode> {
+  const outcome = await compileFile(context, file, options);
+  const code = outcome.kind === "compiled" ? exitCodes.ok : exitCodes.refused;
+  return context.answer(outcome, () => renderOutcome(outcome), code);
+}
+
+export async function compileFile(
+  context: Context,
+  file: string,
+  options: CompileOptions,
+): Promise<CompileOutcome> {
+  const body: { -readonly [Key in keyof BodyOf<"compileProgram">]: BodyOf<"compileProgram">[Key] } = {
+    kind: options.plan === true || file.endsWith(".json") ? "plan" : "rule",
+    text: await readInput(context, file),
+  };
+  if (options.language !== undefined) body.language = options.language;
+  if (options.workspace !== undefined) body.workspace = options.workspace;
+  const name = options.name ?? (file === "-" ? undefined : path.basename(file));
+  if (name !== undefined) body.name = name;
+  return context.client.call("compileProgram", { body });
+}
+
+async function preview(context: Context, hash: string, event: string): Promise<ExitCode> {
+  const answer = await context.client.call("previewProgram", {
+    params: { hash: await wholeHash(context, hash) },
+    body: { data: await eventData(context, event) },
+  });
+  const code = answer.outcome === "failed" ? exitCodes.refused : exitCodes.ok;
+  return context.answer(answer, () => renderPreview(answer), code);
+}
+
+type EventData = BodyOf<"previewProgram">["data"];
+
+/** JSON as it stands; a .json file; anything else is the path of a file that has arrived. @throws command.json, command.file */
+export async function eventData(context: Context, text: string): Promise<EventData> {
+  if (text.trimStart().startsWith("{")) return parseJson(text, "the event") as EventData;
+  if (text === "-" || text.endsWith(".json")) {
+    return parseJson(await readInput(context, text), `the event in \`${text}\``) as EventData;
+  }
+  const place = text.replace(/^\.\//, "");
+  return { path: place, name: path.posix.basename(place), folder: path.posix.dirname(place) };
+}
+
+type Change = "approveProgram" | "deployProgram" | "undeployProgram" | "pauseProgram" | "resumeProgram";
+
+async function change<Name extends Change>(
+  context: Context,
+  name: Name,
+  hash: string,
+  body: Readonly<Record<string, string>>,
+): Promise<ExitCode> {
+  const params = { hash: await wholeHash(context, hash) };
+  const summary = await context.client.call<Change>(name, { params, body });
+  return context.answer(summary, () => renderSummary(summary));
+}
+
+async function programs(
+  context: Context,
+  hash: string | undefined,
+  { state }: { readonly state?: ProgramState },
+): Promise<ExitCode> {
+  if (hash !== undefined) {
+    const program = await context.client.call("getProgram", { params: { hash } });
+    return context.answer(program, () => renderProgram(program));
+  }
+  const query: NonNullable<QueryOf<"listPrograms">> = state === undefined ? {} : { state };
+  const answer = await context.client.call("listPrograms", { query });
+  return context.answer(answer.programs, () => renderPrograms(answer.programs));
+}
+
+async function exportProgram(context: Context, hash: string, file: string | undefined): Promise<ExitCode> {
+  const envelope = await context.client.call("exportProgram", {
+    params: { hash: await wholeHash(context, hash) },
+  });
+  const text = JSON.stringify(envelope, undefined, 2);
+  if (file === undefined) return context.answer(envelope, () => text);
+  const target = path.resolve(context.terminal.folder, file);
+  writeFileSync(target, `${text}\n`, { flag: "wx" });
+  return context.answer({ file: target }, () => `written to ${target}`);
+}
+
+async function importProgram(
+  context: Context,
+  file: string,
+  { workspace }: { readonly workspace?: string },
+): Promise<ExitCode> {
+  const envelope = parse(Envelope, parseJson(await readInput(context, file), `\`${file}\``), `\`${file}\``);
+  const body = workspace === undefined ? { envelope } : { envelope, workspace };
+  const summary = await context.client.call("importProgram", { body });
+  return context.answer(summary, () => renderSummary(summary));
+}

@@ -1,0 +1,24 @@
+import { faultsOf } from "@writ/core/fault";
+
+export const cliFaults = {
+  "command.file": { kind: "rejected", remedy: "Name a file that exists and that you may read." },
+  "command.json": { kind: "rejected", remedy: "Correct the JSON at the named place." },
+  "command.credentials": {
+    kind: "broken",
+    remedy: "Remove the file and save the token again with `writ login TOKEN`.",
+  },
+  "command.approval": {
+    kind: "rejected",
+    remedy: "Look up what waits with `writ approvals` and write more of the id.",
+  },
+  "command.local": {
+    kind: "broken",
+    remedy: "Run the command on the machine of the node, from a clone with its dependencies installed.",
+  },
+  "command.bug": {
+    kind: "broken",
+    remedy: "This is a defect of the `writ` command; nothing was lost. Report it with the command you ran.",
+  },
+} as const;
+
+export const fault = faultsOf(cliFaults);

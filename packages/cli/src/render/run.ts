@@ -1,0 +1,148 @@
+import type { Approval, Effect, Preview, Replay, RunDetail, RunStarted, RunSummary } from "@writ/core/api";
+import { brief, duration, indent, paragraphs, section, shortHash, table, time } from "./layout.ts";
+
+export function renderRuns(runs: readonly RunSummary[]): string {
+  if (runs.length === 0) return "no runs";
+  return table(
+    ["run", "status", "program", "name", "event", "started", "ended"],
+    runs.map((run) => [
+      run.id,
+      run.status,
+      shortHash(run.program),
+      run.programName,
+      run.event.subject ?? run.event.type,
+      time(run.startedAtMs),
+      time(run.endedAtMs),
+    ]),
+  );
+}
+
+export function renderRunSummary(run: RunSummary): string {
+  return `${run.id}: ${run.status} (${run.programName})`;
+}
+
+export function renderStarted(started: RunStarted): string {
+  return paragraphs(
+    `${started.run}: ${started.status}`,
+    renderFault(started.fault),
+    started.result === null ? "" : `result ${brief(started.result, 2000)}`,
+  );
+}
+
+export function renderRun(run: RunDetail): string {
+  const held = run.steps.filter((step) => step.held !== null);
+  return paragraphs(
+    `${run.id}: ${run.status} (${run.programName}, ${shortHash(run.program)}, workspace ${run.workspace})`,
+    `started ${time(run.startedAtMs)} by ${run.startedBy}, event ${run.event.type} ${brief(run.eventData)}` +
+      (run.endedAtMs === null ? "" : `\nended ${time(run.endedAtMs)}`),
+    renderFault(run.fault),
+    section(
+      "Steps",
+      table(
+        ["step", "op", "state", "attempt", "what"],
+        run.steps.map((step) => [
+          step.id,
+          step.op,
+          step.state,
+          String(step.attempt),
+          step.fault === null ? step.label : `${step.label}  ${step.fault.code}: ${step.fault.message}`,
+        ]),
+      ),
+    ),
+    section(
+      "Held for a person",
+      held
+        .map(({ id, held: why }) =>
+          why === null
+            ? ""
+            : `${id} (${why.what}): ${why.reason}\n  writ run settle ${run.id} ${id} ${why.what === "undo" ? "done|again|leave" : "done|failed|again|skip"}`,
+        )
+        .join("\n"),
+    ),
+    section("Approvals", run.approvals.map(renderApproval).join("\n\n")),
+    section(
+      "Entries",
+      run.entries
+        .map((entry) => `${String(entry.seq).padStart(6)}  ${time(entry.atMs)}  ${entry.text}`)
+        .join("\n"),
+    ),
+    run.result === null ? "" : `result ${brief(run.result, 2000)}`,
+  );
+}
+
+export function renderApprovals(approvals: readonly Approval[]): string {
+  return approvals.length === 0 ? "nothing waits for approval" : approvals.map(renderApproval).join("\n\n");
+}
+
+export function renderApproval(approval: Approval): string {
+  const left = approval.expiresAtMs - approval.requestedAtMs;
+  const expiry =
+    approval.state === "waiting"
+      ? `expires ${time(approval.expiresAtMs)} (${duration(left)} after it was asked for), then ${approval.onExpiry}`
+      : approval.state;
+  return paragraphs(
+    [
+      `${approval.id}: ${approval.role} must decide${approval.mayDecide ? " (you may)" : ""}`,
+      `  run ${approval.run}, step ${approval.step} of ${approval.programName}; ${expiry}`,
+      approval.message === "" ? "" : `  ${approval.message}`,
+    ]
+      .filter((line) => line !== "")
+      .join("\n"),
+    indent(approval.effects.map(renderEffect).join("\n")),
+  );
+}
+
+export function renderEffect(effect: Effect): string {
+  const params = Object.entries(effect.params).map(([name, value]) => `  ${name} = ${brief(value)}`);
+  const later = Object.entries(effect.later).map(
+    ([name, text]) => `  ${name} = known later: ${typeof text === "string" ? text : brief(text)}`,
+  );
+  const targets = effect.targets.map(
+    (target) =>
+      `  ${target.does} ${target.kind} ${target.name} → ${target.resolved}` +
+      (target.state === null ? "" : `, now ${shortHash(target.state)}`),
+  );
+  const hash = effect.hash === null ? [] : [`  hash ${effect.hash}`];
+  return [`${effect.step}: ${effect.capability}`, ...params, ...later, ...targets, ...hash].join("\n");
+}
+
+export function renderPreview(preview: Preview): string {
+  return paragraphs(
+    `preview of ${shortHash(preview.program)}: ${preview.outcome}${preview.reason === null ? "" : ` (${preview.reason})`}; nothing was done`,
+    ...preview.steps.map((step) =>
+      [
+        `${step.forecast.padEnd(10)}  ${step.id}: ${step.label}`,
+        step.note === "" ? "" : `            ${step.note}`,
+        step.effect === null ? "" : indent(renderEffect(step.effect), "            "),
+        step.result === null ? "" : `            result ${brief(step.result)}`,
+      ]
+        .filter((line) => line !== "")
+        .join("\n"),
+    ),
+    preview.result === null ? "" : `result ${brief(preview.result, 2000)}`,
+  );
+}
+
+export function renderReplay(replay: Replay): string {
+  return paragraphs(
+    `${replay.run}: ${replay.status}; ${replay.entries} entries derived again without any effect: ` +
+      (replay.agrees ? "every state as recorded" : "DIFFERS from the record"),
+    section("Differences", replay.differences.join("\n")),
+    section(
+      "States",
+      replay.states
+        .map((state) => {
+          const changed = state.changed.map(({ step, state: now }) => `${step} ${now}`).join(", ");
+          const commands = state.commands.length === 0 ? "" : `  → ${state.commands.join(", ")}`;
+          return `${String(state.seq).padStart(6)}  ${state.kind}${state.step === null ? "" : ` ${state.step}`}${changed === "" ? "" : `  ${changed}`}${commands}`;
+        })
+        .join("\n"),
+    ),
+  );
+}
+
+export function renderFault(
+  fault: { readonly code: string; readonly message: string; readonly remedy: string } | null,
+): string {
+  return fault === null ? "" : `${fault.code}: ${fault.message}\n  ${fault.remedy}`;
+}
