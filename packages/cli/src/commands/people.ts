@@ -2,7 +2,7 @@ import type { Person, PersonToken } from "@writ/core/api";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
-import { table } from "../render/layout.ts";
+import { table, time } from "../render/layout.ts";
 import type { Act } from "../run.ts";
 
 export function addPeopleCommands(program: Command, act: Act): void {
@@ -54,7 +54,7 @@ async function list(context: Context): Promise<ExitCode> {
 
 function renderPeople(people: readonly Person[]): string {
   return table(
-    ["id", "name", "roles", "key"],
+    ["id", "name", "roles", "key", "added"],
     people.map((person) => [
       person.id,
       person.name,
