@@ -2,6 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { functionArity } from "@writ/core/expression";
+import * as limits from "@writ/core/limits";
 import { expect, test } from "vitest";
 import { faultTables, renderFaults } from "../scripts/render-faults.ts";
 
@@ -273,6 +275,17 @@ test("T16 the project speaks of itself alone", () => {
       return found === null ? [] : [`${file}: ${found[0]}`];
     });
   expect(wrong).toEqual([]);
+});
+
+test("T17 the page about expressions names every function and the limits in force", () => {
+  const page = read("docs/expressions.md");
+  const named = [...page.matchAll(/^\|(.*?)\|/gm)].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`(\w+)\(/g)].map((match) => match[1] ?? ""),
+  );
+  expect(named.toSorted()).toEqual(Object.keys(functionArity).toSorted());
+  for (const limit of [limits.expressionLengthMax, limits.expressionDepthMax, limits.expressionItemsMax]) {
+    expect(page).toContain(limit.toLocaleString("en"));
+  }
 });
 
 test("K217 the product never calls itself certified", () => {
