@@ -1,0 +1,3 @@
+export { aggregate } from "./aggregate.ts";
+export { appendRow } from "./append-row.ts";
+export { readTable } from "./read-table.ts";

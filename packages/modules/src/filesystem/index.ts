@@ -1,0 +1,9 @@
+export { appendFile } from "./append-file.ts";
+export { copyFile } from "./copy-file.ts";
+export { fileArrived } from "./file-arrived.ts";
+export { moveBack } from "./move-back.ts";
+export { moveFile } from "./move-file.ts";
+export { readFile } from "./read-file.ts";
+export { removeAppended } from "./remove-appended.ts";
+export { restoreFile } from "./restore-file.ts";
+export { writeFile } from "./write-file.ts";

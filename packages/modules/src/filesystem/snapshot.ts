@@ -1,0 +1,102 @@
+// Snapshots: the state of a file as `inspect` records it and as undo expects to find it.
+import { createHash } from "node:crypto";
+import type { CallContext } from "@writ/core/capability";
+import { sha256 as parseSha256, type Sha256 } from "@writ/core/ids";
+import { parse, Type, type Static } from "@writ/core/schema";
+import type { Value } from "@writ/core/value";
+import { fault } from "../faults.ts";
+import type { Spot } from "./contained.ts";
+import { chunksOf, factsOf, hashing, hashOf, lookAtFile, openFile, sameFacts } from "./files.ts";
+
+const sha256Text = Type.String({ pattern: "^[0-9a-f]{64}$", maxLength: 64 });
+
+export const Snapshot = Type.Object(
+  {
+    ino: Type.String({ maxLength: 24 }),
+    sizeBytes: Type.Integer({ minimum: 0 }),
+    mtimeNs: Type.String({ maxLength: 24 }),
+    mode: Type.Integer({ minimum: 0 }),
+    sha256: sha256Text,
+  },
+  { additionalProperties: false },
+);
+export type Snapshot = Static<typeof Snapshot>;
+
+/** A snapshot, or null for `there was nothing`. */
+export const SnapshotOrNull = Type.Union([Snapshot, Type.Null()]);
+
+export function parseSnapshot(value: Value | undefined, what: string): Snapshot | null {
+  return parse(SnapshotOrNull, value, what);
+}
+
+/** The file's state, hashed in one pass; with `keep` its bytes are put into the blobs in the same pass. Null when absent. */
+export async function snapshotOf(
+  spot: Spot,
+  context: CallContext,
+  keep: "keep" | "hash" = "hash",
+): Promise<Snapshot | null> {
+  if (lookAtFile(spot) === null) return null;
+  await using handle = await openFile(spot);
+  const facts = factsOf(await handle.stat({ bigint: true }));
+  const bytes = chunksOf(handle, context.signal);
+  const into = { hash: createHash("sha256"), sizeBytes: 0 };
+  const sha256 =
+    keep === "keep" ? (await context.blobs.put(hashing(bytes, into))).sha256 : (await hashOf(bytes)).sha256;
+  if (keep === "keep" && parseSha256(into.hash.digest("hex")) !== sha256) {
+    throw new Error("Invariant broken: the blob store returns the hash of what it was given");
+  }
+  if (!sameFacts(facts, factsOf(await handle.stat({ bigint: true })))) {
+    throw fault("filesystem.changed", `Cannot use \`${spot.relative}\`: it changed while it was read`, {
+      path: spot.relative,
+    });
+  }
+  return { ...facts, sha256 };
+}
+
+/** True when the file is still what the snapshot says, by identity, size and time of change (not read again). */
+export function isStill(spot: Spot, snapshot: Snapshot | null): boolean {
+  const stat = lookAtFile(spot);
+  if (stat === null || snapshot === null) return stat === null && snapshot === null;
+  return sameFacts(factsOf(stat), snapshot);
+}
+
+/** @throws undo.world-changed naming what differs, unless the place is exactly what the effect left there */
+export async function assertUntouched(
+  spot: Spot,
+  left: Snapshot | null,
+  context: CallContext,
+): Promise<void> {
+  const found = await snapshotOf(spot, context);
+  const difference = differenceOf(left, found);
+  if (difference === null) return;
+  throw fault("undo.world-changed", `Cannot take back \`${spot.relative}\`: ${difference}`, {
+    path: spot.relative,
+    expected: left,
+    found,
+  });
+}
+
+/** What a person would call the difference, or null when nothing that matters differs. */
+export function differenceOf(left: Snapshot | null, found: Snapshot | null): string | null {
+  if (left === null) return found === null ? null : "a file of that name has appeared since";
+  if (found === null) return "it was moved or deleted since";
+  if (found.sha256 !== left.sha256) {
+    return `its content was changed since (${left.sizeBytes} bytes then, ${found.sizeBytes} bytes now)`;
+  }
+  // A file that our own undo of a later step put back has a new inode but its old time of change.
+  return found.ino === left.ino || sameTime(found, left) ? null : "it was replaced by another file since";
+}
+
+export function milliseconds(snapshot: Snapshot): number {
+  return Number(BigInt(snapshot.mtimeNs) / 1000n) / 1000;
+}
+
+function sameTime(a: Snapshot, b: Snapshot): boolean {
+  // Times are set in doubles of seconds, which hold about a microsecond.
+  const difference = BigInt(a.mtimeNs) - BigInt(b.mtimeNs);
+  return difference < 2_000n && difference > -2_000n;
+}
+
+export function stateOf(snapshot: Snapshot | null): Sha256 | null {
+  return snapshot === null ? null : parseSha256(snapshot.sha256);
+}

@@ -1,0 +1,34 @@
+// Limits of the built-in modules. Each name carries its unit.
+
+/** Bytes `read_file` returns at most; a larger file is read in parts. */
+export const readBytesMax = 10 * 1024 * 1024;
+/** Bytes of one file name on the file systems we meet (ext4, APFS, NTFS). */
+export const nameBytesMax = 255;
+/** Symbolic links followed in one path, as in Linux. */
+export const linksMax = 40;
+export const chunkBytes = 256 * 1024;
+export const listEntriesMax = 10_000;
+export const searchResultsMax = 1000;
+/** Files and folders looked at by one recursive listing or search. */
+export const walkEntriesMax = 200_000;
+export const walkDepthMax = 64;
+/** Bytes looked at to recognise encoding, delimiter and line ends. */
+export const sampleBytes = 64 * 1024;
+export const csvColumnsMax = 1000;
+export const csvRecordBytesMax = 1024 * 1024;
+export const csvRowValuesMax = 1000;
+export const archiveEntriesMax = 10_000;
+/** Bytes an archive may unpack to. */
+export const archiveBytesMax = 4 * 1024 * 1024 * 1024;
+/** Unpacked over packed size, above which an archive counts as a bomb once it exceeds `archiveRatioFreeBytes`. */
+export const archiveRatioMax = 200;
+export const archiveRatioFreeBytes = 16 * 1024 * 1024;
+export const httpResponseBytesMax = 10 * 1024 * 1024;
+export const httpDownloadBytesMax = 2 * 1024 * 1024 * 1024;
+export const httpRedirectsMax = 5;
+export const httpHeaderCountMax = 64;
+/** Time for which a file must not change before its arrival is reported, unless the workspace says otherwise. */
+export const settleMsDefault = 500;
+/** Time between two looks at a watched folder, in case the system's notice was lost. */
+export const rescanMs = 2000;
+export const everyMsMin = 1000;
