@@ -9,6 +9,8 @@ import { flowProblems } from "./program-check/flow.ts";
 import { isWhole, type Report } from "./program-check/report.ts";
 import { expressionNames, stepProblems } from "./program-check/steps.ts";
 
+export { isRepeatable } from "./program-check/repeatable.ts";
+
 export interface ProgramProblem {
   readonly code: "program.invalid";
   /** Number of the broken rule in SPEC.md. */

@@ -196,7 +196,7 @@ function build(recipe: {
 
   function opcode(item: Recipe, filled: readonly SlotName[], depth: number): Opcode {
     const [first = 0, , third = 0, fourth = 0] = item.picks;
-    const name = filled.length === 0 ? "event" : (filled[first % filled.length] as SlotName);
+    const name = filled[first % Math.max(1, filled.length)] ?? slotName("event");
     const operand: Operand =
       first % 2 === 0 ? { kind: "literal", value: item.value } : { kind: "expression", text: name };
     const params = {
@@ -218,7 +218,7 @@ function build(recipe: {
       case "check":
         return filled.length === 0
           ? { op: "wait", until: { kind: "time", at: operand } }
-          : { op: "check", slot: name as SlotName, schema: Type.Object({ x: Type.Number() }) };
+          : { op: "check", slot: name, schema: Type.Object({ x: Type.Number() }) };
       case "call":
         return {
           op: "call",

@@ -2,7 +2,7 @@ import type { CapabilityDefinition } from "../capability.ts";
 import type { FrozenWorkspace, Operands } from "../program.ts";
 
 /**
- * Whether performing it again after a failure cannot repeat its effect (K91): it only reads, its contract is idempotent, or every host
+ * Whether performing it again after a failure cannot repeat its effect (K91): it only reads, its contract is idempotent or the world can be asked, or every host
  * it sends to is written out and declared to honour the idempotency key.
  */
 export function isRepeatable(
@@ -10,7 +10,7 @@ export function isRepeatable(
   params: Operands,
   hosts: FrozenWorkspace["hosts"],
 ): boolean {
-  if (definition.effect.kind === "read" || definition.crash === "idempotent") return true;
+  if (definition.effect.kind === "read" || definition.crash !== "neither") return true;
   const places = definition.resources.filter(({ kind }) => kind === "host");
   if (places.length === 0) return false;
   return places.every(({ param }) => {

@@ -1,0 +1,65 @@
+// Plans (IML 2.0) to programs. A plan is JSON as models write it; everything in it is either used or refused by name.
+import type { Catalog } from "@writ/core/capability";
+import type { Program, ProgramSource } from "@writ/core/program";
+import { checkProgram } from "@writ/core/program-check";
+import { readJson } from "./plan/json.ts";
+import { lowerPlan } from "./plan/lower.ts";
+import type { PlanProblem } from "./plan/problem.ts";
+import { readPlan, type Plan } from "./plan/read.ts";
+import { resolvePlan } from "./plan/resolve.ts";
+
+export { planFaults } from "./plan/faults.ts";
+export { retryClasses } from "./plan/failure.ts";
+export type { PlanProblem } from "./plan/problem.ts";
+
+export type PlanCompilation =
+  | { readonly kind: "compiled"; readonly program: Program; readonly source: ProgramSource }
+  | { readonly kind: "rejected"; readonly problems: readonly PlanProblem[] };
+
+/** The program of a plan, or everything that is wrong with it that can be said at once. Pure; never throws for what the text holds. */
+export function compilePlan({
+  text,
+  catalog,
+}: {
+  readonly text: string;
+  readonly catalog: Catalog;
+}): PlanCompilation {
+  const reading = readJson(text);
+  if (reading.kind === "unreadable") return rejected([reading.problem]);
+  const problems: PlanProblem[] = [];
+  const plan = readPlan(reading.root, problems);
+  const resolved = plan === null ? null : resolvePlan(plan, catalog, problems);
+  if (plan === null || resolved === null) return rejected(problems);
+  const program = lowerPlan(resolved, catalog, problems);
+  if (problems.length > 0) return rejected(problems);
+  const structural = checkProgram(program, catalog.capabilities);
+  if (structural.length > 0) return rejected(structural);
+  return { kind: "compiled", program, source: sourceOf(plan, text) };
+}
+
+/** Enough to correct a plan from; a wrong generator repeats itself. */
+const problemsMax = 100;
+
+function rejected(problems: readonly PlanProblem[]): PlanCompilation {
+  return { kind: "rejected", problems: problems.slice(0, problemsMax) };
+}
+
+function sourceOf(plan: Plan, text: string): ProgramSource {
+  return {
+    kind: "plan",
+    name: plan.description === "" ? (plan.id ?? "plan") : plan.description,
+    text,
+    language: null,
+    spans: Object.fromEntries(
+      plan.actions.flatMap(({ id, approval, node }) => {
+        const span = [node.start, node.end] as const;
+        return approval === null
+          ? [[id, span]]
+          : [
+              [id, span],
+              [`approve.${id}`, span],
+            ];
+      }),
+    ),
+  };
+}

@@ -1,0 +1,112 @@
+// `on_error` and `retry` to failure policies.
+import type { CapabilityDefinition } from "@writ/core/capability";
+import { stepTimeoutMsMax } from "@writ/core/limits";
+import type { FailurePolicy, Operands } from "@writ/core/program";
+import { isRepeatable } from "@writ/core/program-check";
+import type { WorkspaceFile } from "@writ/core/workspace";
+import { pointer, problem, type PlanProblem } from "./problem.ts";
+import type { OnError, PlanAction, PlanRetry } from "./read.ts";
+
+/** Which faults an error class of a plan stands for. A capability retries those of them that it declares itself. */
+export const retryClasses: Readonly<Record<string, readonly string[]>> = {
+  TimeoutError: ["http.timeout", "runtime.timeout"],
+  ConnectionError: ["http.connection"],
+};
+
+/** A delay never grows beyond this, unless the first one is longer. */
+const retryDelayMsMax = 64_000;
+
+export interface FailureChoice {
+  readonly action: PlanAction;
+  readonly definition: CapabilityDefinition;
+  readonly params: Operands;
+  readonly workspace: WorkspaceFile;
+  readonly problems: PlanProblem[];
+}
+
+/** What happens when the last attempt has failed. */
+export function lastPolicy(onError: OnError): FailurePolicy {
+  switch (onError) {
+    case "abort":
+    case "retry":
+      return { kind: "safe_halt" };
+    case "continue":
+      return { kind: "continue" };
+    case "skip":
+      return { kind: "skip" };
+    case "rollback":
+      return { kind: "compensate" };
+  }
+}
+
+/** The policy, with the retries before it. */
+export function failureOf(then: FailurePolicy, choice: FailureChoice): FailurePolicy {
+  const { retry } = choice.action;
+  if (retry === null) return then;
+  const on = retryCodes(retry, choice);
+  return {
+    kind: "retry",
+    attemptsMax: retry.attemptsMax,
+    delayMs: retry.delayMs,
+    factor: retry.factor,
+    delayMsMax: Math.min(stepTimeoutMsMax, Math.max(retryDelayMsMax, retry.delayMs)),
+    on,
+    then,
+  };
+}
+
+function retryCodes(
+  retry: PlanRetry,
+  { action, definition, params, workspace, problems }: FailureChoice,
+): readonly string[] {
+  const name = `${action.module}.${action.action}`;
+  const codes = new Set<string>();
+  for (const [i, wanted] of retry.on.entries()) {
+    const named = Object.hasOwn(retryClasses, wanted) ? retryClasses[wanted] : undefined;
+    if (named === undefined && !definition.retryOn.includes(wanted)) {
+      problems.push(
+        problem(
+          "plan.retry-class",
+          pointer(pointer(retry.at, "retry_on"), i),
+          `Cannot retry \`${name}\` on \`${wanted}\``,
+          {
+            classes: Object.keys(retryClasses),
+            codes: definition.retryOn,
+          },
+        ),
+      );
+      continue;
+    }
+    for (const code of named ?? [wanted]) if (definition.retryOn.includes(code)) codes.add(code);
+  }
+  const hosts = workspace.hosts.map(({ host, scheme, risk, idempotent = false }) => ({
+    host,
+    scheme,
+    risk,
+    idempotent,
+  }));
+  if (!isRepeatable(definition, params, hosts)) {
+    problems.push(
+      problem(
+        "plan.retry-unsafe",
+        retry.at,
+        `Cannot retry \`${name}\`: performing it again could repeat its effect`,
+        {
+          hint: "a host that performs each idempotency key at most once may be declared `idempotent` in the workspace file",
+        },
+      ),
+    );
+  } else if (codes.size === 0 && retry.on.every((wanted) => Object.hasOwn(retryClasses, wanted))) {
+    problems.push(
+      problem(
+        "plan.retry-unsafe",
+        retry.at,
+        `Cannot retry \`${name}\` on ${retry.on.join(", ") || "nothing"}: none of its faults is of that kind`,
+        {
+          codes: definition.retryOn,
+        },
+      ),
+    );
+  }
+  return [...codes].sort();
+}

@@ -1,0 +1,280 @@
+// A resolved plan to a program: actions become steps, references slots, failures policies, approvals blocks.
+import type { Catalog } from "@writ/core/capability";
+import { expressionLengthMax, runTimeoutMsDefault } from "@writ/core/limits";
+import { renderExpression } from "@writ/core/expression";
+import { roleName, stepId, type StepId } from "@writ/core/ids";
+import { joinLabels, type Label } from "@writ/core/label";
+import type {
+  Compensation,
+  FailurePolicy,
+  FrozenWorkspace,
+  Opcode,
+  Operand,
+  Operands,
+  Program,
+  SlotDeclaration,
+  Step,
+} from "@writ/core/program";
+import type { WorkspaceFile } from "@writ/core/workspace";
+import { failureOf, lastPolicy } from "./failure.ts";
+import type { JsonNode } from "./json.ts";
+import { operandOf, textOperand, type Slots } from "./operand.ts";
+import { pointer, problem, type PlanProblem } from "./problem.ts";
+import type { PlanApproval } from "./read.ts";
+import type { ResolvedAction, ResolvedPlan } from "./resolve.ts";
+
+/** Runs of one plan at once. Plans that are handed in are independent requests; locks order what they share. */
+const planConcurrencyMax = 128;
+
+/** Ids of actions hold no dot, so these never meet one. */
+const finishId = stepId("plan.finish");
+const approveId = (id: string): StepId => stepId(`approve.${id}`);
+
+export function lowerPlan(plan: ResolvedPlan, catalog: Catalog, problems: PlanProblem[]): Program {
+  const slots: Slots = new Map(plan.actions.map(({ action, slot }) => [action.id, slot]));
+  const lower = { plan, catalog, slots, problems };
+  const steps = plan.actions.map((action, place) => lowerAction(action, place, lower));
+  const called = plan.actions.flatMap(({ definition, compensation }) =>
+    compensation === null ? [definition.id] : [definition.id, compensation.definition.id],
+  );
+  return {
+    format: 1,
+    trigger: { kind: "manual" },
+    windows: [],
+    priority: "normal",
+    runTimeoutMs: runTimeoutMsDefault,
+    concurrencyMax: planConcurrencyMax,
+    capabilities: [...new Set(called)].sort(),
+    invariants: [],
+    workspace: freeze(catalog.workspace),
+    slots: declarations(plan),
+    body: { steps: [...steps, finishStep(plan, steps)] },
+  };
+}
+
+interface Lowering {
+  readonly plan: ResolvedPlan;
+  readonly catalog: Catalog;
+  readonly slots: Slots;
+  readonly problems: PlanProblem[];
+}
+
+/** The step of the program's body that an action stands in: itself, or the approval around it. */
+function outerId({ action }: ResolvedAction): StepId {
+  return action.approval === null ? stepId(action.id) : approveId(action.id);
+}
+
+function lowerAction(resolved: ResolvedAction, place: number, lower: Lowering): Step {
+  const { action, definition } = resolved;
+  const { after, tolerates } = edges(resolved, place, lower.plan);
+  const { approval } = action;
+  const op = opcode(resolved, lower);
+  const last = lastPolicy(action.onError);
+  const failure = (then: FailurePolicy) =>
+    failureOf(then, {
+      action,
+      definition,
+      params: op.params,
+      workspace: lower.catalog.workspace,
+      problems: lower.problems,
+    });
+  const id = stepId(action.id);
+  if (approval === null)
+    return { id, after, tolerates, op, failure: failure(last), timeoutMs: action.timeoutMs };
+  checkApproval(approval, resolved, lower.problems);
+  // Inside, a failure ends the block; what it means for the plan is decided once, around it.
+  const inner: Step = {
+    id,
+    after: [],
+    tolerates: [],
+    op,
+    failure: failure({ kind: "safe_halt" }),
+    timeoutMs: action.timeoutMs,
+  };
+  return {
+    id: approveId(action.id),
+    after,
+    tolerates,
+    op: {
+      op: "approve",
+      role: roleName("owner"),
+      withinMs: approval.withinMs,
+      message: approvalMessage(approval, resolved, lower.slots),
+      body: { steps: [inner] },
+      otherwise: null,
+    },
+    failure: last,
+    timeoutMs: null,
+  };
+}
+
+function opcode(
+  { action, definition, slot, params, compensation }: ResolvedAction,
+  lower: Lowering,
+): Extract<Opcode, { op: "load" | "call" }> {
+  const operands = operandsOf(params, lower);
+  if (definition.effect.kind === "read") {
+    return { op: "load", capability: definition.id, params: operands, output: slot, freshnessMsMax: null };
+  }
+  const back: Compensation | null =
+    action.rollback === null || compensation === null
+      ? null
+      : { capability: compensation.definition.id, params: operandsOf(compensation.params, lower) };
+  return { op: "call", capability: definition.id, params: operands, output: slot, compensation: back };
+}
+
+function operandsOf(params: ReadonlyMap<string, JsonNode>, { slots, problems }: Lowering): Operands {
+  return Object.fromEntries(
+    [...params].map(([name, node]) => {
+      const operand = operandOf(node, slots);
+      if (operand.kind === "expression" && operand.text.length > expressionLengthMax) {
+        problems.push(
+          problem(
+            "plan.too-large",
+            node.at,
+            `Cannot take ${operand.text.length} characters with templates in \`${name}\`: at most ${expressionLengthMax}`,
+            {
+              lengthMax: expressionLengthMax,
+            },
+          ),
+        );
+      }
+      return [name, operand];
+    }),
+  );
+}
+
+/**
+ * What a step waits for, and what of it may have failed or been skipped (N14, N15): what only stood before it in the list always; a dependency
+ * whose action says `continue` when nothing is read from it; a dependency whose result is read never.
+ */
+function edges(
+  { action, reads, undoReads }: ResolvedAction,
+  place: number,
+  { mode, actions, dependencies }: ResolvedPlan,
+): { readonly after: readonly StepId[]; readonly tolerates: readonly StepId[] } {
+  const depends = dependencies.get(action.id) ?? new Set<string>();
+  const read = new Set(
+    [...reads, ...undoReads].flatMap(({ reference }) => (reference.root === "result" ? [reference.id] : [])),
+  );
+  const previous = mode === "sequential" ? actions[place - 1] : undefined;
+  const before = actions.filter((other) => depends.has(other.action.id) || other === previous);
+  return {
+    after: before.map(outerId),
+    tolerates: before
+      .filter(
+        ({ action: other }) =>
+          !read.has(other.id) && (!depends.has(other.id) || other.onError === "continue"),
+      )
+      .map(outerId),
+  };
+}
+
+/** Returns the results, by action id, of the actions that have surely completed whenever the end is reached (N17). */
+function finishStep(plan: ResolvedPlan, steps: readonly Step[]): Step {
+  const certain = certainSteps(steps);
+  const awaited = new Set(steps.flatMap(({ after }) => after));
+  const after = steps.filter(({ id }) => !awaited.has(id)).map(({ id }) => id);
+  const results = plan.actions.filter((action) => certain.has(outerId(action)));
+  const text = renderExpression({
+    kind: "map",
+    entries: results.map(({ action, slot }) => [action.id, { kind: "name", name: slot }] as const),
+  });
+  return {
+    id: finishId,
+    after,
+    tolerates: after.filter((id) => !certain.has(id)),
+    op: { op: "finish", result: { kind: "expression", text } },
+    failure: { kind: "safe_halt" },
+    timeoutMs: null,
+  };
+}
+
+/** Steps stand behind those they wait for. */
+function certainSteps(steps: readonly Step[]): ReadonlySet<StepId> {
+  const certain = new Set<StepId>();
+  for (const { id, after, tolerates, failure } of steps) {
+    const last = failure.kind === "retry" ? failure.then : failure;
+    const isReached = after.every((other) => certain.has(other) || tolerates.includes(other));
+    if (isReached && last.kind !== "skip" && last.kind !== "continue") certain.add(id);
+  }
+  return certain;
+}
+
+function checkApproval(
+  approval: PlanApproval,
+  { action, definition }: ResolvedAction,
+  problems: PlanProblem[],
+): void {
+  if (approval.onTimeout !== "skip") return;
+  const at = pointer(approval.at, "timeout_behavior");
+  if (
+    definition.criticality === "critical" ||
+    definition.risk === "critical" ||
+    approval.risk === "critical"
+  ) {
+    problems.push(
+      problem("plan.approval", at, `Cannot skip \`${action.id}\` when nobody answers: it is critical`, {
+        action: action.id,
+      }),
+    );
+  } else if (action.onError !== "skip") {
+    problems.push(
+      problem(
+        "plan.unsupported",
+        at,
+        "Cannot use `timeout_behavior: skip` without `on_error: skip`: an approval that expires fails the action, and `on_error` says what follows",
+        {
+          field: "timeout_behavior",
+        },
+      ),
+    );
+  }
+}
+
+function approvalMessage(approval: PlanApproval, { action }: ResolvedAction, slots: Slots): Operand {
+  const message = approval.message ?? action.label ?? `${action.module}.${action.action}`;
+  return textOperand(approval.risk === null ? message : `${message} (risk: ${approval.risk})`, slots);
+}
+
+/** Labels travel: a result carries those of its capability and of everything its parameters were made from. */
+function declarations({ actions }: ResolvedPlan): readonly SlotDeclaration[] {
+  const labels = new Map<string, readonly Label[]>();
+  return actions.map(({ action, definition, slot, reads }) => {
+    const sources = reads.map(({ reference }): readonly Label[] =>
+      reference.root === "trigger" ? ["origin:event"] : (labels.get(reference.id) ?? []),
+    );
+    const all = joinLabels(definition.labels, ...sources);
+    labels.set(action.id, all);
+    return { name: slot, schema: definition.result, labels: all };
+  });
+}
+
+/** The whole workspace: templates may choose any of its places. Sorted, so that equal workspaces freeze equally. */
+function freeze(workspace: WorkspaceFile): FrozenWorkspace {
+  const byName = <T>(record: Readonly<Record<string, T>>) =>
+    Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+  const places = (record: WorkspaceFile["folders"]) =>
+    byName(record).map(([name, { path, access }]) => ({ name, path, access: access ?? "write" }) as const);
+  return {
+    name: workspace.name,
+    zone: workspace.zone,
+    profile: workspace.profile,
+    folders: places(workspace.folders),
+    files: places(workspace.files),
+    roles: Object.keys(workspace.roles).sort(),
+    columns: byName(workspace.tables).flatMap(([folder, { columns }]) =>
+      byName(columns).map(([column, { type, currency, unit, min, max }]) => ({
+        folder,
+        column,
+        type,
+        dimension: currency ?? unit ?? null,
+        min: min ?? null,
+        max: max ?? null,
+      })),
+    ),
+    hosts: workspace.hosts
+      .map(({ host, scheme, risk, idempotent }) => ({ host, scheme, risk, idempotent: idempotent ?? false }))
+      .sort((a, b) => (`${a.host} ${a.scheme}` < `${b.host} ${b.scheme}` ? -1 : 1)),
+  };
+}

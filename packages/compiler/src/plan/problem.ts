@@ -1,0 +1,65 @@
+import type { FaultFacts } from "@writ/core/fault";
+import { planFaults, type PlanProblemCode } from "./faults.ts";
+
+/** One reason why a plan is refused. */
+export interface PlanProblem {
+  readonly code: string;
+  readonly message: string;
+  /** JSON pointer (RFC 6901) into the plan; "" is the whole. */
+  readonly at: string;
+  readonly remedy: string;
+  readonly facts: FaultFacts;
+}
+
+export function problem(
+  code: PlanProblemCode,
+  at: string,
+  message: string,
+  facts: FaultFacts = {},
+): PlanProblem {
+  return { code, message, at, remedy: planFaults[code].remedy, facts };
+}
+
+/** The pointer of a child. */
+export function pointer(at: string, key: string | number): string {
+  return `${at}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** Up to three known names that are near the wrong one, nearest first: about as near as the best, at most a third of the letters off. */
+export function closest(wrong: string, known: readonly string[]): readonly string[] {
+  const limit = Math.max(2, Math.floor(wrong.length / 3));
+  const near = known
+    .map((name) => ({ name, distance: editDistance(wrong.slice(0, 200), name) }))
+    .filter(({ distance }) => distance <= limit)
+    .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
+  const best = near[0]?.distance ?? 0;
+  return near
+    .filter(({ distance }) => distance <= best + 2)
+    .slice(0, 3)
+    .map(({ name }) => name);
+}
+
+/** "; did you mean `a` or `b`?" or nothing. */
+export function suggestion(names: readonly string[]): string {
+  return names.length === 0 ? "" : `; did you mean ${names.map((name) => `\`${name}\``).join(" or ")}?`;
+}
+
+/** Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours. */
+function editDistance(a: string, b: string): number {
+  let beforePrevious: readonly number[] = [];
+  let previous: readonly number[] = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let best = Math.min((previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (previous[j - 1] ?? 0) + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, (beforePrevious[j - 2] ?? 0) + 1);
+      }
+      row.push(best);
+    }
+    beforePrevious = previous;
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}
