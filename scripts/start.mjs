@@ -9,13 +9,21 @@ const child = spawn(node, ["--conditions=@writ/source", main, ...process.argv.sl
   cwd: process.env.INIT_CWD ?? process.cwd(),
   env: environment,
   stdio: "inherit",
+  // Out of the terminal's reach, so that it hears of Ctrl-C once, from here.
+  detached: process.platform !== "win32",
 });
 
-// A terminal sends Ctrl-C to every process in front, so the node has it already; anything else must be handed on.
-process.on("SIGINT", () => {
-  if (!process.stdin.isTTY) child.kill("SIGINT");
-});
-for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+// A terminal, npm and `timeout` may all send the same signal for one wish; the node takes a second one as "now".
+const repeatMs = 1000;
+const handedOnMs = new Map();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => {
+    const nowMs = Date.now();
+    if (nowMs - (handedOnMs.get(signal) ?? 0) < repeatMs) return;
+    handedOnMs.set(signal, nowMs);
+    child.kill(signal);
+  });
+}
 
 child.on("error", (error) => {
   console.error(`writ: cannot start the node: ${error.message}\n      Remove node_modules and try again.`);

@@ -40,24 +40,23 @@ type Credentials = Static<typeof Credentials>;
 export function readSettings(flags: Flags, terminal: Terminal): Settings {
   const { environment } = terminal;
   const saved = readCredentials(credentialsFile(terminal));
-  const [url, urlOrigin] = first<string>(
-    [flags.url, "flag"],
-    [environment["WRIT_URL"], "environment"],
-    [saved?.url, "login"],
-    [urlDefault, "default"],
-  );
   const [data, dataOrigin] = first<string>(
     [flags.data, "flag"],
     [environment["WRIT_DATA"], "environment"],
     [path.join(terminal.home, ".writ"), "default"],
   );
   const folder = path.resolve(terminal.folder, data ?? "");
+  const [url, urlOrigin] = first<string>(
+    [flags.url, "flag"],
+    [environment["WRIT_URL"], "environment"],
+    [saved?.url, "login"],
+    [localUrl(folder), "data folder"],
+    [urlDefault, "default"],
+  );
   const [token, tokenOrigin] = first<string>(
     [flags.token, "flag"],
     [environment["WRIT_TOKEN"], "environment"],
     [saved?.tokens[url ?? ""], "login"],
-    // The owner's token never goes to another machine by itself.
-    [isLoopback(url ?? "") ? readToken(path.join(folder, "owner.token")) : undefined, "data folder"],
   );
   return { url: url ?? urlDefault, urlOrigin, token, tokenOrigin, data: folder, dataOrigin };
 }
@@ -90,9 +89,17 @@ function readCredentials(file: string): Credentials | undefined {
   }
 }
 
-function readToken(file: string): string | undefined {
-  const token = readText(file)?.trim();
-  return token === "" ? undefined : token;
+const LocalNode = Type.Object({ port: Type.Integer({ minimum: 1, maximum: 65_535 }) });
+
+/** Where the node of this data folder listens, or listened last. */
+function localUrl(data: string): string | undefined {
+  const text = readText(path.join(data, "local.json"));
+  if (text === undefined) return undefined;
+  try {
+    return `http://127.0.0.1:${parse(LocalNode, JSON.parse(text), "local.json").port}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function readText(file: string): string | undefined {
@@ -101,11 +108,6 @@ function readText(file: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isLoopback(url: string): boolean {
-  const host = URL.parse(url)?.hostname;
-  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host ?? "");
 }
 
 function first<Value>(

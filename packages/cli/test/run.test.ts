@@ -177,17 +177,14 @@ test("O7 a token is saved for its user alone and used from then on", async () =>
   }
 });
 
-test("O7 the data folder's token goes to this machine only", async () => {
+test("O6 the node of the data folder is found by the port it wrote there", async () => {
   const home = mkdtempSync(path.join(tmpdir(), "writ-cli-"));
   await using node = await nodeAnswering({ "GET /programs": { programs: [] } });
   try {
-    writeFileSync(path.join(home, "owner.token"), "owner\n", { mode: 0o600 });
-    const here = scriptedTerminal({ environment: { WRIT_URL: node.url, WRIT_DATA: home } });
-    await run(["programs"], here);
-    expect(node.received[0]?.headers.authorization).toBe("Bearer owner");
-    const elsewhere = scriptedTerminal({ environment: { WRIT_URL: "http://writ.invalid", WRIT_DATA: home } });
-    await run(["doctor"], elsewhere);
-    expect(elsewhere.printed.out).toContain("token: none");
+    const terminal = scriptedTerminal({ environment: { WRIT_DATA: home, WRIT_TOKEN: "t" } });
+    writeFileSync(path.join(home, "local.json"), `{"port":${new URL(node.url).port},"token":"secret"}`);
+    expect(await run(["programs"], terminal)).toBe(0);
+    expect(node.received[0]?.headers.authorization).toBe("Bearer t");
   } finally {
     rmSync(home, { recursive: true });
   }

@@ -1,5 +1,3 @@
-import { existsSync, statSync } from "node:fs";
-import path from "node:path";
 import type { Status } from "@writ/core/api";
 import { faultRecord } from "@writ/core/fault";
 import { openClient } from "@writ/sdk/client";
@@ -114,8 +112,6 @@ async function doctor(context: Context): Promise<ExitCode> {
 
 function ownFindings(settings: Settings): readonly Finding[] {
   const major = Number.parseInt(process.versions.node, 10);
-  const ownerToken = path.join(settings.data, "owner.token");
-  const mode = existsSync(ownerToken) ? statSync(ownerToken).mode & 0o077 : 0;
   return [
     {
       what: "runs on",
@@ -138,7 +134,7 @@ function ownFindings(settings: Settings): readonly Finding[] {
       what: "data folder",
       value: settings.data,
       origin: settings.dataOrigin,
-      problem: mode === 0 ? null : `Others may read \`${ownerToken}\`: run \`chmod 600\` on it.`,
+      problem: null,
     },
   ];
 }
