@@ -91,7 +91,11 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
   const keys = [keyRing.find(signer.ed25519KeyId), keyRing.find(signer.mlDsa65KeyId)].filter(
     (key) => key !== undefined,
   );
-  const recovered = await recover(disk, { keys, hasher, verify: keyRing.verify }, options.knownSeq);
+  const recovered = await recover(
+    disk,
+    { keys, hasher, verify: (key, bytes, signature) => keyRing.verify(key, bytes, signature) },
+    options.knownSeq,
+  );
   if (recovered.genesis !== null) assertSameNode(recovered.genesis, identity);
 
   const epoch = recovered.epoch + 1;

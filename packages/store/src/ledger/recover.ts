@@ -50,7 +50,7 @@ export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1):
   const tree = cached ?? merkleTree(hasher);
   const hashFrom = Math.max(0, tree.size() - 1);
   const segments: Segment[] = [];
-  const names = (await disk.list("ledger")).filter((name) => /^\d{10}\.segment$/.test(name));
+  const names = await segmentNames(disk);
   let nextSeq = 0;
   let epoch = 0;
   let lastHash: Uint8Array = new Uint8Array(32);
@@ -60,11 +60,6 @@ export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1):
     const isLast = i === names.length - 1;
     const bytes = await readWhole(disk, `ledger/${name}`);
     const header = decodeSegmentHeader(bytes);
-    if (header === undefined && isLast && firstWritten(bytes, segmentHeaderBytes) < 0) {
-      // Its header never became durable, so nothing was ever written after it.
-      await disk.remove(`ledger/${name}`);
-      break;
-    }
     if (header === undefined)
       throw damaged("its header is wrong", { segment: name, offset: 0, seq: nextSeq });
     const follows =
@@ -147,6 +142,17 @@ export async function readWhole(disk: Disk, name: string): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
+}
+
+/** The segment files, without a last one whose header never became durable: then nothing was written after it either. */
+async function segmentNames(disk: Disk): Promise<readonly string[]> {
+  const names = (await disk.list("ledger")).filter((name) => /^\d{10}\.segment$/.test(name));
+  const last = names.at(-1);
+  if (last === undefined) return names;
+  const bytes = await readWhole(disk, `ledger/${last}`);
+  if (decodeSegmentHeader(bytes) !== undefined || firstWritten(bytes, segmentHeaderBytes) >= 0) return names;
+  await disk.remove(`ledger/${last}`);
+  return names.slice(0, -1);
 }
 
 async function readHeader(disk: Disk, name: string | undefined): Promise<SegmentHeader | undefined> {
