@@ -8,7 +8,7 @@ import { cborReader, cborWriter, decodeCbor } from "./cbor.ts";
 import type { Actor, Entry, EntryDraft } from "./entry.ts";
 import { faultRecord, type FaultRecord } from "./fault.ts";
 import { fault } from "./faults.ts";
-import { nodeId, runId, sha256, type NodeId, type RunId, type Sha256 } from "./ids.ts";
+import { nodeId, runId, sha256, type NodeId, type Sha256 } from "./ids.ts";
 import { isDecimal, isMap, type Value, type ValueMap } from "./value.ts";
 
 /** What the ledger adds to a draft at commit. */
@@ -197,11 +197,12 @@ export function recordableFault(error: unknown): FaultRecord {
 const faultFactsDepthMax = 16;
 
 function valueOf(input: unknown, depth: number): Value | undefined {
-  if (input === undefined || typeof input === "function") return undefined;
+  if (input === undefined) return undefined;
   if (input === null || typeof input === "boolean") return input;
   if (typeof input === "string") return input.toWellFormed();
   if (typeof input === "number") return Number.isFinite(input) ? input : String(input);
-  if (typeof input !== "object") return String(input);
+  if (typeof input === "bigint" || typeof input === "symbol") return input.toString();
+  if (typeof input !== "object") return undefined;
   if (isDecimal(input) || input instanceof Uint8Array) return input;
   if (input instanceof Error) return input.message.toWellFormed();
   if (depth >= faultFactsDepthMax) return "…";

@@ -1,0 +1,347 @@
+// Verification of a ledger, offline: needs the bytes and nothing else, trusts only the keys that the ledger's first entry introduced.
+//   V1  Every batch, every hash link, every link within a run, every sequence number and epoch is checked, from the first entry on.
+//   V2  Every checkpoint's tree head is recomputed from the entries and both of its signatures are checked.
+//   V3  Every blob that is kept has the hash it is named by, and every blob that an entry refers to is kept.
+//   V4  The result names the first bad place: of the ledger by sequence, then checkpoints by size, then blobs by name.
+//   Not found: what a holder of the node's key rewrote after the last checkpoint that somebody else keeps a copy of.
+import { equalBytes, fromHex, fromUtf8, toHex } from "./bytes.ts";
+import {
+  checkpointOrigin,
+  parseCheckpoint,
+  signatureProblem,
+  type Checkpoint,
+  type SignatureCheck,
+} from "./checkpoint.ts";
+import { decodeEntry, readEnvelope, type Envelope } from "./entry-codec.ts";
+import { faultRecord } from "./fault.ts";
+import { keyId, nodeId, sha256, type NodeId, type Sha256 } from "./ids.ts";
+import { merkleTree, type MerkleTree } from "./merkle.ts";
+import type { Hasher, KeyRecord } from "./ports.ts";
+import {
+  decodeFrame,
+  decodeSegmentHeader,
+  findFrame,
+  firstWritten,
+  segmentHeaderBytes,
+  type Frame,
+  type SegmentHeader,
+} from "./segment.ts";
+
+export interface LedgerFiles {
+  /** Segments in the order of their names; one is in memory at a time. */
+  readonly segments: AsyncIterable<NamedBytes>;
+  /** Checkpoints in the order of their sizes; all are in memory (about 5 KB for every 4,096 entries). */
+  readonly checkpoints: AsyncIterable<NamedBytes>;
+  /** Every blob that is kept: the hash it is named by and the hash of its bytes. */
+  readonly blobs: AsyncIterable<{ readonly name: string; readonly found: string }>;
+}
+
+export interface NamedBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface VerifyOptions {
+  readonly hasher: Hasher;
+  /** True when the signature by this key covers the bytes. */
+  verify(key: KeyRecord, bytes: Uint8Array, signature: Uint8Array): boolean;
+  /** The node whose ledger it must be, when that is known. */
+  readonly node?: NodeId;
+  /** Entries that are known to have been durable: a shorter ledger has lost some. */
+  readonly knownEntries?: number;
+}
+
+/** The first bad place. */
+export interface BadPlace {
+  readonly kind: "segment" | "batch" | "entry" | "checkpoint" | "blob" | "end";
+  /** File it is in. */
+  readonly file: string;
+  /** Byte in the file. */
+  readonly offset: number;
+  /** Sequence number of the entry concerned: the first one that cannot be trusted; null for a blob no entry names. */
+  readonly seq: number | null;
+  readonly message: string;
+}
+
+export interface VerifiedLedger {
+  readonly bad: BadPlace | null;
+  readonly node: NodeId | null;
+  readonly entries: number;
+  readonly runs: number;
+  readonly checkpoints: number;
+  readonly blobs: number;
+  /** Entries that a checkpoint covers. Those after it are chained, but signed only by the next checkpoint. */
+  readonly signedEntries: number;
+  /** Hash of the last good entry. */
+  readonly head: Sha256;
+  /** Bytes after the last batch that are neither a batch nor zeros: a write that a crash cut off and nobody was promised. */
+  readonly tornBytes: number;
+}
+
+/** Never throws for bad content, only when a file cannot be read. */
+export async function verifyLedger(files: LedgerFiles, options: VerifyOptions): Promise<VerifiedLedger> {
+  const checkpoints: { file: string; bytes: Uint8Array }[] = [];
+  for await (const { name, bytes } of files.checkpoints) checkpoints.push({ file: name, bytes });
+  const chain = chainCheck(options, checkpoints);
+  let bad: BadPlace | null = null;
+  let previous: NamedBytes | null = null;
+  for await (const segment of files.segments) {
+    // A segment is the last one unless another follows: its end is judged by that.
+    if (previous !== null) bad = chain.segment(previous, decodeSegmentHeader(segment.bytes) ?? null);
+    previous = segment;
+    if (bad !== null) break;
+  }
+  if (bad === null && previous !== null) bad = chain.segment(previous, null);
+  bad ??= chain.end(previous?.name ?? "");
+  const { found, blobBad } = await blobCheck(files, bad === null ? chain.referred : new Map());
+  const summary = chain.summary();
+  return { ...summary, bad: bad ?? blobBad, blobs: found };
+}
+
+interface ChainCheck {
+  /** Hashes of blobs, with the entry that first refers to each. */
+  readonly referred: ReadonlyMap<string, number>;
+  /** Checks a whole segment; `next` is the header of the one after it, null for the last. */
+  segment(segment: NamedBytes, next: SegmentHeader | null): BadPlace | null;
+  end(file: string): BadPlace | null;
+  summary(): Omit<VerifiedLedger, "bad" | "blobs">;
+}
+
+function chainCheck(
+  options: VerifyOptions,
+  checkpoints: readonly { readonly file: string; readonly bytes: Uint8Array }[],
+): ChainCheck {
+  const { hasher } = options;
+  const tree: MerkleTree = merkleTree(hasher);
+  const referred = new Map<string, number>();
+  /** Last hash of every run; grows with the number of runs. */
+  const runs = new Map<string, Uint8Array>();
+  const keys: (KeyRecord & { readonly from: number; until: number })[] = [];
+  const noHash: Uint8Array = new Uint8Array(32);
+  let node: NodeId | null = null;
+  let lastHash = noHash;
+  let seq = 0;
+  let epoch = 0;
+  let number = 0;
+  let tornBytes = 0;
+  let endOffset = 0;
+  let checkedCheckpoints = 0;
+  let signedEntries = 0;
+
+  function segment(current: NamedBytes, next: SegmentHeader | null): BadPlace | null {
+    const { name, bytes } = current;
+    const header = decodeSegmentHeader(bytes);
+    if (header === undefined) {
+      // Cut off at birth: its header never became durable and nothing was written after it.
+      const isUnborn = next === null && firstWritten(bytes, segmentHeaderBytes) < 0 && number > 0;
+      if (isUnborn && firstWritten(bytes, 0) < 0) return null;
+      return bad("segment", name, 0, "the header is not what was written");
+    }
+    if (header.number !== number + 1 || header.epoch < epoch || header.firstSeq !== seq)
+      return bad("segment", name, 0, "it does not follow the segment before it");
+    if (!equalBytes(header.previousHash, lastHash))
+      return bad("segment", name, 0, "it does not continue the entry before it");
+    number = header.number;
+    epoch = header.epoch;
+    let at = segmentHeaderBytes;
+    while (next === null || next.firstSeq !== seq) {
+      const frame = decodeFrame(bytes, at, header.salt);
+      if (frame === undefined) {
+        const isEnd = next === null && findFrame(bytes, at, header.salt) === undefined;
+        if (isEnd) break;
+        return bad("batch", name, at, "the batch is not what was written");
+      }
+      if (frame.firstSeq !== seq)
+        return bad("batch", name, at, "the batch does not follow the one before it");
+      const problem = frameCheck(name, bytes, frame);
+      if (problem !== null) return problem;
+      at += frame.sizeBytes;
+    }
+    const rest = firstWritten(bytes, at);
+    if (rest >= 0 && next !== null)
+      return bad("segment", name, rest, "something was written after its last batch");
+    if (rest >= 0) tornBytes = bytes.length - at;
+    endOffset = at;
+    return null;
+  }
+
+  function frameCheck(file: string, bytes: Uint8Array, frame: Frame): BadPlace | null {
+    for (let i = 0; i + 1 < frame.bounds.length; i++) {
+      const offset = frame.bounds[i] as number;
+      const entry = bytes.subarray(offset, frame.bounds[i + 1]);
+      const problem = entryCheck(entry);
+      if (problem !== null) return bad("entry", file, offset, problem);
+      const next = checkpoints[checkedCheckpoints];
+      if (next !== undefined && sizeInName(next.file) === seq) {
+        const wrong = checkpointCheck(next);
+        if (wrong !== null) return wrong;
+      }
+    }
+    return null;
+  }
+
+  function entryCheck(bytes: Uint8Array): string | null {
+    let envelope: Envelope;
+    try {
+      envelope = readEnvelope(bytes);
+    } catch (error) {
+      return faultRecord(error)?.message ?? "it is not an entry";
+    }
+    if (envelope.seq !== seq) return `it says it is entry ${envelope.seq}`;
+    if (envelope.epoch !== epoch) return `it is of epoch ${envelope.epoch}, its segment of ${epoch}`;
+    if (!equalBytes(envelope.previousHash, lastHash)) return "it does not link to the entry before it";
+    const { run, kind } = envelope;
+    if (seq === 0) {
+      const problem = genesis(bytes);
+      if (problem !== null) return problem;
+    } else if (kind === "ledger.created") return "a ledger is created only once";
+    if (envelope.node !== node) return `it is of node \`${envelope.node}\``;
+    const hash = hasher.sha256(bytes);
+    if (run === null) {
+      if (envelope.runPrevious !== null) return "it belongs to no run but links to one";
+      if (kind === "key.added" || kind === "key.revoked") keyEntry(bytes);
+    } else {
+      const before = runs.get(run) ?? null;
+      if (!isSameHash(before, envelope.runPrevious))
+        return `it does not link to the entry before it in run \`${run}\``;
+      if ((kind === "run.started") !== (before === null))
+        return `run \`${run}\` does not begin with its start`;
+      runs.set(run, hash);
+    }
+    for (const blob of envelope.blobs) if (!referred.has(blob)) referred.set(blob, seq);
+    tree.add(hash);
+    lastHash = hash;
+    seq++;
+    return null;
+  }
+
+  function genesis(bytes: Uint8Array): string | null {
+    const entry = entryOf(bytes);
+    if (entry?.kind !== "ledger.created") return "the first entry does not create the ledger";
+    const { facts } = entry;
+    if (facts.format !== 1) return "the ledger is of another format";
+    node = nodeId(facts.node);
+    if (options.node !== undefined && options.node !== node) return `it is the ledger of \`${node}\``;
+    addKey("ed25519", facts.ed25519);
+    addKey("ml-dsa-65", facts.mlDsa65);
+    return null;
+  }
+
+  function keyEntry(bytes: Uint8Array): void {
+    const entry = entryOf(bytes);
+    if (entry?.kind === "key.added" && entry.facts.purpose === "checkpoints")
+      addKey(entry.facts.algorithm, entry.facts.publicKey);
+    else if (entry?.kind === "key.revoked")
+      for (const key of keys) if (key.id === entry.facts.key) key.until = Math.min(key.until, seq);
+  }
+
+  function addKey(algorithm: KeyRecord["algorithm"], publicKeyHex: string): void {
+    const publicKey = fromHex(publicKeyHex);
+    const id = keyId(`k_${toHex(hasher.sha256(publicKey)).slice(0, 32)}`);
+    keys.push({ id, algorithm, publicKey, revoked: false, from: seq, until: Number.POSITIVE_INFINITY });
+  }
+
+  function entryOf(bytes: Uint8Array): ReturnType<typeof decodeEntry> | undefined {
+    try {
+      return decodeEntry(bytes, sha256(toHex(hasher.sha256(bytes))));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The checkpoint whose size has just been reached. */
+  function checkpointCheck(current: { readonly file: string; readonly bytes: Uint8Array }): BadPlace | null {
+    checkedCheckpoints++;
+    const wrong = (message: string): BadPlace => bad("checkpoint", current.file, 0, message);
+    const checkpoint = checkpointOf(current.bytes);
+    if (checkpoint === undefined || node === null) return wrong("it is malformed");
+    if (checkpoint.size !== seq) return wrong(`it says it covers ${checkpoint.size} entries`);
+    if (checkpoint.origin !== checkpointOrigin(node)) return wrong(`it is of \`${checkpoint.origin}\``);
+    if (!equalBytes(checkpoint.root, tree.root())) return wrong("its tree head is not that of the entries");
+    const check: SignatureCheck = {
+      keys: keys.filter(({ until }) => until >= seq),
+      hasher,
+      verify: (key, bytes, signature) => options.verify(key, bytes, signature),
+    };
+    const problem = signatureProblem(checkpoint, check);
+    if (problem !== undefined) return wrong(problem);
+    signedEntries = seq;
+    return null;
+  }
+
+  function bad(kind: BadPlace["kind"], file: string, offset: number, message: string): BadPlace {
+    return { kind, file, offset, seq, message };
+  }
+
+  /** What is missing at the end was either cut away, or its first batch no longer checks. */
+  function short(file: string, why: string): BadPlace {
+    const message = `it ends after ${seq} entries, but ${why}`;
+    return bad(tornBytes > 0 ? "batch" : "end", file, endOffset, message);
+  }
+
+  return {
+    referred,
+    segment,
+    end(file) {
+      const left = checkpoints[checkedCheckpoints];
+      if (left !== undefined) {
+        const size = sizeInName(left.file);
+        const isBetween = size < seq;
+        if (isBetween) return bad("checkpoint", left.file, 0, "its name is not that of a checkpoint");
+        return short(file, `\`${left.file}\` covers ${size}`);
+      }
+      const known = options.knownEntries ?? 0;
+      if (seq < known) return short(file, `${known} were durable`);
+      if (seq === 0) return bad("end", file, 0, "there is no entry");
+      return null;
+    },
+    summary: () => ({
+      node,
+      entries: seq,
+      runs: runs.size,
+      checkpoints: checkedCheckpoints,
+      signedEntries,
+      head: sha256(toHex(lastHash)),
+      tornBytes,
+    }),
+  };
+}
+
+function isSameHash(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : equalBytes(a, b);
+}
+
+async function blobCheck(
+  files: LedgerFiles,
+  referred: ReadonlyMap<string, number>,
+): Promise<{ readonly found: number; readonly blobBad: BadPlace | null }> {
+  const missing = new Map(referred);
+  let count = 0;
+  let blobBad: BadPlace | null = null;
+  for await (const { name, found } of files.blobs) {
+    count++;
+    missing.delete(name);
+    if (blobBad !== null || name === found) continue;
+    const seq = referred.get(name) ?? null;
+    blobBad = { kind: "blob", file: name, offset: 0, seq, message: `its bytes have the hash ${found}` };
+  }
+  const [first] = missing;
+  if (blobBad === null && first !== undefined) {
+    const [name, seq] = first;
+    blobBad = { kind: "blob", file: name, offset: 0, seq, message: "it is missing" };
+  }
+  return { found: count, blobBad };
+}
+
+function checkpointOf(bytes: Uint8Array): Checkpoint | undefined {
+  try {
+    return parseCheckpoint(fromUtf8(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Size in a name such as `checkpoints/0000000000004096.txt`; -1 when there is none. */
+function sizeInName(name: string): number {
+  return Number(/(\d{16})\.txt$/.exec(name)?.[1] ?? -1);
+}
