@@ -1,0 +1,322 @@
+// Kills a real node at seeded random moments while files arrive and plans run, and then counts: every file moved exactly once, one
+// journal line for each, every report received with one effect, every failed plan taken back, the ledger intact.
+//   npm run campaign -- kill --seed 7 --runs 500
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { faultRecord } from "@writ/core/fault";
+import type { Client } from "@writ/sdk/client";
+import { startReceiver, type Receiver } from "../examples/receiver.ts";
+import { eventually, NodeProcess, pause } from "../test/support/node-process.ts";
+
+const rule =
+  'When a CSV file arrives in the inbox, read it. If the sum of "amount" is above 10 000 EUR, ask the accountant for approval ' +
+  "and then move the file to approved; otherwise move it to approved. Append a line with the file's name, the sum and the time to " +
+  "journal.csv. Never write outside the workspace.";
+const settleMs = 50;
+/** Counting in between finds a loss near the kill that caused it. */
+const killsBetweenCounts = 25;
+const restTimeoutMs = 60_000;
+
+interface Load {
+  readonly files: string[];
+  /** Plans whose submission was answered, by the name of what they write. */
+  readonly reports: Set<string>;
+  readonly failing: Set<string>;
+  /** Submissions that a kill left without an answer: their plan may or may not have run. */
+  readonly unanswered: Set<string>;
+  readonly pending: Set<Promise<void>>;
+  count: number;
+}
+
+const { values } = parseArgs({
+  options: { seed: { type: "string" }, runs: { type: "string", default: "20" } },
+});
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+const killCount = Number(values.runs);
+if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(killCount) || killCount < 1) {
+  console.error("usage: kill-campaign [--seed N] [--runs K]");
+  process.exit(2);
+}
+console.log(`kill campaign: seed ${seed}, ${killCount} kills`);
+const startedMs = Date.now();
+try {
+  const figures = await campaign(seed, killCount);
+  console.log(
+    JSON.stringify({
+      campaign: "kill",
+      seed,
+      ...figures,
+      seconds: Math.round((Date.now() - startedMs) / 1000),
+    }),
+  );
+} catch (error) {
+  console.error(
+    `kill campaign FAILED; replay with: npm run campaign -- kill --seed ${seed} --runs ${killCount}`,
+  );
+  console.error(error);
+  process.exitCode = 1;
+}
+
+async function campaign(seed: number, kills: number) {
+  const below = randomOf(seed);
+  const folder = mkdtempSync(path.join(tmpdir(), "writ-kill-"));
+  await using receiver = await startReceiver(0);
+  const workspace = makeWorkspace(folder, receiver.port);
+  await using node = new NodeProcess(folder);
+  await node.start();
+  await prepare(node, workspace);
+  const load: Load = {
+    files: [],
+    reports: new Set(),
+    failing: new Set(),
+    unanswered: new Set(),
+    pending: new Set(),
+    count: 0,
+  };
+  let killsAtStart = 0;
+  for (let kill = 1; kill <= kills; kill++) {
+    const client = node.client();
+    const beats = 1 + below(3);
+    for (let beat = 0; beat < beats; beat++) {
+      addLoad(load, workspace, client, receiver.port, below);
+      await pause(below(60));
+    }
+    await pause(below(250));
+    await node.kill();
+    if (below(5) === 0) {
+      // Also while it comes up again, when it resolves what the last kill left open.
+      killsAtStart++;
+      const coming = node.start().catch(() => {});
+      await pause(below(900));
+      await node.kill();
+      await coming;
+    }
+    await node.start();
+    if (kill % killsBetweenCounts === 0 || kill === kills) {
+      await Promise.all(load.pending);
+      await count(node, workspace, receiver, load, `after kill ${kill}`);
+    }
+  }
+  const report = await node.client().call("verifyLedger", { body: {} });
+  if (report.kind !== "intact") throw new Error(`the ledger is damaged: ${JSON.stringify(report)}`);
+  await node.stop();
+  return {
+    kills: kills + killsAtStart,
+    killsAtStart,
+    files: load.files.length,
+    plans: load.reports.size + load.failing.size,
+    requestsRepeated: [...receiver.repeats.values()].reduce((sum, times) => sum + times, 0),
+    entries: report.entries,
+    lost: 0,
+    doubled: 0,
+    held: 0,
+  };
+}
+
+function makeWorkspace(folder: string, port: number): string {
+  const workspace = path.join(folder, "workspace");
+  for (const name of ["inbox", "approved", "rejected", "reports", "archive"]) {
+    mkdirSync(path.join(workspace, name), { recursive: true });
+  }
+  const example = path.join(import.meta.dirname, "..", "examples", "workspace", "workspace.json");
+  const file = JSON.parse(readFileSync(example, "utf8")) as { hosts: { host: string }[] };
+  const hosts = file.hosts.map((host) => ({ ...host, host: `127.0.0.1:${port}` }));
+  writeFileSync(
+    path.join(workspace, "workspace.json"),
+    JSON.stringify({ ...file, name: "campaign", settleMs, hosts }, undefined, 2),
+  );
+  return workspace;
+}
+
+/** Adds the workspace and deploys the rule. */
+async function prepare(node: NodeProcess, root: string): Promise<void> {
+  const client = node.client();
+  await client.call("addWorkspace", { body: { root } });
+  const outcome = await client.call("compileProgram", {
+    body: { kind: "rule", text: rule, language: "en", workspace: "campaign", name: "campaign" },
+  });
+  if (outcome.kind !== "compiled") throw new Error(`the rule does not compile: ${JSON.stringify(outcome)}`);
+  const params = { hash: outcome.program.hash };
+  await client.call("approveProgram", { params, body: {} });
+  await client.call("deployProgram", { params, body: {} });
+}
+
+function addLoad(
+  load: Load,
+  workspace: string,
+  client: Client,
+  port: number,
+  below: (limit: number) => number,
+): void {
+  for (let files = 1 + below(3); files > 0; files--) {
+    const name = `f-${String(load.files.length).padStart(6, "0")}.csv`;
+    load.files.push(name);
+    dropFile(workspace, name, below);
+  }
+  if (below(2) === 0)
+    submit(load, client, reportPlan(load.count, port), `report-${load.count++}`, load.reports);
+  if (below(3) === 0)
+    submit(load, client, failingPlan(load.count, port), `failing-${load.count++}`, load.failing);
+}
+
+/** Some files appear whole, others grow in the inbox. */
+function dropFile(workspace: string, name: string, below: (limit: number) => number): void {
+  const text = `invoice,amount\n${name},${1 + below(900)}.${10 + below(89)}\n`;
+  const target = path.join(workspace, "inbox", name);
+  if (below(2) === 0) {
+    writeFileSync(target, text);
+    return;
+  }
+  const aside = path.join(workspace, name);
+  writeFileSync(aside, text);
+  renameSync(aside, target);
+}
+
+type Plan = { readonly [key: string]: string | Plan | readonly (string | Plan)[] };
+
+function reportPlan(number: number, port: number): Plan {
+  return {
+    plan_id: `report-${number}`,
+    protocol_version: "2.0",
+    description: "Write a report and send it",
+    actions: [
+      {
+        id: "write",
+        module: "filesystem",
+        action: "write_file",
+        params: { path: `reports/report-${number}.txt`, content: `report ${number}\n` },
+      },
+      {
+        id: "send",
+        module: "api_http",
+        action: "http_post",
+        params: { url: `http://127.0.0.1:${port}/reports`, body_json: { report: `report-${number}` } },
+        depends_on: ["write"],
+      },
+    ],
+  };
+}
+
+function failingPlan(number: number, port: number): Plan {
+  return {
+    plan_id: `failing-${number}`,
+    protocol_version: "2.0",
+    description: "Write two files, then fail: both are taken back",
+    actions: [
+      {
+        id: "first",
+        module: "filesystem",
+        action: "write_file",
+        params: { path: `reports/failing-${number}-a.txt`, content: "a\n" },
+      },
+      {
+        id: "second",
+        module: "filesystem",
+        action: "write_file",
+        params: { path: `reports/failing-${number}-b.txt`, content: "b\n" },
+        depends_on: ["first"],
+      },
+      {
+        id: "send",
+        module: "api_http",
+        action: "http_post",
+        params: { url: `http://127.0.0.1:${port}/fail`, body_json: { report: "none" } },
+        depends_on: ["second"],
+        on_error: "rollback",
+      },
+    ],
+  };
+}
+
+function submit(load: Load, client: Client, plan: Plan, name: string, answered: Set<string>): void {
+  const sent = client.call("runPlan", { body: { plan, workspace: "campaign", wait: false } }).then(
+    (outcome) => {
+      if (outcome.kind !== "started") throw new Error(`${name} was not started: ${JSON.stringify(outcome)}`);
+      answered.add(name);
+    },
+    (error: unknown) => {
+      // The kill came first. Whether the plan was taken in is for the ledger to say.
+      if (faultRecord(error)?.code !== "client.unreachable") throw error;
+      load.unanswered.add(name);
+    },
+  );
+  load.pending.add(sent);
+  void sent.finally(() => load.pending.delete(sent)).catch(() => {});
+}
+
+/** Waits until nothing moves, then counts every effect. @throws Error naming what was lost or doubled */
+async function count(
+  node: NodeProcess,
+  workspace: string,
+  receiver: Receiver,
+  load: Load,
+  when: string,
+): Promise<void> {
+  const client = node.client();
+  await eventually(
+    async () => {
+      const { runs } = await client.call("status", {});
+      const left = readdirSync(path.join(workspace, "inbox")).length;
+      return runs.active + runs.waiting + runs.held === 0 && left === 0 ? true : undefined;
+    },
+    `${when}: every file taken from the inbox and every run at its end`,
+    restTimeoutMs,
+  ).catch(async (error: unknown) => {
+    const { runs } = await client.call("listRuns", { query: { limit: 500 } });
+    const open = runs
+      .filter((run) => run.endedAtMs === null)
+      .map((run) => `${run.id} ${run.status} ${run.event.subject ?? ""}`);
+    const left = readdirSync(path.join(workspace, "inbox"));
+    throw new Error(
+      `${String(error)}\nopen runs: ${open.join("; ")}\ninbox: ${left.join(", ")}\ndata in ${node.folder}`,
+    );
+  });
+  const problems = [...countFiles(workspace, load), ...countReports(workspace, receiver, load)];
+  if (problems.length > 0) throw new Error(`${when}:\n${problems.slice(0, 50).join("\n")}`);
+}
+
+function countFiles(workspace: string, load: Load): readonly string[] {
+  const moved = readdirSync(path.join(workspace, "approved"));
+  const lines = readFileSync(path.join(workspace, "journal.csv"), "utf8").split("\n");
+  const problems: string[] = [];
+  for (const name of load.files) {
+    if (!moved.includes(name)) problems.push(`lost: ${name} is not in approved`);
+    const times = lines.filter((line) => line.includes(name)).length;
+    if (times === 0) problems.push(`lost: no journal line for ${name}`);
+    if (times > 1) problems.push(`doubled: ${times} journal lines for ${name}`);
+  }
+  const strange = moved.filter((name) => !load.files.includes(name));
+  return [...problems, ...strange.map((name) => `doubled: ${name} in approved is nobody's`)];
+}
+
+function countReports(workspace: string, receiver: Receiver, load: Load): readonly string[] {
+  const written = new Set(readdirSync(path.join(workspace, "reports")));
+  const problems: string[] = [];
+  const received = (name: string): number =>
+    receiver.effects.filter(({ body }) => (JSON.parse(body) as { report?: unknown }).report === name).length;
+  for (const name of [...load.reports, ...load.unanswered].filter((known) => known.startsWith("report-"))) {
+    const times = received(name);
+    const isWritten = written.has(`${name}.txt`);
+    if (times > 1) problems.push(`doubled: ${name} was received ${times} times`);
+    if (load.reports.has(name) && times === 0) problems.push(`lost: ${name} was never received`);
+    if (isWritten !== (times === 1))
+      problems.push(`half done: ${name} written ${isWritten}, received ${times}`);
+  }
+  for (const name of written) {
+    if (name.startsWith("failing-")) problems.push(`not taken back: ${name}`);
+  }
+  return problems;
+}
+
+/** Uniform integers below a limit, the same for the same seed (mulberry32). */
+function randomOf(seed: number): (limit: number) => number {
+  let state = seed >>> 0;
+  return (limit) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
+  };
+}
