@@ -1,0 +1,30 @@
+// Where readings of one text part: the smallest stretches that stand for something else in another reading.
+import type { Reading } from "./parse.ts";
+import type { Span } from "./tree.ts";
+
+export function differences(reading: Reading, all: readonly Reading[]): readonly Span[] {
+  const own = marks(reading);
+  const others = all.filter((other) => other !== reading).map(marks);
+  const spans = [...own.entries()]
+    .filter(([mark]) => others.some((other) => !other.has(mark)))
+    .map(([, span]) => span)
+    .sort((a, b) => a[1] - a[0] - (b[1] - b[0]) || a[0] - b[0]);
+  const smallest: Span[] = [];
+  for (const span of spans)
+    if (!smallest.some(([start, end]) => span[0] <= start && end <= span[1])) smallest.push(span);
+  return smallest.sort((a, b) => a[0] - b[0]).slice(0, 8);
+}
+
+/** What every node says about its own stretch of text; references to other nodes stand as their spans. */
+function marks({ tree, spans }: Reading): ReadonlyMap<string, Span> {
+  const found = new Map<string, Span>();
+  for (const [key, node] of Object.entries(tree.nodes)) {
+    const span = spans[key];
+    if (span === undefined) continue;
+    const said = JSON.stringify(node, (_name, value: unknown) =>
+      typeof value === "string" && Object.hasOwn(tree.nodes, value) ? (spans[value] ?? value) : value,
+    );
+    found.set(`${span.join("-")} ${said}`, span);
+  }
+  return found;
+}

@@ -1,0 +1,281 @@
+// Text to trees: sentence by sentence, all readings kept. Problems point at the words and say what was expected there.
+import { ruleTextLengthMax } from "@writ/core/limits";
+import { ruleProblem, type RuleProblem } from "../rule-problems.ts";
+import { resolveIt, resolveSaid } from "./anaphora.ts";
+import { parseTokens, type Grammar } from "./chart.ts";
+import type { LimitPart, Sentence } from "./grammar.ts";
+import { stopped } from "./stopped.ts";
+import type { Surface } from "./surface.ts";
+import { tokenize, type Token } from "./token.ts";
+import {
+  noLimits,
+  plant,
+  type Draft,
+  type DraftStep,
+  type Limits,
+  type Span,
+  type Spans,
+  type Tree,
+} from "./tree.ts";
+
+export interface Reading {
+  readonly tree: Tree;
+  readonly spans: Spans;
+}
+
+export type ParsedRule =
+  | { readonly kind: "readings"; readonly readings: readonly Reading[]; readonly name: string | null }
+  | { readonly kind: "problems"; readonly problems: readonly RuleProblem[] };
+
+const sentenceTokensMax = 200;
+const sentencesMax = 200;
+const readingsMax = 8;
+const problemsMax = 20;
+
+export function parseRule(text: string, surface: Surface, grammar: Grammar): ParsedRule {
+  const refused = refuseText(text);
+  if (refused !== null) return { kind: "problems", problems: [refused] };
+  const lexed = tokenize(text, surface.language);
+  if (lexed.kind === "quote-open")
+    return problem(ruleProblem("rule.quote-open", "Cannot find the end of the quoted text", lexed.span));
+  if (lexed.kind === "character")
+    return problem(
+      ruleProblem(
+        "rule.character",
+        `Cannot read \`${text.slice(lexed.span[0], lexed.span[1])}\` in a rule`,
+        lexed.span,
+      ),
+    );
+  const sentences = split(lexed.tokens);
+  if (sentences.length > sentencesMax)
+    return problem(
+      ruleProblem("rule.too-long", `Cannot read more than ${sentencesMax} sentences`, [0, text.length]),
+    );
+
+  const problems: RuleProblem[] = [];
+  const read: (readonly Sentence[])[] = [];
+  let name: string | null = null;
+  for (const [index, tokens] of sentences.entries()) {
+    let parsed = readSentence(tokens, surface, grammar);
+    const colon = tokens.findIndex((token) => token.text === ":");
+    if (index === 0 && parsed.kind === "problem" && colon > 0 && colon < 9) {
+      name = text.slice(tokens[0]?.span[0] ?? 0, tokens[colon]?.span[0]).trim();
+      parsed = readSentence(tokens.slice(colon + 1), surface, grammar);
+    }
+    if (parsed.kind === "problem") problems.push(parsed.problem);
+    else read.push(parsed.sentences.flatMap(resolveIt));
+  }
+  if (problems.length > 0) return { kind: "problems", problems: problems.slice(0, problemsMax) };
+
+  const assembled = assemble(read, text);
+  if ("code" in assembled) return problem(assembled);
+  const drafts: Draft[] = [];
+  for (const draft of assembled) {
+    const resolved = resolveSaid(draft);
+    if ("k" in resolved) {
+      const span = resolved.span ?? [0, 0];
+      return problem(
+        ruleProblem(
+          "rule.no-antecedent",
+          `Cannot tell what \`${text.slice(...span)}\` is: nothing of that name was spoken of before`,
+          span,
+        ),
+      );
+    }
+    drafts.push(...resolved);
+  }
+  const readings = drafts.map(plant);
+  const seen = new Set<string>();
+  return {
+    kind: "readings",
+    name,
+    readings: readings.filter(({ tree }) => {
+      const key = JSON.stringify(tree);
+      return seen.has(key) ? false : seen.add(key) !== undefined;
+    }),
+  };
+}
+
+function problem(one: RuleProblem): ParsedRule {
+  return { kind: "problems", problems: [one] };
+}
+
+function refuseText(text: string): RuleProblem | null {
+  if (text.length > ruleTextLengthMax)
+    return ruleProblem(
+      "rule.too-long",
+      `Cannot read a rule of ${text.length} characters: at most ${ruleTextLengthMax}`,
+      [0, text.length],
+    );
+  const hidden = /[^\P{C}\n\r\t]/u.exec(text);
+  if (hidden !== null) {
+    const code = (hidden[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    return ruleProblem("rule.control-character", `Cannot read the character U+${code} in a rule`, [
+      hidden.index,
+      hidden.index + hidden[0].length,
+    ]);
+  }
+  if (text.trim() === "") return ruleProblem("rule.empty", "Cannot read an empty rule", [0, text.length]);
+  return null;
+}
+
+/** Sentences end with a full stop; the last one may go without. */
+function split(tokens: readonly Token[]): readonly (readonly Token[])[] {
+  const sentences: Token[][] = [[]];
+  for (const token of tokens) {
+    if (token.kind === "mark" && token.text === ".") sentences.push([]);
+    else sentences.at(-1)?.push(token);
+  }
+  return sentences.filter((sentence) => sentence.length > 0);
+}
+
+type ReadSentence =
+  | { readonly kind: "sentences"; readonly sentences: readonly Sentence[] }
+  | { readonly kind: "problem"; readonly problem: RuleProblem };
+
+function readSentence(tokens: readonly Token[], surface: Surface, grammar: Grammar): ReadSentence {
+  const whole: Span = [tokens[0]?.span[0] ?? 0, tokens.at(-1)?.span[1] ?? 0];
+  if (tokens.length > sentenceTokensMax)
+    return {
+      kind: "problem",
+      problem: ruleProblem(
+        "rule.too-complex",
+        `Cannot read a sentence of ${tokens.length} words: at most ${sentenceTokensMax}`,
+        whole,
+      ),
+    };
+  const parsed = parseTokens(grammar, "Sentence", tokens);
+  switch (parsed.kind) {
+    case "too-complex":
+      return {
+        kind: "problem",
+        problem: ruleProblem(
+          "rule.too-complex",
+          "Cannot read this sentence: it can be read in too many ways",
+          whole,
+        ),
+      };
+    case "stopped":
+      return { kind: "problem", problem: stopped(tokens, parsed, surface, grammar) };
+    case "values":
+      if (parsed.values.length === 0)
+        return { kind: "problem", problem: ruleProblem("rule.syntax", "Cannot read this sentence", whole) };
+      // The productions of `Sentence` make nothing else.
+      return { kind: "sentences", sentences: parsed.values as readonly Sentence[] };
+  }
+}
+
+/** The drafts that the sentences' readings add up to. */
+function assemble(read: readonly (readonly Sentence[])[], text: string): readonly Draft[] | RuleProblem {
+  interface Partial {
+    readonly trigger: Draft["trigger"] | null;
+    readonly steps: readonly DraftStep[];
+    readonly invariants: Draft["invariants"];
+    readonly limits: Limits;
+  }
+  let partials: readonly Partial[] = [{ trigger: null, steps: [], invariants: [], limits: noLimits }];
+  let refused: RuleProblem | null = null;
+  const refuse = (one: RuleProblem): readonly Partial[] => {
+    refused ??= one;
+    return [];
+  };
+  for (const sentences of read) {
+    const before = partials;
+    partials = sentences
+      .flatMap((sentence) =>
+        before.flatMap((partial): readonly Partial[] => {
+          switch (sentence.s) {
+            case "rule":
+              if (partial.trigger !== null)
+                return refuse(
+                  ruleProblem(
+                    "rule.two-triggers",
+                    "Cannot start one rule in two ways",
+                    sentence.trigger.span ?? [0, 0],
+                  ),
+                );
+              return [{ ...partial, trigger: sentence.trigger, steps: sentence.steps }];
+            case "steps":
+              if (partial.trigger === null)
+                return refuse(
+                  ruleProblem("rule.no-trigger", "Cannot tell what starts this rule", [
+                    sentence.steps[0]?.span?.[0] ?? 0,
+                    sentence.steps[0]?.span?.[1] ?? text.length,
+                  ]),
+                );
+              return [{ ...partial, steps: [...partial.steps, ...sentence.steps] }];
+            case "else": {
+              const answers = answer(partial.steps, sentence.steps);
+              if (answers.length === 0)
+                return refuse(
+                  ruleProblem(
+                    "rule.otherwise-alone",
+                    "Cannot tell which `if` this answers",
+                    sentence.steps[0]?.span ?? [0, 0],
+                  ),
+                );
+              return answers.map((steps) => ({ ...partial, steps }));
+            }
+            case "invariant":
+              return [{ ...partial, invariants: [...partial.invariants, sentence.invariant] }];
+            case "limit": {
+              const limits = addLimit(partial.limits, sentence.limit);
+              return limits === null
+                ? refuse(
+                    ruleProblem("rule.conflicting-limits", "Cannot take this limit twice", sentence.span),
+                  )
+                : [{ ...partial, limits }];
+            }
+          }
+        }),
+      )
+      .slice(0, readingsMax);
+    if (partials.length === 0 && refused !== null) return refused;
+  }
+  const drafts = partials.flatMap((partial) =>
+    partial.trigger === null ? [] : [{ ...partial, trigger: partial.trigger }],
+  );
+  return drafts.length === 0
+    ? ruleProblem("rule.no-trigger", "Cannot tell what starts this rule", [0, text.length])
+    : drafts;
+}
+
+/** The steps with an `otherwise` for each `if` or approval that is still open at their end. */
+function answer(
+  steps: readonly DraftStep[],
+  otherwise: readonly DraftStep[],
+): readonly (readonly DraftStep[])[] {
+  const last = steps.at(-1);
+  if (last === undefined || (last.k !== "if" && last.k !== "approve")) return [];
+  const before = steps.slice(0, -1);
+  const own = last.otherwise === null ? [[...before, { ...last, otherwise }]] : [];
+  const inner =
+    last.k === "if"
+      ? last.otherwise === null
+        ? answer(last.then, otherwise).map((then) => [...before, { ...last, then }])
+        : answer(last.otherwise, otherwise).map((inside) => [...before, { ...last, otherwise: inside }])
+      : answer(last.body, otherwise).map((body) => [...before, { ...last, body }]);
+  return last.k === "if" && own.length > 0
+    ? [...own, ...inner.filter((variant) => containsOpenIf(variant.at(-1)))]
+    : [...own, ...inner];
+}
+
+/** `otherwise` answers an `if` before an approval inside it. */
+function containsOpenIf(step: DraftStep | undefined): boolean {
+  if (step?.k !== "if") return false;
+  const last = step.then.at(-1);
+  return last?.k === "if" ? last.otherwise !== null : false;
+}
+
+function addLimit(limits: Limits, part: LimitPart): Limits | null {
+  switch (part.l) {
+    case "window":
+      return { ...limits, windows: [...limits.windows, part.window] };
+    case "throttle":
+      return limits.throttleMs > 0 ? null : { ...limits, throttleMs: part.ms };
+    case "priority":
+      return limits.priority !== "normal" ? null : { ...limits, priority: part.priority };
+    case "failure":
+      return limits.failure !== noLimits.failure ? null : { ...limits, failure: part.failure };
+  }
+}

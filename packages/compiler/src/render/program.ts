@@ -1,0 +1,151 @@
+// A program as lines of text.
+import type {
+  Block,
+  FailurePolicy,
+  Invariant,
+  Opcode,
+  Operand,
+  Operands,
+  Program,
+  Step,
+  TimeWindow,
+  Trigger,
+  WaitUntil,
+} from "@writ/core/program";
+import { isDecimal, toJson, type Value } from "@writ/core/value";
+
+export function listing(program: Program): readonly string[] {
+  const { priority, invariants, capabilities } = program;
+  return [
+    `trigger    ${trigger(program.trigger)}`,
+    ...program.windows.map((window) => `window     ${timeWindow(window)}`),
+    ...(priority === "normal" ? [] : [`priority   ${priority}`]),
+    ...invariants.map((invariant) => `invariant  ${invariantText(invariant)}`),
+    ...capabilities.map((id) => `uses       ${id}`),
+    ...block(program.body, ""),
+  ];
+}
+
+function trigger(head: Trigger): string {
+  if (head.kind === "manual") return "manual";
+  const config = Object.entries(head.config).map(([key, value]) => `${key} = ${valueText(value)}`);
+  return [
+    `${head.source} ${config.join(", ")}`.trimEnd(),
+    ...(head.filter === null ? [] : [`where ${head.filter}`]),
+    ...(head.holdMs === 0 ? [] : [`held for ${head.holdMs} ms`]),
+    ...(head.throttleMs === 0 ? [] : [`at most once per ${head.throttleMs} ms`]),
+  ].join("; ");
+}
+
+function timeWindow({ fromMinute, toMinute, days, zone }: TimeWindow): string {
+  const time = (minute: number): string =>
+    `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
+  return `${time(fromMinute)}–${time(toMinute)} ${zone}${days.length === 0 ? "" : ` on days ${days.join(", ")}`}`;
+}
+
+function invariantText(invariant: Invariant): string {
+  switch (invariant.kind) {
+    case "writes-within":
+      return `writes only within ${invariant.paths.map((path) => `\`${path}\``).join(", ")}`;
+    case "never-writes":
+      return `never writes to ${invariant.paths.map((path) => `\`${path}\``).join(", ")}`;
+    case "never-calls":
+      return `never calls ${invariant.capability}`;
+    case "never-sends":
+      return "never sends";
+  }
+}
+
+function block({ steps }: Block, indent: string): readonly string[] {
+  return steps.flatMap((step) => stepLines(step, indent));
+}
+
+function stepLines(step: Step, indent: string): readonly string[] {
+  const after = step.after.length > 1 ? `  after ${step.after.join(", ")}` : "";
+  const failure = step.failure.kind === "safe_halt" ? "" : `  on failure ${failureText(step.failure)}`;
+  const [first = "", ...rest] = opcodeLines(step.op, indent);
+  return [`${indent}${step.id.padEnd(4)} ${first}${after}${failure}`, ...rest];
+}
+
+function opcodeLines(op: Opcode, indent: string): readonly string[] {
+  const inner = `${indent}     `;
+  switch (op.op) {
+    case "load":
+      return [`load ${op.capability} ${operands(op.params)} → ${op.output}`];
+    case "call":
+      return [`call ${op.capability} ${operands(op.params)}${op.output === null ? "" : ` → ${op.output}`}`];
+    case "eval":
+      return [`eval ${op.expression} → ${op.output}`];
+    case "check":
+      return [`check ${op.slot}`];
+    case "branch": {
+      const [head, ...more] = op.arms;
+      return [
+        `if ${head?.when ?? "false"}`,
+        ...(head === undefined ? [] : block(head.block, inner)),
+        ...more.flatMap((arm) => [`${indent}     else if ${arm.when}`, ...block(arm.block, inner)]),
+        ...(op.otherwise.steps.length === 0
+          ? []
+          : [`${indent}     otherwise`, ...block(op.otherwise, inner)]),
+      ];
+    }
+    case "parallel":
+      return [
+        `parallel, joined by ${op.join.kind}`,
+        ...op.branches.flatMap((branch) => [`${indent}     branch`, ...block(branch, inner)]),
+      ];
+    case "wait":
+      return [`wait ${waitText(op.until)}`];
+    case "approve":
+      return [
+        `ask ${op.role} within ${op.withinMs} ms`,
+        ...block(op.body, inner),
+        ...(op.otherwise === null ? [] : [`${indent}     if refused`, ...block(op.otherwise, inner)]),
+      ];
+    case "emit":
+      return [`emit ${op.type} ${operands(op.data)}`];
+    case "fail":
+      return [`fail ${op.code} ${operandText(op.message)}`];
+    case "finish":
+      return [`finish ${operandText(op.result)}`];
+  }
+}
+
+function waitText(until: WaitUntil): string {
+  return until.kind === "duration" ? `${until.ms} ms` : `until ${operandText(until.at)}`;
+}
+
+function failureText(policy: FailurePolicy): string {
+  switch (policy.kind) {
+    case "retry":
+      return `retry up to ${policy.attemptsMax} attempts on ${policy.on.join(", ")}, then ${failureText(policy.then)}`;
+    case "safe_value":
+      return `use ${valueText(policy.value)}`;
+    case "ask_person":
+      return `ask ${policy.role} within ${policy.withinMs} ms`;
+    case "degrade":
+      return "run the alternative";
+    case "safe_halt":
+      return "stop";
+    case "skip":
+      return "skip";
+    case "continue":
+      return "go on";
+    case "compensate":
+      return "undo everything";
+  }
+}
+
+function operands(params: Operands): string {
+  return Object.entries(params)
+    .map(([name, operand]) => `${name} = ${operandText(operand)}`)
+    .join(", ");
+}
+
+function operandText(operand: Operand): string {
+  return operand.kind === "expression" ? operand.text : valueText(operand.value);
+}
+
+function valueText(value: Value): string {
+  return isDecimal(value) ? value.toFixed() : JSON.stringify(toJson(value));
+}
