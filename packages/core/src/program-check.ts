@@ -7,9 +7,10 @@ import { blockDepthMax, programStepsMax, runsActiveMax } from "./limits.ts";
 import { allSteps, blocksOf, type Block, type FailurePolicy, type Program, type Step } from "./program.ts";
 import { flowProblems } from "./program-check/flow.ts";
 import { isWhole, type Report } from "./program-check/report.ts";
-import { expressionNames, stepProblems } from "./program-check/steps.ts";
+import { expressionNames, operandsOf, stepProblems } from "./program-check/steps.ts";
 
 export { isRepeatable } from "./program-check/repeatable.ts";
+export { operandsOf };
 
 export interface ProgramProblem {
   readonly code: "program.invalid";

@@ -44,20 +44,25 @@ function expressionOf(node: JsonNode, slots: Slots): Expression {
   }
 }
 
-/** The texts one after another, as a balanced tree: its depth grows with the logarithm of their number. */
+/** More than this many parts are joined as a balanced tree, whose depth grows with the logarithm of their number. */
+const plainPartsMax = 24;
+
+/** The texts one after another, always of type text. */
 function joined(parts: readonly TextPart[], slots: Slots): Expression {
-  const texts: Expression[] = parts.map((part) =>
+  const texts: readonly Expression[] = parts.map((part) =>
     part.kind === "text"
       ? { kind: "literal", value: part.text }
       : { kind: "call", name: "string", arguments: [referenceExpression(part.reference, slots)] },
   );
-  while (texts.length > 1) {
-    for (let i = 0; i + 1 < texts.length; i++) {
-      const [left, right] = texts.splice(i, 2) as [Expression, Expression];
-      texts.splice(i, 0, { kind: "binary", operator: "+", left, right });
-    }
-  }
-  return texts[0] ?? { kind: "literal", value: "" };
+  const plus = (left: Expression, right: Expression): Expression => ({
+    kind: "binary",
+    operator: "+",
+    left,
+    right,
+  });
+  if (texts.length <= plainPartsMax) return texts.reduce(plus);
+  const half = Math.ceil(parts.length / 2);
+  return plus(joined(parts.slice(0, half), slots), joined(parts.slice(half), slots));
 }
 
 function referenceExpression(reference: Reference, slots: Slots): Expression {
