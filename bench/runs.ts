@@ -24,7 +24,8 @@ try {
   const http = poster({ port: ready.port, token: ready.ownerToken }, 256);
   const post = async (at: string, body: unknown): Promise<Record<string, unknown>> => {
     const answer = await http.post(at, JSON.stringify(body));
-    if (answer.status >= 300) throw new Error(`${at} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    if (answer.status >= 300)
+      throw new Error(`${at} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body as Record<string, unknown>;
   };
 
@@ -39,8 +40,13 @@ try {
       params: { name: `effect ${index + 1}` },
     })),
   };
-  const compiled = await post("/programs/compile", { kind: "plan", text: JSON.stringify(plan), workspace: "invoices" });
-  if (compiled["kind"] !== "compiled") throw new Error(`The benchmark's plan was not compiled: ${JSON.stringify(compiled)}`);
+  const compiled = await post("/programs/compile", {
+    kind: "plan",
+    text: JSON.stringify(plan),
+    workspace: "invoices",
+  });
+  if (compiled["kind"] !== "compiled")
+    throw new Error(`The benchmark's plan was not compiled: ${JSON.stringify(compiled)}`);
   const program = compiled["program"] as string;
   await post(`/programs/${program}/approve`, { comment: "benchmark" });
   await post(`/programs/${program}/deploy`, {});
@@ -57,16 +63,47 @@ try {
     for (const inFlight of [1, 16, 128]) {
       const result = await closedLoop({ inFlight, seconds, call: runOnce });
       const facts = { inFlight, entriesBefore: entries, runs: result.completed };
-      report({ bench: "runs", figure: `runs per second, ${inFlight} in flight`, value: rounded(result.completed / result.seconds, 0), unit: "1/s", ...facts });
-      report({ bench: "runs", figure: `p50, ${inFlight} in flight`, value: rounded(percentile(result.latenciesMs, 0.5)), unit: "ms", ...facts });
+      report({
+        bench: "runs",
+        figure: `runs per second, ${inFlight} in flight`,
+        value: rounded(result.completed / result.seconds, 0),
+        unit: "1/s",
+        ...facts,
+      });
+      report({
+        bench: "runs",
+        figure: `p50, ${inFlight} in flight`,
+        value: rounded(percentile(result.latenciesMs, 0.5)),
+        unit: "ms",
+        ...facts,
+      });
     }
     const latencies = await openLoop({ perSecond: 20, seconds: Math.max(10, seconds), call: runOnce });
-    report({ bench: "runs", figure: "p50 at 20 a second", value: rounded(percentile(latencies, 0.5)), unit: "ms", entriesBefore: entries, runs: latencies.length });
-    report({ bench: "runs", figure: "p99 at 20 a second", value: rounded(percentile(latencies, 0.99)), unit: "ms", entriesBefore: entries, runs: latencies.length });
+    report({
+      bench: "runs",
+      figure: "p50 at 20 a second",
+      value: rounded(percentile(latencies, 0.5)),
+      unit: "ms",
+      entriesBefore: entries,
+      runs: latencies.length,
+    });
+    report({
+      bench: "runs",
+      figure: "p99 at 20 a second",
+      value: rounded(percentile(latencies, 0.99)),
+      unit: "ms",
+      entriesBefore: entries,
+      runs: latencies.length,
+    });
   };
 
   for (const kind of ["overwrite", "append"] as const) {
-    report({ bench: "runs", figure: `raw fdatasync of 4 KiB, ${kind}`, value: rounded(await fdatasyncRate(kind, 2), 0), unit: "1/s" });
+    report({
+      bench: "runs",
+      figure: `raw fdatasync of 4 KiB, ${kind}`,
+      value: rounded(await fdatasyncRate(kind, 2), 0),
+      unit: "1/s",
+    });
   }
   await measure(0);
   if (history > 0) {
@@ -77,7 +114,15 @@ try {
   }
 
   const counted = await outside.read();
-  report({ bench: "runs", figure: "effects counted outside, twice or never", value: counted.count - completed * stepsPerRun + (counted.count - counted.distinct), unit: "effects", runs: completed, counted: counted.count, distinct: counted.distinct });
+  report({
+    bench: "runs",
+    figure: "effects counted outside, twice or never",
+    value: counted.count - completed * stepsPerRun + (counted.count - counted.distinct),
+    unit: "effects",
+    runs: completed,
+    counted: counted.count,
+    distinct: counted.distinct,
+  });
   http.close();
 } finally {
   outside.close();
