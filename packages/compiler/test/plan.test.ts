@@ -560,7 +560,7 @@ test("K96 skip and continue differ in what follows", () => {
   ]);
 });
 
-test("N15 who reads the result of a failed action never runs without it", () => {
+test("N15 N17 who reads the result of a failed action never runs without it", () => {
   const content = { path: "reports/x", content: "{{result.a.content}}" };
   const program = compile(
     plan([reading("a", { on_error: "continue" }), action("b", { params: content }), action("c")]),
@@ -574,8 +574,8 @@ test("N15 who reads the result of a failed action never runs without it", () => 
   expect(op(program, "plan.finish", "finish").result).toEqual({ kind: "expression", text: '{"c": r_c}' });
 });
 
-test("K90 only faults of the declared classes that the capability declares too are retried", () => {
-  const failure = (retry: Field, other = posting) => {
+test("K90 N19 only faults of the declared classes that the capability declares too are retried", () => {
+  const failure = (retry: Field, other: (id: string, fields: Readonly<Record<string, Field>>) => Field = posting) => {
     const { failure: found } = stepOf(compile(plan([other("a", { on_error: "retry", retry })])), "a");
     return found.kind === "retry" ? found.on : [];
   };
@@ -715,7 +715,7 @@ test("N18 an approval that expires is skipped only where the action may be skipp
   expect(codes(plan([valve]))).toEqual(["plan.approval /actions/0/approval/timeout_behavior"]);
 });
 
-test("N1 defaults: a minute for an action, halt on failure, no dependency that was not named", () => {
+test("N1 N14 defaults: a minute for an action, halt on failure, no dependency that was not named", () => {
   const program = compile(plan([action("a"), action("b", { timeout: 2.5 })], { mode: "parallel" }));
   expect(stepOf(program, "a")).toMatchObject({
     timeoutMs: 60_000,

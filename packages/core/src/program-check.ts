@@ -1,5 +1,5 @@
 // Structural checks of a program: what must hold before anyone proves, approves or runs it, decided from the program and the capabilities alone.
-// The rules P5 … P16 stand in SPEC.md; each problem names the one it breaks.
+// The rules P5 … P15 stand in SPEC.md; each problem names the one it breaks.
 import type { CapabilityDefinition } from "./capability.ts";
 import { coreFaults } from "./faults.ts";
 import type { FaultFacts } from "./fault.ts";

@@ -49,7 +49,7 @@ test("F2 arbitrary bytes never crash the decoder", () => {
   );
 });
 
-test("P5-P16 every generated program passes the structural checks", () => {
+test("P5 to P15 every generated program passes the structural checks", () => {
   fc.assert(
     fc.property(programArbitrary, (program) => {
       expect(checkProgram(program, arbitraryCapabilities)).toEqual([]);

@@ -58,7 +58,7 @@ const bytes = encodeProgram(program);
 const malformed = expect.objectContaining({ code: "program.malformed" });
 
 /** The message with something changed that the encoder would never write. */
-function altered(change: (message: ReturnType<typeof message>) => void): Uint8Array {
+function altered(change: (changed: ReturnType<typeof message>) => void): Uint8Array {
   const changed = message();
   change(changed);
   return toBinary(ProgramSchema, changed);
