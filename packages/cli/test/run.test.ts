@@ -4,6 +4,7 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { localServer, type Received } from "../../../test/support/local-server.ts";
 import { run } from "../src/run.ts";
+import { urlDefault } from "../src/settings.ts";
 import { scriptedTerminal } from "./scripted-terminal.ts";
 
 const hash = "3f9c1a20".padEnd(64, "0");
@@ -306,4 +307,15 @@ test("O10 every command says what it does", async () => {
     "mcp",
   ];
   expect(needed.filter((name) => !seen.includes(name))).toEqual([]);
+});
+
+test("K223 the defaults the help states are the real ones", async () => {
+  const terminal = scriptedTerminal({ home: "/home/somebody" });
+  await run(["--help"], terminal);
+  const help = terminal.printed.out.replaceAll(/\s+/g, " ");
+  expect(help).toContain(`default ${urlDefault}`);
+  expect(help).toContain("default ~/.writ");
+  const doctor = scriptedTerminal({ home: "/home/somebody" });
+  await run(["doctor", "--url", "http://127.0.0.1:1"], doctor);
+  expect(doctor.printed.out).toContain("data folder: /home/somebody/.writ (default)");
 });
