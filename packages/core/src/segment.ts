@@ -3,7 +3,7 @@
 //       and is durable before the first batch is written.
 //   G2  A batch is one frame: all of its entries are there, or none. Its checksum starts from the segment's salt, which nobody
 //       outside knows, so that the content of an entry can never pass for a frame.
-//   G3  Frames start at multiples of 8. All integers are big-endian.
+//   G3  Frames start at multiples of 8; the checksum covers the zeros up to there. All integers are big-endian.
 import { crc32 } from "./crc32.ts";
 
 export const segmentHeaderBytes = 64;
@@ -80,7 +80,7 @@ export function encodeFrame(firstSeq: number, entries: readonly Uint8Array[], sa
   view.setUint32(4, at - frameHeaderBytes);
   view.setUint32(8, entries.length);
   setUint53(view, 12, firstSeq);
-  view.setUint32(20, frameChecksum(bytes, 0, at, salt));
+  view.setUint32(20, frameChecksum(bytes, 0, bytes.length, salt));
   return bytes;
 }
 
@@ -107,15 +107,17 @@ export function decodeFrame(bytes: Uint8Array, offset: number, salt: number): Fr
   const end = offset + frameHeaderBytes + view.getUint32(offset + 4);
   const count = view.getUint32(offset + 8);
   let at = offset + frameHeaderBytes + 4 * count;
-  if (count === 0 || end > bytes.length || at > end) return undefined;
-  if (view.getUint32(offset + 20) !== frameChecksum(bytes, offset, end, salt)) return undefined;
+  const sizeBytes = aligned(end - offset);
+  if (count === 0 || offset + sizeBytes > bytes.length || at > end) return undefined;
+  if (view.getUint32(offset + 20) !== frameChecksum(bytes, offset, offset + sizeBytes, salt))
+    return undefined;
   const bounds = [at];
   for (let i = 0; i < count; i++) {
     at += view.getUint32(offset + frameHeaderBytes + 4 * i);
     bounds.push(at);
   }
   if (at !== end) return undefined;
-  return { offset, sizeBytes: aligned(end - offset), firstSeq: getUint53(view, offset + 12), bounds };
+  return { offset, sizeBytes, firstSeq: getUint53(view, offset + 12), bounds };
 }
 
 /** The first valid frame at or after the offset: its existence turns a torn tail into damage. */
