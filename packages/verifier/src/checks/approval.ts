@@ -1,0 +1,93 @@
+// Check 32: a risky step is dominated by the approval of a person, on every way to it. Graph work: the approvals that the
+// formula of reaching a step implies are its dominators.
+import type { Risk } from "@writ/core/capability";
+import type { Expression } from "@writ/core/expression";
+import type { Analysis, Site } from "../model/analysis.ts";
+import { impliedChoices } from "../model/formula.ts";
+import { counterexample, holds, violated, type Result } from "./result.ts";
+import { usesOf, type Use } from "./effects.ts";
+
+const base = {
+  check: 32,
+  name: "approval dominates risk",
+  claim: "For all runs: a step of high or critical risk runs only after a person approved it in that run",
+  method: "graph",
+} as const;
+
+export function checkApproval(analysis: Analysis): readonly Result[] {
+  const found = analysis.sites.flatMap((site) => {
+    const reason = riskOf(analysis, site);
+    if (reason === null || isApproved(site)) return [];
+    return [
+      violated(
+        base,
+        "verifier.approval-missing",
+        counterexample(analysis, {
+          summary: `Step \`${site.step.id}\` of “${analysis.name}” can run without approval, and ${reason}`,
+          path: site.path,
+          keys: [site.step.id],
+        }),
+      ),
+    ];
+  });
+  return found.length === 0 ? [holds(base)] : found;
+}
+
+/** True when some approval was given on every way to the step. */
+export function isApproved(site: Site): boolean {
+  return [...impliedChoices(site.reach)].some((choice) => choice.startsWith("approved "));
+}
+
+function riskOf(analysis: Analysis, site: Site): string | null {
+  if (site.action === null) return null;
+  const { risk, id } = site.action.definition;
+  if (isHigh(risk)) return `\`${id}\` is of ${risk} risk`;
+  for (const use of usesOf(analysis)) {
+    if (use.site !== site || use.kind !== "host") continue;
+    const host = hostOf(analysis, use);
+    if (host === null) return `the host it sends to is not fixed`;
+    if (host.risk === null) return `the host \`${host.name}\` is not in the workspace's list`;
+    if (isHigh(host.risk)) return `the host \`${host.name}\` is of ${host.risk} risk`;
+  }
+  return null;
+}
+
+function isHigh(risk: string): risk is Risk {
+  return risk === "high" || risk === "critical";
+}
+
+export interface KnownHost {
+  /** `host:port` */
+  readonly name: string;
+  /** Null when the workspace does not list it. */
+  readonly risk: string | null;
+  readonly isIdempotent: boolean;
+}
+
+/** The host a use speaks to, when it is the same for every run; null when it can vary. */
+export function hostOf(analysis: Analysis, use: Use): KnownHost | null {
+  const head = fixedHead(use.place);
+  const match = /^(https?):\/\/([^/?#@\\\s]+)(?=$|[/?#])/i.exec(head.text);
+  if (match === null) return null;
+  const [whole = "", scheme = "", authority = ""] = match;
+  // Text that varies could go on with the authority, as in "http://a.example" + x with x = ".evil.example".
+  if (!head.isWhole && head.text.length === whole.length) return null;
+  const name = /:\d+$/.test(authority)
+    ? authority
+    : `${authority}:${scheme.toLowerCase() === "https" ? 443 : 80}`;
+  const known = analysis.program.workspace.hosts.find(
+    (host) => host.host.toLowerCase() === name.toLowerCase() && host.scheme === scheme.toLowerCase(),
+  );
+  return { name, risk: known?.risk ?? null, isIdempotent: known?.idempotent ?? false };
+}
+
+function fixedHead(expression: Expression): { readonly text: string; readonly isWhole: boolean } {
+  if (expression.kind === "literal" && typeof expression.value === "string") {
+    return { text: expression.value, isWhole: true };
+  }
+  if (expression.kind !== "binary" || expression.operator !== "+") return { text: "", isWhole: false };
+  const left = fixedHead(expression.left);
+  if (!left.isWhole) return left;
+  const right = fixedHead(expression.right);
+  return { text: left.text + right.text, isWhole: right.isWhole };
+}

@@ -1,0 +1,32 @@
+// Which steps are consequential: irreversible, or leaving containment (network, a person outside). A reversible step inside the
+// workspace is not.
+import { schemaData } from "../model/typing.ts";
+import type { Analysis, Site } from "../model/analysis.ts";
+import { usesOf } from "./effects.ts";
+
+export function isConsequential(analysis: Analysis, site: Site): boolean {
+  if (site.action === null) return false;
+  return site.action.definition.effect.kind === "irreversible" || leavesContainment(analysis, site);
+}
+
+/** True when something of the step goes to the network or to a person. */
+export function leavesContainment(analysis: Analysis, site: Site): boolean {
+  if (site.action === null) return false;
+  const { definition } = site.action;
+  return (
+    definition.resources.some((use) => use.kind === "host" || use.kind === "person" || use.does === "send") ||
+    usesOf(analysis).some((use) => use.site === site && (use.kind === "host" || use.kind === "person")) ||
+    paramsWith(definition.params, "x-host").length > 0
+  );
+}
+
+/** Names of the parameters whose schema has the annotation. */
+export function paramsWith(params: Parameters<typeof schemaData>[0], annotation: string): readonly string[] {
+  const properties: unknown = schemaData(params)["properties"];
+  if (typeof properties !== "object" || properties === null) return [];
+  return Object.entries(properties).flatMap(([name, schema]: [string, unknown]) =>
+    typeof schema === "object" && schema !== null && Reflect.get(schema, annotation) !== undefined
+      ? [name]
+      : [],
+  );
+}

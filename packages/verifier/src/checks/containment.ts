@@ -1,0 +1,156 @@
+// Check 28 (and the path invariants of check 21): writes stay inside, by inclusion of regular languages.
+//   C1  The place of a write is the language of its expression; what comes from outside without a contract is any text.
+//   C2  Every write stays in the workspace, whether the rule says so or not, and out of folders and files that are only read.
+//   C3  Both readings are proven: as written, and with `%2e` and `%2f` taken for what they stand for.
+import type { Expression } from "@writ/core/expression";
+import { machineOf, shortestWord } from "../automata/machine.ts";
+import { placeMachine, type Place } from "../automata/path.ts";
+import type { Analysis } from "../model/analysis.ts";
+import { accessPath, nameOfPath } from "../model/typing.ts";
+import { languageOf } from "../model/text.ts";
+import { triggerLanguageOf } from "./trigger-language.ts";
+import { isPlace, isWrite, usesOf, type Use } from "./effects.ts";
+import { counterexample, holds, unknown, violated, type ProblemCode, type Result } from "./result.ts";
+
+interface Rule {
+  readonly check: 21 | 28;
+  readonly name: string;
+  readonly claim: string;
+  readonly code: ProblemCode;
+  readonly key: string;
+  readonly places: readonly string[];
+  readonly says: string;
+  bad(use: Use): readonly Place[];
+}
+
+export function checkContainment(analysis: Analysis): readonly Result[] {
+  const uses = usesOf(analysis).filter((use) => isPlace(use) && isWrite(use));
+  return rulesOf(analysis).flatMap((rule) => {
+    const base = { check: rule.check, name: rule.name, claim: rule.claim, method: "automata" } as const;
+    const found = uses.flatMap((use) => violation(analysis, rule, use));
+    return found.length === 0 ? [holds(base)] : found.slice(0, 10);
+  });
+}
+
+function rulesOf(analysis: Analysis): readonly Rule[] {
+  const { workspace, invariants } = analysis.program;
+  const readOnly = [...workspace.folders, ...workspace.files].filter((place) => place.access === "read");
+  const rules: Rule[] = [
+    {
+      check: 28,
+      name: "writes only inside",
+      claim:
+        "For all events and all values read: every write stays inside the workspace (symbolic links are looked at when it happens)",
+      code: "verifier.path-escape",
+      key: "",
+      places: ["."],
+      says: "outside the workspace",
+      bad: () => ["outside", "lost"],
+    },
+  ];
+  if (readOnly.length > 0) {
+    const names = readOnly.map((place) => place.path);
+    rules.push({
+      check: 28,
+      name: "writes only where allowed",
+      claim: `For all events and all values read: nothing is written in ${names.join(", ")}`,
+      code: "verifier.path-escape",
+      key: "",
+      places: names,
+      says: "in a place that is only read",
+      bad: (use) => (use.kind === "folder" ? ["inside", "above", "lost"] : ["inside", "lost"]),
+    });
+  }
+  for (const [index, invariant] of invariants.entries()) {
+    const key = `invariant.${index}`;
+    if (invariant.kind === "writes-within") {
+      rules.push({
+        check: 21,
+        name: "writes within",
+        claim: `For all runs: every write is inside ${saidPlaces(invariant.paths)}`,
+        code: "verifier.invariant",
+        key,
+        places: invariant.paths,
+        says: `outside ${saidPlaces(invariant.paths)}`,
+        bad: () => ["outside", "elsewhere", "above", "lost"],
+      });
+    } else if (invariant.kind === "never-writes") {
+      rules.push({
+        check: 21,
+        name: "never writes",
+        claim: `For all runs: nothing is written in ${invariant.paths.join(", ")}`,
+        code: "verifier.invariant",
+        key,
+        places: invariant.paths,
+        says: `in ${invariant.paths.join(", ")}`,
+        bad: (use) => (use.kind === "folder" ? ["inside", "above", "lost"] : ["inside", "lost"]),
+      });
+    }
+  }
+  return rules;
+}
+
+function saidPlaces(paths: readonly string[]): string {
+  return paths.map((path) => (path === "." ? "the workspace" : path)).join(", ");
+}
+
+function violation(analysis: Analysis, rule: Rule, use: Use): readonly Result[] {
+  const base = { check: rule.check, name: rule.name, claim: rule.claim, method: "automata" } as const;
+  for (const decodes of [false, true]) {
+    const found = shortestWord({
+      in: [
+        ...languagesOfPlace(analysis, use.place, decodes).map(machineOf),
+        placeMachine({ places: rule.places, wanted: rule.bad(use), decodes }),
+      ],
+    });
+    if (found.kind === "none") continue;
+    if (found.kind === "too-large")
+      return [unknown(base, `the places of step \`${use.site.step.id}\` are too many`)];
+    const input = inputOf(analysis, use.place, found.word);
+    const values = [...(input === null ? [] : [input]), { name: use.param, value: found.word }];
+    return [
+      violated(
+        base,
+        rule.code,
+        counterexample(analysis, {
+          summary:
+            `Step \`${use.site.step.id}\` of “${analysis.name}” could write ${rule.says}: ` +
+            (input === null || input.value === found.word
+              ? `\`${use.param}\` can be \`${found.word}\``
+              : `when ${input.name} is \`${input.value}\`, \`${use.param}\` is \`${found.word}\``) +
+            (decodes ? " (after `%2e` and `%2f` are decoded)" : ""),
+          values,
+          path: use.site.path,
+          keys: [use.site.step.id, rule.key],
+        }),
+      ),
+    ];
+  }
+  return [];
+}
+
+/** The languages that the place's text is in, all of them at once. */
+export function languagesOfPlace(analysis: Analysis, place: Expression, decodes: boolean) {
+  const whole = languageOf(analysis, place, decodes);
+  const narrowed = triggerLanguageOf(analysis, place, decodes);
+  return narrowed === null ? [whole] : [whole, narrowed];
+}
+
+/** The input that makes the place this text, when the place is one input with fixed text around it. */
+function inputOf(
+  analysis: Analysis,
+  place: Expression,
+  text: string,
+): { readonly name: string; readonly value: string } | null {
+  const path = accessPath(place);
+  if (path !== null) return { name: nameOfPath(analysis, path), value: text };
+  if (place.kind !== "binary" || place.operator !== "+") return null;
+  const { left, right } = place;
+  if (left.kind === "literal" && typeof left.value === "string" && text.startsWith(left.value)) {
+    return inputOf(analysis, right, text.slice(left.value.length));
+  }
+  if (right.kind === "literal" && typeof right.value === "string" && text.endsWith(right.value)) {
+    return inputOf(analysis, left, text.slice(0, text.length - right.value.length));
+  }
+  return null;
+}

@@ -1,0 +1,209 @@
+// Checks 29 and 30: where labels travel. A fixpoint over slots; branches pass the labels of their conditions on (implicit flow).
+//   L1  A slot carries the labels of what produced it: the capability's own, those of its inputs, and those of the conditions around it.
+//   L2  What is secret reaches no step that leaves containment, neither as an argument nor by deciding whether it runs.
+//   L3  What is untrusted neither chooses an argument of a consequential step nor decides whether it runs, unless an approval dominates
+//       the step. The trigger itself, with its filter, is what the person approved with the program; it steers nothing.
+//   L4  A parameter marked `x-carried` is content on its way to a fixed, listed host of low or medium risk: it chooses nothing.
+import type { Expression } from "@writ/core/expression";
+import { isUntrusted, type Label } from "@writ/core/label";
+import { outputOf, type Analysis, type Site } from "../model/analysis.ts";
+import { conditionsOf } from "../model/formula.ts";
+import { nameOfPath, type AccessPath } from "../model/typing.ts";
+import { pathsReadDirectly } from "../encode/replay.ts";
+import { hostOf, isApproved } from "./approval.ts";
+import { isConsequential, leavesContainment, paramsWith } from "./consequence.ts";
+import { usesOf } from "./effects.ts";
+import { counterexample, holds, violated, type Result } from "./result.ts";
+
+/** Why a slot has a label: the step that wrote it and the slot or event field it took it from. */
+interface Reason {
+  readonly site: Site;
+  readonly from: string | null;
+}
+type Labels = ReadonlyMap<string, ReadonlyMap<Label, Reason | null>>;
+
+const secrecy = {
+  check: 29,
+  name: "no secret leaves",
+  claim:
+    "For all runs: nothing secret reaches the network or a person outside, as an argument or by deciding whether a step runs",
+  method: "fixpoint",
+} as const;
+
+const integrity = {
+  check: 30,
+  name: "untrusted data steers nothing consequential",
+  claim:
+    "For all runs: without an approval, no untrusted value chooses what an irreversible or outgoing step does or whether it runs " +
+    "(content carried to a listed host of low or medium risk chooses nothing; the trigger is what the program's approval covers)",
+  method: "fixpoint",
+} as const;
+
+export function checkFlow(analysis: Analysis): readonly Result[] {
+  const labels = labelsOf(analysis);
+  const secrets: Result[] = [];
+  const steering: Result[] = [];
+  for (const site of analysis.sites) {
+    if (site.action === null) continue;
+    if (leavesContainment(analysis, site)) {
+      const references = paramsWith(site.action.definition.params, "x-secret");
+      const found = firstFlow(analysis, labels, site, references, true, (label) => label === "secret");
+      if (found !== null) {
+        const how = found.param === null ? "decides whether" : `is sent as \`${found.param}\` when`;
+        const summary = `A secret (${found.said}) ${how} step \`${site.step.id}\` of “${analysis.name}” sends something out`;
+        secrets.push(violated(secrecy, "verifier.secret-leak", flowExample(analysis, site, found, summary)));
+      }
+    }
+    if (isConsequential(analysis, site) && !isApproved(site)) {
+      const carried = isToListedHost(analysis, site)
+        ? paramsWith(site.action.definition.params, "x-carried")
+        : [];
+      const found = firstFlow(analysis, labels, site, carried, false, isUntrusted);
+      if (found !== null) {
+        const what =
+          site.action.definition.effect.kind === "irreversible" ? "cannot be undone" : "leaves the workspace";
+        const how = found.param === null ? "decides whether it runs" : `chooses its \`${found.param}\``;
+        const summary =
+          `Step \`${site.step.id}\` of “${analysis.name}” ${what}, and data from outside (${found.said}) ${how} ` +
+          "without anybody's approval";
+        steering.push(
+          violated(integrity, "verifier.untrusted-steering", flowExample(analysis, site, found, summary)),
+        );
+      }
+    }
+  }
+  return [
+    ...(secrets.length === 0 ? [holds(secrecy)] : secrets),
+    ...(steering.length === 0 ? [holds(integrity)] : steering),
+  ];
+}
+
+interface Flow {
+  /** The parameter reached, or null when the flow decides whether the step runs. */
+  readonly param: string | null;
+  readonly said: string;
+  readonly steps: readonly string[];
+  readonly at: readonly string[];
+}
+
+function firstFlow(
+  analysis: Analysis,
+  labels: Labels,
+  site: Site,
+  skipped: readonly string[],
+  countsTrigger: boolean,
+  isBad: (label: Label) => boolean,
+): Flow | null {
+  for (const [param, expression] of site.action?.params ?? []) {
+    if (skipped.includes(param)) continue;
+    const found = source(analysis, labels, expression, isBad);
+    if (found !== null) return { param, ...found, at: [] };
+  }
+  for (const { expression, at } of conditionsOf(site.reach)) {
+    if (at === "trigger" && !countsTrigger) continue;
+    const found = source(analysis, labels, expression, isBad);
+    if (found !== null) return { param: null, ...found, at: [at] };
+  }
+  return null;
+}
+
+function source(
+  analysis: Analysis,
+  labels: Labels,
+  expression: Expression,
+  isBad: (label: Label) => boolean,
+): { readonly said: string; readonly steps: readonly string[] } | null {
+  for (const path of pathsReadDirectly(expression)) {
+    for (const [label, reason] of labelsAt(analysis, labels, path)) {
+      if (!isBad(label)) continue;
+      return {
+        said: `${nameOfPath(analysis, path)}, ${origins[label]}`,
+        steps: trail(labels, reason, label),
+      };
+    }
+  }
+  return null;
+}
+
+const origins: Readonly<Record<Label, string>> = {
+  "origin:event": "from an event",
+  "origin:file": "from a file",
+  "origin:web": "from the web",
+  "origin:model": "from a model",
+  "origin:person": "from a person",
+  secret: "marked secret",
+};
+
+/** The steps the label came through, first one first. */
+function trail(labels: Labels, last: Reason | null, label: Label): readonly string[] {
+  const steps: string[] = [];
+  for (let reason = last; reason !== null && steps.length < 100;) {
+    if (steps.includes(reason.site.step.id)) break;
+    steps.unshift(reason.site.step.id);
+    reason = reason.from === null ? null : (labels.get(reason.from)?.get(label) ?? null);
+  }
+  return steps;
+}
+
+function flowExample(analysis: Analysis, site: Site, flow: Flow, summary: string) {
+  const path = [...flow.steps, ...site.path.filter((step) => !flow.steps.includes(step))];
+  return counterexample(analysis, { summary, path, keys: [...flow.at, ...flow.steps, site.step.id] });
+}
+
+function labelsOf(analysis: Analysis): Labels {
+  const labels = new Map<string, Map<Label, Reason | null>>();
+  for (const slot of analysis.program.slots) {
+    labels.set(slot.name, new Map(slot.labels.map((label) => [label, null] as const)));
+  }
+  let isChanged = true;
+  const add = (slot: string, label: Label, reason: Reason): void => {
+    const present = labels.get(slot) ?? new Map<Label, Reason | null>();
+    if (present.has(label)) return;
+    labels.set(slot, present.set(label, reason));
+    isChanged = true;
+  };
+  // Labels are only added and there are finitely many, so this ends.
+  while (isChanged) {
+    isChanged = false;
+    for (const site of analysis.sites) {
+      if (site.action?.isCompensation === true) continue;
+      const slot = outputOf(site.step);
+      if (slot === null) continue;
+      for (const label of site.action?.definition.labels ?? []) add(slot, label, { site, from: null });
+      if (site.action !== null && paramsWith(site.action.definition.result, "x-secret").length > 0) {
+        add(slot, "secret", { site, from: null });
+      }
+      const { op } = site.step;
+      const inputs: readonly Expression[] = [
+        ...(op.op === "eval" ? [analysis.expressionOf(op.expression)] : (site.action?.params.values() ?? [])),
+        ...conditionsOf(site.reach).flatMap((condition) =>
+          condition.at === "trigger" ? [] : [condition.expression],
+        ),
+      ];
+      for (const path of inputs.flatMap(pathsReadDirectly)) {
+        for (const [label] of labelsAt(analysis, labels, path)) add(slot, label, { site, from: path.root });
+      }
+    }
+  }
+  return labels;
+}
+
+function labelsAt(analysis: Analysis, labels: Labels, path: AccessPath): ReadonlyMap<Label, Reason | null> {
+  if (path.root !== "event") return labels.get(path.root) ?? new Map();
+  // The node itself writes the event's id and time.
+  const [field] = path.fields;
+  if (field === "id" || field === "time" || field === "type" || field === "source") return new Map();
+  const own: readonly Label[] = analysis.source?.labels ?? [];
+  return new Map(own.map((label) => [label, null] as const));
+}
+
+function isToListedHost(analysis: Analysis, site: Site): boolean {
+  const hosts = usesOf(analysis).filter((use) => use.site === site && use.kind === "host");
+  return (
+    hosts.length > 0 &&
+    hosts.every((use) => {
+      const risk = hostOf(analysis, use)?.risk;
+      return risk === "low" || risk === "medium";
+    })
+  );
+}

@@ -1,0 +1,378 @@
+// The program as the checks see it: every place where something is done, and the formula under which it is reached.
+//   M1  Reach over-approximates: a step that can run is never said to be unreachable. Failures and approvals are free choices.
+//   M2  `fail` and `finish` end a run; a step ordered after them is not reached.
+//   M3  An expression that cannot be read is a structural problem, never skipped.
+import type { CapabilityDefinition, Catalog, SourceDefinition } from "@writ/core/capability";
+import { parseExpression, type Expression } from "@writ/core/expression";
+import { faultRecord } from "@writ/core/fault";
+import {
+  blocksOf,
+  type Block,
+  type FailurePolicy,
+  type HashedProgram,
+  type Operand,
+  type Operands,
+  type Program,
+  type ProgramSource,
+  type Step,
+} from "@writ/core/program";
+import { isDecimal, isMap, toDecimal, type Value } from "@writ/core/value";
+import { always, and, never, not, or, type Formula } from "./formula.ts";
+
+export interface Subject {
+  readonly hash: HashedProgram["hash"];
+  readonly program: Program;
+  readonly source?: ProgramSource;
+}
+
+export interface Action {
+  readonly definition: CapabilityDefinition;
+  readonly params: ReadonlyMap<string, Expression>;
+  readonly isCompensation: boolean;
+}
+
+/** One step in its place. */
+export interface Site {
+  readonly step: Step;
+  readonly reach: Formula;
+  /** Ids of the steps around it, outermost first, then its own. */
+  readonly path: readonly string[];
+  /** The blocks around it, outermost first. */
+  readonly blocks: readonly Block[];
+  readonly action: Action | null;
+  readonly isInDegrade: boolean;
+}
+
+/** One way through a branch, or the block of an approval. */
+export interface Arm {
+  readonly step: Step;
+  readonly index: number;
+  readonly reach: Formula;
+  readonly block: Block;
+  readonly kind: "arm" | "otherwise";
+}
+
+export interface StructuralProblem {
+  readonly step: string | null;
+  readonly message: string;
+}
+
+export interface Analysis {
+  readonly subject: Subject;
+  readonly program: Program;
+  readonly catalog: Catalog;
+  readonly name: string;
+  readonly sites: readonly Site[];
+  readonly arms: readonly Arm[];
+  readonly filter: Formula;
+  readonly source: SourceDefinition | null;
+  readonly writers: ReadonlyMap<string, readonly Site[]>;
+  readonly problems: readonly StructuralProblem[];
+  expressionOf(text: string): Expression;
+}
+
+export function analyse(subject: Subject, catalog: Catalog): Analysis {
+  const { program } = subject;
+  const problems: StructuralProblem[] = [];
+  const definitions = new Map(catalog.capabilities.map((definition) => [String(definition.id), definition]));
+  const parsed = new Map<string, Expression>();
+  const read = (text: string, step: string | null): Expression => {
+    const present = parsed.get(text);
+    if (present !== undefined) return present;
+    let expression: Expression;
+    try {
+      expression = parseExpression(text);
+    } catch (error) {
+      problems.push({
+        step,
+        message: faultRecord(error)?.message ?? `Cannot read the expression \`${text}\``,
+      });
+      expression = { kind: "literal", value: null };
+    }
+    parsed.set(text, expression);
+    return expression;
+  };
+  const condition = (text: string, step: string): Formula => {
+    const expression = read(text, step);
+    if (expression.kind === "literal" && typeof expression.value === "boolean") {
+      return expression.value ? always : never;
+    }
+    return { kind: "condition", expression, at: step };
+  };
+  const operand = (value: Operand, step: string): Expression =>
+    value.kind === "expression" ? read(value.text, step) : literalExpression(value.value);
+
+  const sites: Site[] = [];
+  const arms: Arm[] = [];
+  const completion = new Map<Step, Formula>();
+
+  const action = (
+    capability: string,
+    params: Operands,
+    step: Step,
+    isCompensation: boolean,
+  ): Action | null => {
+    const definition = definitions.get(capability);
+    if (definition === undefined) {
+      problems.push({ step: step.id, message: `Cannot find the capability \`${capability}\`` });
+      return null;
+    }
+    const entries = Object.entries(params).map(([name, value]) => [name, operand(value, step.id)] as const);
+    return { definition, params: new Map(entries), isCompensation };
+  };
+
+  const completes = (step: Step): Formula => completion.get(step) ?? always;
+  const blockCompletes = (block: Block): Formula => and(...block.steps.map(completes));
+
+  interface Around {
+    readonly reach: Formula;
+    readonly path: readonly string[];
+    readonly blocks: readonly Block[];
+    readonly isInDegrade: boolean;
+  }
+  // Blocks nest at most `blockDepthMax` deep (the decoder refuses more), so the recursion is bounded.
+  const visitBlock = (block: Block, around: Around): void => {
+    const byId = new Map(block.steps.map((step) => [String(step.id), step]));
+    for (const step of inOrder(block.steps)) {
+      const before = step.after
+        .filter((id) => !step.tolerates.includes(id))
+        .map((id) => byId.get(id))
+        .filter((one) => one !== undefined);
+      const reach = and(around.reach, ...before.map(completes));
+      const path = [...around.path, step.id];
+      visitStep(step, {
+        reach,
+        path,
+        blocks: [...around.blocks, block],
+        isInDegrade: around.isInDegrade,
+      });
+      // A step that was skipped skips those that wait for it.
+      completion.set(step, and(...before.map(completes), completes(step)));
+    }
+  };
+  const visitStep = (step: Step, around: Around): void => {
+    const { op } = step;
+    const inner = (reach: Formula): Around => ({ ...around, reach });
+    const own = op.op === "call" || op.op === "load" ? action(op.capability, op.params, step, false) : null;
+    sites.push({ ...around, step, action: own });
+    if (op.op === "call" && op.compensation !== null) {
+      const undo = action(op.compensation.capability, op.compensation.params, step, true);
+      const reach = and(around.reach, { kind: "choice", name: `undone ${step.id}` });
+      sites.push({ ...around, step, reach, action: undo });
+    }
+    let completed: Formula = always;
+    switch (op.op) {
+      case "branch": {
+        let passed = around.reach;
+        const ends: Formula[] = [];
+        let missed: Formula = always;
+        for (const [index, arm] of op.arms.entries()) {
+          const when = condition(arm.when, step.id);
+          const reach = and(passed, when);
+          arms.push({ step, index, reach, block: arm.block, kind: "arm" });
+          visitBlock(arm.block, inner(reach));
+          ends.push(and(missed, when, blockCompletes(arm.block)));
+          passed = and(passed, not(when));
+          missed = and(missed, not(when));
+        }
+        arms.push({ step, index: op.arms.length, reach: passed, block: op.otherwise, kind: "otherwise" });
+        visitBlock(op.otherwise, inner(passed));
+        ends.push(and(missed, blockCompletes(op.otherwise)));
+        const isAll = [...op.arms.map((arm) => arm.block), op.otherwise].every(
+          (block) => blockCompletes(block).kind === "true",
+        );
+        completed = isAll ? always : or(...ends);
+        break;
+      }
+      case "parallel":
+        for (const branch of op.branches) visitBlock(branch, around);
+        completed = op.join.kind === "all" ? and(...op.branches.map(blockCompletes)) : always;
+        break;
+      case "approve": {
+        const approved: Formula = { kind: "choice", name: `approved ${step.id}` };
+        visitBlock(op.body, inner(and(around.reach, approved)));
+        if (op.otherwise !== null) visitBlock(op.otherwise, inner(and(around.reach, not(approved))));
+        completed = or(
+          and(approved, blockCompletes(op.body)),
+          op.otherwise === null ? never : and(not(approved), blockCompletes(op.otherwise)),
+        );
+        break;
+      }
+      case "fail":
+      case "finish":
+        completed = never;
+        break;
+      case "load":
+      case "eval":
+      case "check":
+      case "call":
+      case "wait":
+      case "emit":
+        break;
+    }
+    for (const policy of policiesOf(step.failure)) {
+      if (policy.kind === "degrade") {
+        const failed: Formula = { kind: "choice", name: `failed ${step.id}` };
+        visitBlock(policy.block, { ...inner(and(around.reach, failed)), isInDegrade: true });
+      }
+      if (op.op !== "fail" && op.op !== "finish" && goesOn(policy)) completed = always;
+    }
+    completion.set(step, completed);
+    for (const text of expressionsOf(step)) read(text, step.id);
+  };
+
+  const { trigger } = program;
+  const filter =
+    trigger.kind === "source" && trigger.filter !== null ? condition(trigger.filter, "trigger") : always;
+  const source =
+    trigger.kind === "source"
+      ? (catalog.sources.find((definition) => definition.id === trigger.source) ?? null)
+      : null;
+  if (trigger.kind === "source" && source === null) {
+    problems.push({ step: null, message: `Cannot find the event source \`${trigger.source}\`` });
+  }
+  visitBlock(program.body, { reach: filter, path: [], blocks: [], isInDegrade: false });
+
+  const writers = new Map<string, Site[]>();
+  for (const site of sites) {
+    if (site.action?.isCompensation === true) continue;
+    const slot = outputOf(site.step);
+    if (slot !== null) writers.set(slot, [...(writers.get(slot) ?? []), site]);
+  }
+  return {
+    subject,
+    program,
+    catalog,
+    name: subject.source?.name ?? `program ${subject.hash.slice(0, 8)}`,
+    sites,
+    arms,
+    filter,
+    source,
+    writers,
+    problems,
+    expressionOf: (text) => read(text, null),
+  };
+}
+
+export function outputOf(step: Step): string | null {
+  const { op } = step;
+  return op.op === "load" || op.op === "eval" || op.op === "call" ? op.output : null;
+}
+
+/** Every policy of a chain of retries. */
+export function policiesOf(policy: FailurePolicy): readonly FailurePolicy[] {
+  const chain: FailurePolicy[] = [];
+  for (
+    let next: FailurePolicy | null = policy;
+    next !== null;
+    next = next.kind === "retry" ? next.then : null
+  ) {
+    chain.push(next);
+  }
+  return chain;
+}
+
+function goesOn(policy: FailurePolicy): boolean {
+  return (
+    policy.kind === "continue" ||
+    policy.kind === "skip" ||
+    policy.kind === "degrade" ||
+    policy.kind === "safe_value"
+  );
+}
+
+/** Texts of the CEL expressions a step reads itself. */
+export function expressionsOf(step: Step): readonly string[] {
+  const { op } = step;
+  const operands = (all: readonly (Operand | null)[]) =>
+    all.flatMap((operand) => (operand?.kind === "expression" ? [operand.text] : []));
+  switch (op.op) {
+    case "load":
+      return operands(Object.values(op.params));
+    case "call":
+      return operands([
+        ...Object.values(op.params),
+        ...(op.compensation === null ? [] : Object.values(op.compensation.params)),
+      ]);
+    case "eval":
+      return [op.expression];
+    case "branch":
+      return op.arms.map((arm) => arm.when);
+    case "wait":
+      return op.until.kind === "time" ? operands([op.until.at]) : [];
+    case "approve":
+      return operands([op.message]);
+    case "emit":
+      return operands(Object.values(op.data));
+    case "fail":
+      return operands([op.message]);
+    case "finish":
+      return operands([op.result]);
+    case "check":
+    case "parallel":
+      return [];
+  }
+}
+
+export function literalExpression(value: Value): Expression {
+  if (value === null || typeof value === "boolean" || typeof value === "string") {
+    return { kind: "literal", value };
+  }
+  if (typeof value === "number" || isDecimal(value)) return { kind: "literal", value: toDecimal(value) };
+  if (Array.isArray(value)) {
+    return { kind: "list", items: value.map((item: Value) => literalExpression(item)) };
+  }
+  if (isMap(value)) {
+    return {
+      kind: "map",
+      entries: Object.entries(value).map(([key, item]) => [key, literalExpression(item)] as const),
+    };
+  }
+  return { kind: "literal", value: null };
+}
+
+/** Steps of a block so that each comes after those it waits for; in a cycle, as written. */
+export function inOrder(steps: readonly Step[]): readonly Step[] {
+  const present = new Set<string>(steps.map((step) => step.id));
+  const done = new Set<string>();
+  const ordered: Step[] = [];
+  let waiting = [...steps];
+  while (waiting.length > 0) {
+    const ready = waiting.filter((step) => step.after.every((id) => done.has(id) || !present.has(id)));
+    if (ready.length === 0) return [...ordered, ...waiting];
+    for (const step of ready) {
+      done.add(step.id);
+      ordered.push(step);
+    }
+    waiting = waiting.filter((step) => !done.has(step.id));
+  }
+  return ordered;
+}
+
+/** True when `first` always ends before `second` begins, or both can never run in one run. */
+export function areOrdered(first: Site, second: Site): boolean {
+  let depth = 0;
+  while (first.blocks[depth] !== undefined && first.blocks[depth] === second.blocks[depth]) depth++;
+  const shared = first.blocks[depth - 1];
+  if (shared === undefined) return false;
+  const [a, b] = [first.path[depth - 1], second.path[depth - 1]];
+  if (a === undefined || b === undefined) return true;
+  if (a !== b) return reachesBack(shared, a, b) || reachesBack(shared, b, a);
+  const around = shared.steps.find((step) => step.id === a);
+  if (around === undefined || first.step === second.step) return true;
+  // One step holds both: its own blocks exclude each other, except those of a parallel step.
+  return around.op.op !== "parallel" || !blocksOf(around.op).includes(first.blocks[depth] as Block);
+}
+
+function reachesBack(block: Block, from: string, to: string): boolean {
+  const byId = new Map(block.steps.map((step) => [String(step.id), step]));
+  const seen = new Set<string>();
+  const pending: string[] = [from];
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    if (id === to) return true;
+    if (seen.has(id)) continue;
+    seen.add(id);
+    pending.push(...(byId.get(id)?.after ?? []));
+  }
+  return false;
+}

@@ -1,0 +1,214 @@
+// Program, other programs and catalog in; certificate or counterexample out.
+//   V1  A program is proved only when every check holds; `unknown` refuses as `violated` does (a solver that is absent, fails or runs out
+//       of time has proven nothing).
+//   V2  The certificate names the program's hash: any edit is another program with another proof.
+//   V3  The same program against the same programs gives the same certificate, but for the time it took.
+import type { Catalog } from "@writ/core/capability";
+import { faultRecord, type FaultRecord } from "@writ/core/fault";
+import type { Solver } from "@writ/core/ports";
+import type {
+  Certificate,
+  CertificateCheck,
+  HashedProgram,
+  Program,
+  ProgramSource,
+} from "@writ/core/program";
+import { checkApproval } from "./checks/approval.ts";
+import { checkChains } from "./checks/chains.ts";
+import { checkAssumptions, checkConditions } from "./checks/conditions.ts";
+import { checkConflicts, checkParallel, type ConflictCache } from "./checks/conflicts.ts";
+import { checkContainment } from "./checks/containment.ts";
+import { checkDimensions } from "./checks/dimensions.ts";
+import { checkFlow } from "./checks/flow.ts";
+import { checkForbidden } from "./checks/forbidden.ts";
+import { checkRanges } from "./checks/ranges.ts";
+import { checkRetries } from "./checks/retries.ts";
+import { holds, unknown, type Context, type Result } from "./checks/result.ts";
+import { checkStructure } from "./checks/structure.ts";
+import { ask, type Answer } from "./encode/ask.ts";
+import { fault, verifierFaults } from "./faults.ts";
+import { deployedMax, queryTimeoutMs } from "./limits.ts";
+import { analyse, type Analysis, type Subject } from "./model/analysis.ts";
+
+/** Changes with every change of what a check asks or means. */
+export const encoderVersion = "writ-encoder 1";
+
+export interface DeployedProgram {
+  readonly hash: HashedProgram["hash"];
+  readonly program: Program;
+  readonly source?: ProgramSource;
+}
+
+export interface VerifyRequest {
+  readonly program: HashedProgram;
+  readonly source?: ProgramSource;
+  readonly catalog: Catalog;
+  /** Programs it will run beside, without the version it replaces. */
+  readonly deployed: readonly DeployedProgram[];
+  /** A monotonic clock in milliseconds, for `elapsedMs`; without one that is 0. */
+  readonly nowMs?: () => number;
+}
+
+export type Verified =
+  | { readonly kind: "proved"; readonly certificate: Certificate }
+  | {
+      readonly kind: "refused";
+      readonly certificate: Certificate;
+      /** Coded for people and clients; facts hold the counterexample, and the spans of the other rule under `otherSpans`. */
+      readonly problems: readonly FaultRecord[];
+    };
+
+export interface Verifier {
+  verify(request: VerifyRequest): Promise<Verified>;
+}
+
+export interface VerifierOptions {
+  /** Null refuses every program: nothing is signed without a proof. */
+  readonly solver: Solver | null;
+  readonly limits?: { readonly queryTimeoutMs?: number };
+}
+
+export function createVerifier(options: VerifierOptions): Verifier {
+  const timeoutMs = options.limits?.queryTimeoutMs ?? queryTimeoutMs;
+  const memory = createMemory();
+  return {
+    async verify(request) {
+      const { program, source, catalog, deployed, nowMs = () => 0 } = request;
+      if (deployed.length > deployedMax) {
+        throw fault("verifier.not-proved", `Cannot compare with ${deployed.length} deployed programs`, {
+          deployedMax,
+        });
+      }
+      const startedMs = nowMs();
+      const subject = memory.analysis({ ...program, ...(source === undefined ? {} : { source }) }, catalog);
+      const others = deployed
+        .map((one) => memory.analysis(one, catalog))
+        .filter((one) => one.problems.length === 0);
+      const asking = createAsking(options.solver, timeoutMs);
+      const results = await runChecks({ subject, deployed: others, ask: asking.ask }, memory.conflicts);
+      results.push(asking.result());
+      const isProved = results.every(
+        (result) => result.verdict === "holds" || result.verdict === "information",
+      );
+      const certificate: Certificate = {
+        v: 1,
+        program: program.hash,
+        verdict: isProved ? "proved" : "refused",
+        encoder: encoderVersion,
+        solver: await asking.version(),
+        against: [...new Set(deployed.map((one) => one.hash))].sort(),
+        checks: results.map(checkOf),
+        elapsedMs: Math.max(0, nowMs() - startedMs),
+      };
+      if (isProved) return { kind: "proved", certificate };
+      return { kind: "refused", certificate, problems: results.flatMap(problemOf) };
+    },
+  };
+}
+
+async function runChecks(context: Context, conflicts: ConflictCache): Promise<Result[]> {
+  const { subject } = context;
+  const structure = checkStructure(subject);
+  // The other checks read a graph; where there is none, they would speak of something else.
+  if (structure.some((result) => result.verdict !== "holds")) return [...structure];
+  return [
+    ...structure,
+    ...checkDimensions(subject),
+    ...(await checkAssumptions(context)),
+    ...(await checkConditions(context)),
+    ...(await checkRanges(context)),
+    ...checkContainment(subject),
+    ...checkForbidden(subject),
+    ...checkFlow(subject),
+    ...checkApproval(subject),
+    ...checkRetries(subject),
+    ...(await checkParallel(context)),
+    ...(await checkConflicts(context, conflicts)),
+    ...(await checkChains(context)),
+  ];
+}
+
+/** Remembers what only depends on programs and catalog: the verifier of a node meets the same deployed programs again and again. */
+function createMemory() {
+  const analysesMax = 4096;
+  const pairsMax = 100_000;
+  let catalogSeen: Catalog | null = null;
+  const analyses = new Map<string, { readonly subject: Subject; readonly analysis: Analysis }>();
+  const conflicts: ConflictCache = { pairs: new Map() };
+  return {
+    conflicts,
+    analysis(subject: Subject, catalog: Catalog): Analysis {
+      if (catalog !== catalogSeen || analyses.size > analysesMax || conflicts.pairs.size > pairsMax) {
+        analyses.clear();
+        conflicts.pairs.clear();
+        catalogSeen = catalog;
+      }
+      const present = analyses.get(subject.hash);
+      if (present?.subject.program === subject.program && present.subject.source === subject.source) {
+        return present.analysis;
+      }
+      const analysis = analyse(subject, catalog);
+      analyses.set(subject.hash, { subject, analysis });
+      for (const key of conflicts.pairs.keys()) if (key.includes(subject.hash)) conflicts.pairs.delete(key);
+      return analysis;
+    },
+  };
+}
+
+/** Asks the solver for all checks and keeps account for check 40. */
+function createAsking(solver: Solver | null, timeoutMs: number) {
+  const unanswered: string[] = [];
+  let isAsked = false;
+  const notAnswered = (text: string, reason: string): Answer => {
+    unanswered.push(reason);
+    return { result: "unknown", text, reason };
+  };
+  return {
+    async ask(options: Parameters<Context["ask"]>[0]): Promise<Answer> {
+      if (solver === null) return notAnswered(options.script.render([]), "there is no solver");
+      try {
+        isAsked = true;
+        const answer = await ask({ ...options, solver, timeoutMs });
+        return answer.result === "unknown" ? notAnswered(answer.text, answer.reason) : answer;
+      } catch (error) {
+        return notAnswered(options.script.render([]), faultRecord(error)?.message ?? String(error));
+      }
+    },
+    /** Check 40. */
+    result(): Result {
+      const base = {
+        check: 40,
+        name: "every question answered",
+        claim: `Every question was answered within ${timeoutMs} ms`,
+        method: "solver",
+      } as const;
+      const [reason] = unanswered;
+      if (solver === null) return unknown(base, "there is no solver");
+      return reason === undefined ? holds(base) : unknown(base, reason);
+    },
+    async version(): Promise<string | null> {
+      if (solver === null || !isAsked) return null;
+      return solver.version().catch(() => null);
+    },
+  };
+}
+
+function checkOf(result: Result): CertificateCheck {
+  const { check, name, verdict, claim, method, query, counterexample } = result;
+  return { check, name, verdict, claim, method, query, counterexample };
+}
+
+function problemOf(result: Result): readonly FaultRecord[] {
+  if (result.code === null) return [];
+  const definition = verifierFaults[result.code];
+  const { check, name, verdict, counterexample, otherName, otherSpans } = result;
+  return [
+    {
+      code: result.code,
+      kind: definition.kind,
+      message: counterexample?.summary ?? result.claim,
+      remedy: definition.remedy,
+      facts: { check, name, verdict, counterexample, otherName, otherSpans },
+    },
+  ];
+}
