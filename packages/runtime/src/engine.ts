@@ -1,12 +1,38 @@
 // The engine: performs what the machine decides, and records what happened. See SPEC.md, rules E1 to E12.
-import type { Actor, EffectPreview, RunEnd, RunEntry } from "@writ/core/entry";
+import type { Actor, EffectPreview, EntryDraft, RunEnd } from "@writ/core/entry";
 import type { Event } from "@writ/core/event";
-import type { FaultRecord } from "@writ/core/fault";
+import { Fault, type FaultRecord } from "@writ/core/fault";
 import type { ApprovalId, CapabilityId, ProgramHash, RunId, StepId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
 import type { Blobs, Entropy, Hasher, Ledger, Modules, Notifier, Policy, World } from "@writ/core/ports";
-import type { HashedProgram } from "@writ/core/program";
+import type { FailurePolicy, HashedProgram } from "@writ/core/program";
 import type { Value, ValueMap } from "@writ/core/value";
+import { toHex } from "@writ/core/bytes";
+import { runId } from "@writ/core/ids";
+import { inlineBytesMax, runsActiveMax as runsActiveMaxDefault } from "@writ/core/limits";
+import { awaitApproval, decideApproval, requestApproval } from "./engine/approvals.ts";
+import { awaitTimer, setTimer } from "./engine/clock.ts";
+import {
+  createCore,
+  recordOf,
+  store,
+  storedValue,
+  unknownWorkspace,
+  readStored,
+  sizeOf,
+  type ActiveRun,
+  type AnyCommand,
+  type Core,
+} from "./engine/core.ts";
+import { resolveEffect } from "./engine/crash.ts";
+import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
+import { stepOf } from "./engine/job.ts";
+import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
+import { fault } from "./faults.ts";
+import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
+import { preview } from "./engine/preview.ts";
+import { replay, type Replay } from "./replay.ts";
+import { prepareProgram, type PreparedProgram } from "./program-index.ts";
 import type { Registry } from "./registry.ts";
 import type { ApprovalState, RunState } from "./state.ts";
 
@@ -33,6 +59,8 @@ export interface EngineOptions {
   readonly notifier?: Notifier;
   /** Runs at once; `runsActiveMax` of core when absent. */
   readonly runsActiveMax?: number;
+  /** Sends to one host in a minute; 60 000 when absent. */
+  readonly sendsPerMinuteMax?: number;
 }
 
 export interface StartRun {
@@ -45,9 +73,14 @@ export interface StartRun {
 
 export interface Engine {
   /** Folds every unfinished run from the ledger and resolves what was under way. Call once, before anything else. */
-  recover(): Promise<{ readonly runs: number; readonly held: number }>;
+  recover(): Promise<Recovered>;
   /** Appends `run.started`. @throws runtime.busy, runtime.stopped, workspace.unknown, runtime.unknown-opcode, program.malformed */
   startRun(start: StartRun): { readonly run: RunId; readonly durable: Promise<void> };
+  /** Appends an entry and the start of every run it causes as one commit, also across a crash. @throws as `startRun` */
+  startTogether(
+    first: EntryDraft,
+    starts: readonly StartRun[],
+  ): { readonly seq: number; readonly runs: readonly RunId[]; readonly durable: Promise<void> };
   /** Resolves when the decision is durable. @throws approval.unknown, approval.closed, approval.wrong-role */
   decideApproval(
     approval: ApprovalId,
@@ -87,13 +120,27 @@ export interface Engine {
   /** Resolves when the run's end is durable (at once when it has ended). @throws run.unknown */
   ended(run: RunId): Promise<RunOutcome>;
   /** What a run would do now. Reads are performed, writes only inspected; nothing is appended. */
-  preview(program: HashedProgram, event: Event, workspace: string): Promise<Preview>;
+  preview(
+    program: HashedProgram,
+    event: Event,
+    workspace: string,
+    labels?: readonly Label[],
+  ): Promise<Preview>;
   /** Derives every state again from the run's entries and performs nothing. @throws run.unknown */
   replay(run: RunId): Promise<Replay>;
   /** Runs that have started and not ended, and how many may. */
   load(): { readonly active: number; readonly activeMax: number };
+  /** Why the engine does nothing more (the ledger failed, or a bug), or null. */
+  halted(): FaultRecord | null;
   /** Starts nothing more, aborts what is under way and resolves when nothing is. The runs go on after the next `recover`. */
   stop(): Promise<void>;
+}
+
+export interface Recovered {
+  /** Runs that go on. */
+  readonly runs: number;
+  /** Runs that could not be folded (a program or blob is missing, the ledger does not fit); they stay as they are. */
+  readonly broken: readonly { readonly run: RunId; readonly fault: FaultRecord }[];
 }
 
 export interface RunOutcome {
@@ -126,14 +173,436 @@ export interface Preview {
   readonly fault: FaultRecord | null;
 }
 
-export interface ReplayStep {
-  readonly entry: RunEntry;
-  readonly state: RunState;
+const rememberedMax = 1000;
+const preparedMax = 1000;
+/** How long `stop` lets effects finish before it tells them to. */
+const stopGraceMs = 5000;
+
+export function createEngine(options: EngineOptions): Engine {
+  const { ledger } = options;
+  const activeMax = options.runsActiveMax ?? runsActiveMaxDefault;
+  const prepared = new Map<ProgramHash, PreparedProgram>();
+  const remembered = new Map<RunId, RunState>();
+  const waiters = new Map<RunId, Waiter[]>();
+  /** Admitted runs by program, and those that wait, in order. */
+  const admission = new Map<ProgramHash, { active: number; readonly queue: ActiveRun[] }>();
+
+  const execute = (run: ActiveRun, command: AnyCommand): void => {
+    switch (command.kind) {
+      case "attempt":
+        return attemptEffect(core, run, command.step);
+      case "perform":
+        return performEffect(core, run, command.step);
+      case "abort":
+        return abortEffect(run, command.step);
+      case "resolve":
+        return resolveEffect(core, run, command.step);
+      case "set-timer":
+        return setTimer(core, run, command);
+      case "await-timer":
+        return awaitTimer(core, run, command);
+      case "request-approval":
+        return requestApproval(core, run, command);
+      case "await-approval":
+        return awaitApproval(core, run, command.step, command.expiresAtMs);
+      case "emit":
+        if (stepOf(run, command.step).phase.kind !== "emitting") return;
+        core.apply(run, { kind: "event.emitted", facts: { step: command.step, event: command.event } });
+        return;
+      case "undo":
+        return attemptUndo(core, run, command.step);
+      case "perform-undo":
+        return performUndo(core, run, command.step);
+      case "resolve-undo":
+        return resolveUndo(core, run, command.step);
+      case "end":
+        return endRun(run, command);
+    }
+  };
+  const core: Core = createCore(options, execute, (why) => {
+    for (const waiting of waiters.values()) for (const { reject } of waiting) reject(new Fault(why));
+    waiters.clear();
+  });
+
+  const endRun = (
+    run: ActiveRun,
+    { status, result, hasResult, fault: why }: Extract<Command, { kind: "end" }>,
+  ): void => {
+    const append = (stored: Awaited<ReturnType<typeof store>> | null): void => {
+      const seq = core.apply(run, { kind: "run.ended", facts: { status, result: stored, fault: why } });
+      for (const takeBack of run.timers.values()) takeBack();
+      run.timers.clear();
+      core.runs.delete(run.run);
+      remember(run.state);
+      leave(run);
+      if (why !== null && status === "failed")
+        core.notify("operator", "A run failed", `Run ${run.run}: ${why.message}`);
+      core.track(
+        ledger.durable(seq).then(() => {
+          for (const waiter of waiters.get(run.run) ?? []) waiter.resolve(outcomeOf(run.state));
+          waiters.delete(run.run);
+        }),
+      );
+    };
+    if (!hasResult) append(null);
+    else if (sizeOf(result) <= inlineBytesMax) append({ kind: "inline", value: result });
+    else core.track(store(result, options).then(append));
+  };
+
+  const remember = (state: RunState): void => {
+    remembered.delete(state.run);
+    remembered.set(state.run, state);
+    const [oldest] = remembered.keys();
+    if (remembered.size > rememberedMax && oldest !== undefined) remembered.delete(oldest);
+  };
+
+  const prepare = (program: HashedProgram): PreparedProgram => {
+    const known = prepared.get(program.hash);
+    if (known !== undefined) return known;
+    const made = prepareProgram(program);
+    const [oldest] = prepared.keys();
+    if (prepared.size >= preparedMax && oldest !== undefined) prepared.delete(oldest);
+    prepared.set(program.hash, made);
+    return made;
+  };
+
+  /** Lets the run begin, or puts it in its program's queue. */
+  const enter = (run: ActiveRun): void => {
+    const { program, prepared: of } = run.state;
+    let place = admission.get(program);
+    if (place === undefined) {
+      place = { active: 0, queue: [] };
+      admission.set(program, place);
+    }
+    run.admitted = place.active < of.hashed.program.concurrencyMax;
+    if (run.admitted) place.active += 1;
+    else place.queue.push(run);
+  };
+
+  const leave = (run: ActiveRun): void => {
+    const place = admission.get(run.state.program);
+    if (place === undefined) return;
+    if (run.admitted) place.active -= 1;
+    else place.queue.splice(place.queue.indexOf(run), 1);
+    run.admitted = false;
+    const next =
+      place.active < run.state.prepared.hashed.program.concurrencyMax ? place.queue.shift() : undefined;
+    if (next !== undefined) {
+      place.active += 1;
+      next.admitted = true;
+      core.enqueue(next, next.pending.splice(0));
+    } else if (place.active === 0 && place.queue.length === 0) admission.delete(run.state.program);
+  };
+
+  const activate = (state: RunState): ActiveRun => ({
+    run: state.run,
+    state,
+    admitted: false,
+    pending: [],
+    inFlight: new Map(),
+    timers: new Map(),
+  });
+
+  /** The run's time limit; when it has passed the run is cancelled, with undo where its program knows `compensate`. */
+  const limitTime = (run: ActiveRun): void => {
+    const { runTimeoutMs } = run.state.prepared.hashed.program;
+    run.timers.set(
+      "run",
+      core.timers.at(run.state.startedAtMs + runTimeoutMs, () => {
+        run.timers.delete("run");
+        if (core.phase() !== "running" || run.state.ending !== null || run.state.ended !== null) return;
+        const undo = [...run.state.prepared.steps.values()].some(({ step }) => compensates(step.failure));
+        core.apply(run, {
+          kind: "run.cancel-requested",
+          facts: { by: { kind: "node" }, undo, reason: `it did not end in ${runTimeoutMs} ms` },
+        });
+      }),
+    );
+  };
+
+  const startTogether: Engine["startTogether"] = (first, starts) => begin(first, starts);
+
+  const begin = (
+    first: EntryDraft | null,
+    starts: readonly StartRun[],
+  ): { readonly seq: number; readonly runs: readonly RunId[]; readonly durable: Promise<void> } => {
+    checkOpen(starts.length);
+    const atMs = options.world.nowMs();
+    const from = ledger.head().seq + 1 + (first === null ? 0 : 1);
+    const begun = starts.map((start, i) => {
+      if (!options.registry().workspaces.has(start.workspace)) throw unknownWorkspace(start.workspace);
+      const { program, event, labels, principal, workspace } = start;
+      const state = initialState(runId(`r_${toHex(options.entropy.bytes(10))}`), prepare(program));
+      const draft: EntryDraft<"run.started"> = {
+        kind: "run.started",
+        run: state.run,
+        cause: event.id,
+        actor: principal,
+        atMs,
+        facts: {
+          program: program.hash,
+          event,
+          labels,
+          priority: program.program.priority,
+          principal,
+          workspace,
+        },
+      };
+      const entry: MachineEntry = { ...draft, seq: from + i };
+      return { draft, run: activate(state), decision: decide(state, entry) };
+    });
+    let seq: number;
+    try {
+      const drafts = begun.map(({ draft }) => draft);
+      const appended = first === null ? drafts : [first, ...drafts];
+      const entries =
+        appended.length === 1 ? appended.map((draft) => ledger.append(draft)) : ledger.appendAll(appended);
+      seq = entries.at(-1)?.seq ?? ledger.head().seq;
+    } catch (error) {
+      core.halt(error);
+      throw error;
+    }
+    for (const { run, decision } of begun) {
+      run.state = decision.state;
+      core.runs.set(run.run, run);
+      enter(run);
+      limitTime(run);
+      core.enqueue(run, decision.commands);
+    }
+    const durable = ledger.durable(seq);
+    // Whoever starts a run need not wait for it; a ledger that fails halts the engine in any case.
+    durable.catch((error: unknown) => core.halt(error));
+    return { seq, runs: begun.map(({ run }) => run.run), durable };
+  };
+
+  const checkOpen = (more: number): void => {
+    if (core.phase() !== "running")
+      throw fault("runtime.stopped", "Cannot start a run: the node is stopping", {});
+    if (core.runs.size + more > activeMax) {
+      throw fault("runtime.busy", `Cannot start a run now: ${core.runs.size} are under way`, {
+        active: core.runs.size,
+        activeMax,
+        retryAfterMs: 1000,
+      });
+    }
+  };
+
+  const activeRun = (run: RunId): ActiveRun => {
+    const active = core.runs.get(run);
+    if (active !== undefined) return active;
+    if (remembered.has(run))
+      throw fault("run.ended", `Cannot change the run \`${run}\`: it has ended`, { run });
+    throw unknownRun(run);
+  };
+
+  const foldRun = async (run: RunId): Promise<RunState> => {
+    const entries = await ledger.readRun(run);
+    const [started] = entries;
+    if (started?.kind !== "run.started") throw unknownRun(run);
+    let state = initialState(run, prepare(await options.loadProgram(started.facts.program)));
+    for (const entry of entries) state = decide(state, entry, await storedValue(entry, options)).state;
+    return state;
+  };
+
+  return {
+    startTogether,
+    startRun(start) {
+      const { runs, durable } = begin(null, [start]);
+      const [run] = runs;
+      if (run === undefined) throw new Error("Invariant broken: one start makes one run");
+      return { run, durable };
+    },
+    async recover() {
+      const broken: { run: RunId; fault: FaultRecord }[] = [];
+      const states: RunState[] = [];
+      for (const run of await options.unfinishedRuns()) {
+        try {
+          const state = await foldRun(run);
+          if (state.ended === null || state.ending !== null) states.push(state);
+        } catch (error) {
+          broken.push({ run, fault: recordOf(error) });
+          options.log?.error("run.broken", { run, fault: recordOf(error) });
+        }
+      }
+      states.sort((a, b) => a.startedAtMs - b.startedAtMs || a.seq - b.seq);
+      // Those that were under way first: an effect of theirs may wait for its outcome.
+      const begun = (state: RunState) => [...state.steps.values()].some((step) => step.effect !== null);
+      for (const state of [...states.filter(begun), ...states.filter((other) => !begun(other))]) {
+        const run = activate(state);
+        core.runs.set(run.run, run);
+        enter(run);
+        if (state.ended === null) limitTime(run);
+        core.enqueue(run, outstanding(state));
+      }
+      return { runs: states.length, broken };
+    },
+    async decideApproval(approval, decision, actor, comment) {
+      await ledger.durable(decideApproval(core, { approval, decision, actor, comment }));
+    },
+    async cancelRun(run, actor, { undo, reason }) {
+      const active = activeRun(run);
+      if (active.state.ending !== null || active.state.ended !== null) {
+        throw fault("run.ended", `Cannot cancel the run \`${run}\`: it is ending already`, { run });
+      }
+      const facts = { by: actor, undo, reason: reason.slice(0, 1024) };
+      const seq = core.apply(active, { kind: "run.cancel-requested", facts }, { actor });
+      admitForEnd(active);
+      await ledger.durable(seq);
+    },
+    async undoRun(run, actor, reason) {
+      if (core.runs.has(run))
+        throw fault("run.not-ended", `Cannot undo the run \`${run}\`: it has not ended`, { run });
+      const state = remembered.get(run) ?? (await foldRun(run));
+      if (state.ended === null || state.ending !== null || core.runs.has(run)) {
+        throw fault("run.not-ended", `Cannot undo the run \`${run}\`: it has not ended`, { run });
+      }
+      checkOpen(1);
+      const active = activate(state);
+      active.admitted = true;
+      core.runs.set(run, active);
+      const place = admission.get(state.program) ?? { active: 0, queue: [] };
+      place.active += 1;
+      admission.set(state.program, place);
+      const facts = { by: actor, reason: reason.slice(0, 1024) };
+      await ledger.durable(core.apply(active, { kind: "undo.requested", facts }, { actor }));
+    },
+    async settle(run, step, decision, actor, result = null) {
+      const active = activeRun(run);
+      const held = active.state.steps.get(step);
+      const isUndo = held?.undo?.phase === "held";
+      if (held === undefined || (held.phase.kind !== "held" && !isUndo)) {
+        throw fault("run.nothing-held", `Cannot settle step \`${step}\` of run \`${run}\`: it is not held`, {
+          run,
+          step,
+        });
+      }
+      const ending = active.state.ending !== null;
+      const decisions = isUndo
+        ? ["done", "again", "leave"]
+        : ["done", "failed", "skip", ...(ending ? [] : ["again"])];
+      if (!decisions.includes(decision)) {
+        throw fault("run.decision", `Cannot settle step \`${step}\` with \`${decision}\``, {
+          run,
+          step,
+          decisions,
+        });
+      }
+      let seq: number;
+      if (decision === "leave" || isUndo) {
+        if (decision !== "done" && decision !== "again" && decision !== "leave")
+          throw new Error("Invariant broken: checked above");
+        seq = core.apply(active, { kind: "undo.settled", facts: { step, decision, by: actor } }, { actor });
+      } else {
+        const { attempt } = held;
+        seq = core.apply(
+          active,
+          { kind: "effect.settled", facts: { step, attempt, decision, by: actor, result } },
+          { actor },
+        );
+      }
+      await ledger.durable(seq);
+    },
+    state: (run) => core.runs.get(run)?.state ?? remembered.get(run),
+    active: () => [...core.runs.values()].map(({ state }) => state),
+    approvals: () =>
+      [...core.runs.values()]
+        .flatMap(({ run, state }) =>
+          [...state.approvals.values()]
+            .filter((approval) => isWaiting(state, approval))
+            .map((approval) => ({ ...approval, run, program: state.program, workspace: state.workspace })),
+        )
+        .sort((a, b) => a.requestedAtMs - b.requestedAtMs),
+    async ended(run) {
+      const state = core.runs.get(run) === undefined ? remembered.get(run) : undefined;
+      if (state !== undefined) {
+        await ledger.durable(state.seq);
+        return outcomeOf(state);
+      }
+      if (core.runs.has(run)) {
+        return new Promise((resolve, reject) => {
+          waiters.set(run, [...(waiters.get(run) ?? []), { resolve, reject }]);
+        });
+      }
+      return endedLongAgo(run, options);
+    },
+    preview: (program, event, workspace, labels = ["origin:event"]) =>
+      preview(core, prepare(program), { event, labels, workspace }),
+    async replay(run) {
+      const entries = await ledger.readRun(run);
+      const [started] = entries;
+      if (started?.kind !== "run.started") throw unknownRun(run);
+      const values = new Map<number, Value>();
+      for (const entry of entries) {
+        const value = await storedValue(entry, options);
+        if (value !== undefined) values.set(entry.seq, value);
+      }
+      const program = prepare(await options.loadProgram(started.facts.program));
+      return replay(entries, program, ({ seq }) => values.get(seq));
+    },
+    halted: () => core.halted(),
+    load: () => ({ active: core.runs.size, activeMax }),
+    async stop() {
+      core.stopping();
+      const takeBack = core.timers.at(options.world.nowMs() + stopGraceMs, () => {
+        for (const run of core.runs.values()) {
+          for (const flight of run.inFlight.values())
+            flight.abort(fault("runtime.stopped", "The node is stopping", {}));
+        }
+      });
+      await core.idle();
+      takeBack();
+      core.timers.stop();
+      for (const [run, waiting] of waiters) {
+        for (const { reject } of waiting)
+          reject(fault("runtime.stopped", `Cannot wait for run \`${run}\`: the node is stopping`, { run }));
+      }
+      waiters.clear();
+    },
+  };
+
+  /** A run that was cancelled while it waited for admission needs none to end. */
+  function admitForEnd(run: ActiveRun): void {
+    if (run.admitted) return;
+    const place = admission.get(run.state.program);
+    const at = place?.queue.indexOf(run) ?? -1;
+    if (place === undefined || at < 0) return;
+    place.queue.splice(at, 1);
+    place.active += 1;
+    run.admitted = true;
+    core.enqueue(
+      run,
+      run.pending.splice(0).filter(({ kind }) => kind === "end" || kind === "undo"),
+    );
+  }
 }
 
-export interface Replay {
-  readonly run: RunId;
-  readonly steps: readonly ReplayStep[];
-  /** The first entry that the machine did not expect, or null. */
-  readonly divergence: { readonly seq: number; readonly fault: FaultRecord } | null;
+interface Waiter {
+  readonly resolve: (outcome: RunOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function outcomeOf({ run, ended }: RunState): RunOutcome {
+  if (ended === null) throw new Error(`Invariant broken: run ${run} has not ended`);
+  return { run, status: ended.status, result: ended.result, fault: ended.fault };
+}
+
+async function endedLongAgo(run: RunId, options: EngineOptions): Promise<RunOutcome> {
+  const entries = await options.ledger.readRun(run);
+  const last = entries.findLast((entry) => entry.kind === "run.ended");
+  if (last?.kind !== "run.ended") throw unknownRun(run);
+  const { status, result, fault: why } = last.facts;
+  return { run, status, result: result === null ? null : await readStored(result, options), fault: why };
+}
+
+function isWaiting(state: RunState, approval: ApprovalState): boolean {
+  const phase = state.steps.get(approval.step)?.phase;
+  return approval.state === "waiting" && phase?.kind === "approval" && phase.approval === approval.approval;
+}
+
+function compensates(policy: FailurePolicy): boolean {
+  return policy.kind === "compensate" || (policy.kind === "retry" && compensates(policy.then));
+}
+
+function unknownRun(run: RunId) {
+  return fault("run.unknown", `Cannot find the run \`${run}\``, { run });
 }

@@ -40,6 +40,23 @@ export const runtimeFaults = {
     kind: "rejected",
     remedy: "Ask for less at once, or have the capability write to a file instead of returning everything.",
   },
+  "runtime.time-invalid": {
+    kind: "rejected",
+    remedy: "Give a time as RFC 3339 text (2026-11-20T08:00:00Z) or in milliseconds since 1970.",
+  },
+  "runtime.target-moving": {
+    kind: "transient",
+    remedy: "Find out who keeps renaming or relinking the path, then run the step again.",
+  },
+  "runtime.target-changed": {
+    kind: "rejected",
+    remedy: "Look at what changed while the node was down, then start the run again.",
+  },
+  "runtime.outcome-unknown": {
+    kind: "broken",
+    remedy: "Look at the system that was called and decide with `writ run settle`.",
+  },
+  "runtime.settled-failed": { kind: "rejected", remedy: "Start the run again if it is still wanted." },
   "runtime.group-failed": {
     kind: "rejected",
     remedy: "Look at the branches of the group; fewer of them succeeded than it needs.",

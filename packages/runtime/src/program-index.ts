@@ -82,6 +82,7 @@ export function prepareProgram(hashed: HashedProgram): PreparedProgram {
     }
     checkAcyclic(next.block);
   }
+  slotsWritten(hashed.program.body);
   return { hashed, steps, blocks, expressions };
 }
 
@@ -101,6 +102,41 @@ function checkStep(step: Step, known: ReadonlySet<StepId>, steps: ReadonlyMap<St
     if (!known.has(before))
       throw malformed(`step \`${step.id}\` waits for \`${before}\`, which is not in its block`, step.id);
   }
+}
+
+/** Slots a block may write. @throws program.malformed when two steps on one path write the same one */
+function slotsWritten(block: Block): ReadonlySet<string> {
+  const written = new Set<string>(["event"]);
+  for (const step of block.steps) {
+    for (const slot of slotsOfStep(step)) {
+      if (written.has(slot)) throw malformed(`slot \`${slot}\` is written twice on one path`, step.id);
+      written.add(slot);
+    }
+  }
+  written.delete("event");
+  return written;
+}
+
+function slotsOfStep(step: Step): ReadonlySet<string> {
+  const { op } = step;
+  const output = op.op === "load" || op.op === "eval" || op.op === "call" ? op.output : null;
+  const slots = new Set<string>(output === null ? [] : [output]);
+  for (const block of blocksOf(op)) {
+    for (const slot of slotsWritten(block)) {
+      if (op.op === "parallel" && slots.has(slot))
+        throw malformed(`slot \`${slot}\` is written by two branches`, step.id);
+      slots.add(slot);
+    }
+  }
+  const degraded = degradeOf(step.failure);
+  // A step that performs or computes wrote nothing when it failed; one with blocks may have.
+  const isLeaf = blocksOf(op).length === 0;
+  for (const slot of degraded === null ? [] : slotsWritten(degraded)) {
+    if (!isLeaf && slots.has(slot))
+      throw malformed(`slot \`${slot}\` is written by the step and by its alternative`, step.id);
+    slots.add(slot);
+  }
+  return slots;
 }
 
 function checkAcyclic(block: Block): void {

@@ -1,11 +1,9 @@
 // The state of a run: what folding its entries gives. Everything here is data; the machine alone makes new states.
-import type { EffectPreview, RunEnd } from "@writ/core/entry";
-import type { Actor } from "@writ/core/entry";
-import type { Event } from "@writ/core/event";
+import type { Actor, EffectPreview, RunEnd } from "@writ/core/entry";
+import type { Event, Priority } from "@writ/core/event";
 import type { FaultRecord } from "@writ/core/fault";
 import type { ApprovalId, CapabilityId, ProgramHash, RoleName, RunId, StepId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
-import type { Priority } from "@writ/core/event";
 import type { Target, UndoCall } from "@writ/core/capability";
 import type { Value, ValueMap } from "@writ/core/value";
 import { fault } from "./faults.ts";
@@ -94,8 +92,14 @@ export interface StepState {
   readonly phase: Phase;
   /** 1 for the first. */
   readonly attempt: number;
-  /** Attempts of one group share their idempotency key; a person's order to try again begins a new group. */
+  /** Attempts of one group share their idempotency key; a person's order to try again after a failure begins a new group. */
   readonly group: number;
+  /** Attempts made in this group. */
+  readonly tries: number;
+  /** It was aborted while its effect was under way: its outcome is recorded, nothing follows from it. */
+  readonly aborting: boolean;
+  /** When the whole step must have ended, for steps with blocks and a timeout. */
+  readonly deadline: { readonly atMs: number; readonly set: boolean } | null;
   /** The last failure, also when a policy made up for it. */
   readonly fault: FaultRecord | null;
   /** `skipped`: it failed and policy `skip` let its dependents be skipped; `safe_value`: its output is the declared value. */
@@ -148,6 +152,8 @@ export interface Ending {
   readonly fault: FaultRecord | null;
   /** Take back what was done first; the status is `rolled_back` when everything was. */
   readonly undo: boolean;
+  /** The command to record the end was given. */
+  readonly asked: boolean;
 }
 
 export interface RunState {

@@ -1,0 +1,46 @@
+// The machine's timers: recorded, then awaited, then recorded as fired.
+import type { StepId } from "@writ/core/ids";
+import type { Command } from "../machine.ts";
+import type { ActiveRun, Core } from "./core.ts";
+
+type TimerCommand = Extract<Command, { kind: "set-timer" | "await-timer" }>;
+
+export function setTimer(core: Core, run: ActiveRun, { step, attempt, atMs, why }: TimerCommand): void {
+  if (!isWanted(run, { step, attempt, why, set: false })) return;
+  core.apply(run, { kind: "timer.set", facts: { step, attempt, atMs, why } });
+}
+
+export function awaitTimer(core: Core, run: ActiveRun, { step, attempt, atMs, why }: TimerCommand): void {
+  const key = `${why} ${step}`;
+  run.timers.get(key)?.();
+  run.timers.set(
+    key,
+    core.timers.at(atMs, () => {
+      run.timers.delete(key);
+      if (core.phase() !== "running" || !isWanted(run, { step, attempt, why, set: true })) return;
+      core.apply(run, { kind: "timer.fired", facts: { step, attempt, why } });
+    }),
+  );
+}
+
+/** A step that ended meanwhile does not want its timer any more. */
+function isWanted(
+  run: ActiveRun,
+  timer: {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly why: TimerCommand["why"];
+    readonly set: boolean;
+  },
+): boolean {
+  const step = run.state.steps.get(timer.step);
+  if (step === undefined) return false;
+  if (timer.why === "timeout") return step.phase.kind === "blocks" && step.deadline?.set === timer.set;
+  const { phase } = step;
+  return (
+    phase.kind === "timer" &&
+    phase.why === timer.why &&
+    phase.set === timer.set &&
+    step.attempt === timer.attempt
+  );
+}

@@ -1,0 +1,69 @@
+// Calling a capability with a deadline.
+import type { FaultRecord } from "@writ/core/fault";
+import type { StepId } from "@writ/core/ids";
+import { fault } from "../faults.ts";
+import { createAbort, recordOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
+import { contextOf } from "./look.ts";
+
+/** How long a capability that was told to stop may take to say what it did. */
+const graceMs = 2000;
+
+export type Called<T> =
+  | { readonly kind: "returned"; readonly value: T }
+  | { readonly kind: "threw"; readonly fault: FaultRecord }
+  | { readonly kind: "late"; readonly fault: FaultRecord };
+
+/** Late: it was told to stop, and either said nothing in time or ended with an error that says nothing about what it did. */
+export async function withDeadline<T>(
+  core: Core,
+  run: ActiveRun,
+  id: StepId,
+  flight: InFlight,
+  call: (context: ReturnType<typeof contextOf>) => Promise<T>,
+): Promise<Called<T>> {
+  const workspace = core.workspace(run.state.workspace) ?? (await core.loadWorkspace(run.state.workspace));
+  const controller = createAbort();
+  return new Promise((settle) => {
+    let stopped: FaultRecord | null = null;
+    let takeBack = core.timers.at(core.options.world.nowMs() + flight.timeoutMs, () =>
+      stop(lateFault(flight, id)),
+    );
+    const stop = (why: FaultRecord): void => {
+      if (stopped !== null) return;
+      stopped = why;
+      takeBack();
+      takeBack = core.timers.at(core.options.world.nowMs() + graceMs, () =>
+        settle({ kind: "late", fault: why }),
+      );
+      controller.abort(why);
+    };
+    flight.abort = (reason) => stop(recordOf(reason));
+    const done = (called: Called<T>): void => {
+      takeBack();
+      settle(called);
+    };
+    const context = contextOf(
+      core,
+      { run, step: id, key: flight.key, workspace },
+      { before: flight.before, signal: controller.signal },
+    );
+    // In a promise chain, so that a capability that throws before its first await is treated like any other.
+    void Promise.resolve()
+      .then(() => call(context))
+      .then(
+        (value) => done({ kind: "returned", value }),
+        (error: unknown) => {
+          if (stopped !== null) done({ kind: "late", fault: stopped });
+          else done({ kind: "threw", fault: recordOf(error) });
+        },
+      );
+  });
+}
+
+function lateFault({ capability, timeoutMs }: InFlight, step: StepId): FaultRecord {
+  const late = fault("runtime.timeout", `\`${capability.id}\` did not answer in ${timeoutMs} ms`, {
+    step,
+    timeoutMs,
+  });
+  return recordOf(late);
+}

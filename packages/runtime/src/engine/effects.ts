@@ -1,0 +1,237 @@
+// Effects: from the machine's wish to the outcome.
+//   X1  Nothing is performed before its intent is durable.
+//   X2  What is not known to have happened is never called failed: the world is asked, or a person.
+//   X3  The locks of a step are given back when its outcome is recorded, and in every other case.
+import { encodeCbor } from "@writ/core/cbor";
+import type { FaultRecord } from "@writ/core/fault";
+import type { StepId } from "@writ/core/ids";
+import { inlineBytesMax } from "@writ/core/limits";
+import type { ValueMap } from "@writ/core/value";
+import { fault } from "../faults.ts";
+import { requestGateApproval } from "./approvals.ts";
+import { recordOf, sizeOf, unknownWorkspace, type ActiveRun, type Core, type InFlight } from "./core.ts";
+import { withDeadline } from "./deadline.ts";
+import { jobOf, stepOf, type Job } from "./job.ts";
+import { look, lookNow, type Looked } from "./look.ts";
+import { askWorld, cancelledFault, close, failed, hold, recordPerformed } from "./outcome.ts";
+
+/** Resolve the operands, look, ask the gate, record the intent or the refusal. */
+export function attemptEffect(core: Core, run: ActiveRun, id: StepId): void {
+  if (core.phase() !== "running") return;
+  const { attempt } = stepOf(run, id);
+  const isWanted = (): boolean => {
+    const step = run.state.steps.get(id);
+    return core.phase() === "running" && step?.phase.kind === "attempting" && step.attempt === attempt;
+  };
+  if (!isWanted()) return;
+  const workspace = core.workspace(run.state.workspace);
+  if (workspace === undefined) {
+    if (core.options.registry().workspaces.has(run.state.workspace)) {
+      core.track(core.loadWorkspace(run.state.workspace).then(() => attemptEffect(core, run, id)));
+    } else refuse(core, run, id, recordOf(unknownWorkspace(run.state.workspace)));
+    return;
+  }
+  let job: Job;
+  try {
+    job = jobOf(core, run, id, workspace);
+  } catch (error) {
+    refuse(core, run, id, recordOf(error));
+    return;
+  }
+  const looked = lookNow(core, job);
+  if (looked !== undefined) intend(core, job, looked, isWanted);
+  else core.track(lookAndIntend(core, job, isWanted));
+}
+
+async function lookAndIntend(core: Core, job: Job, isWanted: () => boolean): Promise<void> {
+  let looked: Looked | undefined;
+  try {
+    looked = await look(core, job, isWanted);
+  } catch (error) {
+    if (isWanted()) refuse(core, job.run, job.step, recordOf(error));
+    return;
+  }
+  if (looked !== undefined) intend(core, job, looked, isWanted);
+}
+
+function intend(core: Core, job: Job, looked: Looked, isWanted: () => boolean): void {
+  const { run, step: id } = job;
+  const { verdict, inspection, release } = looked;
+  if (verdict.kind === "deny") {
+    release();
+    refuse(core, run, id, verdict.fault);
+    return;
+  }
+  if (verdict.kind === "needs") {
+    release();
+    const { status } = stepOf(run, id);
+    if (status === "WAITING" || status === "AWAITING_APPROVAL")
+      requestGateApproval(core, job, inspection, verdict);
+    else {
+      const late = fault(
+        "approval.stale",
+        `Cannot try \`${job.capability}\` again without a new approval: ${verdict.reason}`,
+        {
+          step: id,
+          role: verdict.role,
+        },
+      );
+      refuse(core, run, id, recordOf(late));
+    }
+    return;
+  }
+  if (sizeOf(job.params) <= inlineBytesMax) {
+    recordIntent(core, job, looked, job.params);
+    return;
+  }
+  const stored = core.options.blobs.put(encodeCbor(job.params)).then(({ sha256 }) => {
+    if (isWanted()) recordIntent(core, job, looked, { $blob: sha256 });
+    else release();
+  });
+  core.track(
+    stored.catch((error: unknown) => {
+      release();
+      if (isWanted()) refuse(core, run, id, recordOf(error));
+    }),
+  );
+}
+
+function recordIntent(core: Core, job: Job, looked: Looked, params: ValueMap): void {
+  const { run, step: id, definition } = job;
+  const { inspection, verdict, release } = looked;
+  if (definition === undefined) throw new Error("Invariant broken: the gate let an unknown capability pass");
+  const step = stepOf(run, id);
+  for (const target of inspection.targets) {
+    if (target.kind === "host" && target.does === "send") core.sends(target.name, true);
+  }
+  run.inFlight.set(id, {
+    capability: definition,
+    params: job.params,
+    before: inspection.before,
+    labels: job.paramLabels,
+    key: job.key,
+    timeoutMs: timeoutOf(run, id, definition.timeoutMs),
+    release,
+    abort: () => undefined,
+  });
+  core.apply(
+    run,
+    {
+      kind: "effect.intended",
+      facts: {
+        step: id,
+        attempt: step.attempt,
+        capability: job.capability,
+        params,
+        verdict,
+        targets: inspection.targets,
+        before: inspection.before,
+        key: job.key,
+        effect: definition.effect.kind,
+      },
+    },
+    params === job.params ? {} : { stored: job.params },
+  );
+}
+
+export function timeoutOf(run: ActiveRun, id: StepId, timeoutMs: number): number {
+  return run.state.prepared.steps.get(id)?.step.timeoutMs ?? timeoutMs;
+}
+
+function refuse(core: Core, run: ActiveRun, id: StepId, why: FaultRecord): void {
+  core.apply(run, {
+    kind: "effect.refused",
+    facts: { step: id, attempt: stepOf(run, id).attempt, fault: why },
+  });
+}
+
+/** The machine saw the intent: perform as soon as it is durable. */
+export function performEffect(core: Core, run: ActiveRun, id: StepId): void {
+  const flight = run.inFlight.get(id);
+  if (flight === undefined) throw new Error(`Invariant broken: X1 step ${id} is performed without an intent`);
+  core.track(core.options.ledger.durable(run.state.seq).then(() => perform(core, run, id, flight, "first")));
+}
+
+export async function perform(
+  core: Core,
+  run: ActiveRun,
+  id: StepId,
+  flight: InFlight,
+  time: "first" | "again",
+): Promise<void> {
+  if (core.phase() !== "running") {
+    flight.release();
+    return;
+  }
+  if (time === "first" && stepOf(run, id).aborting) {
+    // Cancelled before it began: nothing was done.
+    close(core, run, id, failed(run, id, cancelledFault(id), false));
+    return;
+  }
+  const { capability, params } = flight;
+  const called = await withDeadline(core, run, id, flight, (context) => capability.perform(params, context));
+  if (core.halted() !== null) {
+    flight.release();
+    return;
+  }
+  if (called.kind === "returned")
+    await recordPerformed(core, run, id, { flight, performed: called.value, resolved: false });
+  else if (called.kind === "threw" && isCertain(called.fault)) {
+    close(core, run, id, failed(run, id, called.fault, mayRetry(flight, called.fault)));
+  } else await resolveUnknown(core, run, id, flight, called.fault);
+}
+
+/** A fault with a code says that the effect did not happen, unless it says that it does not know. */
+function isCertain(why: FaultRecord): boolean {
+  return why.code !== "runtime.bug" && why.facts["outcome"] !== "unknown";
+}
+
+function mayRetry({ capability }: InFlight, why: FaultRecord): boolean {
+  const declared = capability.retryOn.includes(why.code) || why.code === "runtime.timeout";
+  return why.kind === "transient" && declared && isRepeatable(capability);
+}
+
+/** A repeated read changes nothing; an idempotent effect counts once; where the world can be asked, it was. */
+function isRepeatable(capability: InFlight["capability"]): boolean {
+  return capability.effect.kind === "read" || capability.crash !== "neither";
+}
+
+/** The outcome is not known: by the capability's contract. */
+async function resolveUnknown(
+  core: Core,
+  run: ActiveRun,
+  id: StepId,
+  flight: InFlight,
+  why: FaultRecord,
+): Promise<void> {
+  const { capability } = flight;
+  if (capability.effect.kind === "read") {
+    close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
+    return;
+  }
+  if (capability.resolve !== undefined) {
+    const asked = await askWorld(core, run, id, flight);
+    if (core.halted() !== null) {
+      flight.release();
+      return;
+    }
+    if (asked.kind === "returned" && asked.value.kind === "done") {
+      await recordPerformed(core, run, id, { flight, performed: asked.value.performed, resolved: true });
+    } else if (asked.kind === "returned" && asked.value.kind === "not-done") {
+      close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
+    } else hold(core, run, id, asked.kind === "returned" ? reasonOf(asked.value) : asked.fault.message);
+    return;
+  }
+  if (capability.crash === "idempotent") close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
+  else hold(core, run, id, why.message);
+}
+
+function reasonOf(resolution: { readonly kind: string; readonly reason?: string }): string {
+  return resolution.reason ?? "the world could not be asked";
+}
+
+/** Reads are told to stop; an effect is let finish, so that what it did is known and can be taken back. */
+export function abortEffect(run: ActiveRun, id: StepId): void {
+  const flight = run.inFlight.get(id);
+  if (flight?.capability.effect.kind === "read") flight.abort(cancelledFault(id));
+}

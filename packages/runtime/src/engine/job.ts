@@ -1,0 +1,77 @@
+// What a step asks for: the operands resolved, with everything the gate wants to know about them.
+import type { Capability, WorkspaceContext } from "@writ/core/capability";
+import type { CapabilityId, StepId } from "@writ/core/ids";
+import type { Label } from "@writ/core/label";
+import { isMap, type ValueMap } from "@writ/core/value";
+import { fit } from "../fit.ts";
+import type { GivenApproval } from "../gate.ts";
+import { computeOperands, type Computed } from "../machine/operands.ts";
+import type { RunState, StepState } from "../state.ts";
+import { effectKey, type ActiveRun, type Core } from "./core.ts";
+
+/** What is to be done, before anybody looked. */
+export interface Job {
+  readonly run: ActiveRun;
+  readonly step: StepId;
+  readonly capability: CapabilityId;
+  readonly definition: Capability | undefined;
+  readonly params: ValueMap;
+  readonly paramLabels: readonly Label[];
+  readonly controlLabels: readonly Label[];
+  readonly approvals: readonly GivenApproval[];
+  readonly purpose: "effect" | "undo";
+  readonly key: string;
+  readonly workspace: WorkspaceContext;
+}
+
+/** The operands, resolved and shaped for the capability. @throws expression.* */
+export function jobOf(core: Core, run: ActiveRun, id: StepId, workspace: Job["workspace"]): Job {
+  const { state } = run;
+  const op = state.prepared.steps.get(id)?.step.op;
+  if (op?.op !== "call" && op?.op !== "load")
+    throw new Error(`Invariant broken: step ${id} performs nothing`);
+  const definition = core.options.modules.find(op.capability);
+  const { value, labels } = computeOperands(op.params, state);
+  const step = stepOf(run, id);
+  return {
+    run,
+    step: id,
+    capability: op.capability,
+    definition,
+    params: definition === undefined ? value : fitted(definition.params, value),
+    paramLabels: labels,
+    controlLabels: step.control,
+    approvals: approvalsFor(state, id),
+    purpose: "effect",
+    key: effectKey([state.run, id, step.group], core.options),
+    workspace,
+  };
+}
+
+export function fitted(schema: Parameters<typeof fit>[0], value: ValueMap): ValueMap {
+  const shaped = fit(schema, value);
+  return isMap(shaped) ? shaped : value;
+}
+
+/** Approvals that were given for the step, oldest first. */
+export function approvalsFor(state: RunState, id: StepId): readonly GivenApproval[] {
+  return [...state.approvals.values()].flatMap((given) => {
+    if (given.state !== "approved") return [];
+    const index = given.effects.findIndex((effect) => effect.step === id);
+    return index < 0 ? [] : [{ approval: given.approval, role: given.role, effects: given.effects, index }];
+  });
+}
+
+/** Labels of the parameters, computed again from the slots. */
+export function labelsOf(state: RunState, id: StepId): Computed<ValueMap> {
+  const op = state.prepared.steps.get(id)?.step.op;
+  if (op?.op !== "call" && op?.op !== "load")
+    throw new Error(`Invariant broken: step ${id} performs nothing`);
+  return computeOperands(op.params, state);
+}
+
+export function stepOf(run: ActiveRun, id: StepId): StepState {
+  const step = run.state.steps.get(id);
+  if (step === undefined) throw new Error(`Invariant broken: run ${run.run} has no step ${id}`);
+  return step;
+}

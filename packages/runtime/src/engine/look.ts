@@ -1,0 +1,188 @@
+// Looking before acting: inspect, take the locks, ask the gate. The same for effects and for undos.
+//   K1  The gate judges what was seen while the locks were held: whoever had to wait, or looked while another wrote, looks again.
+import type { CallContext, Capability, Inspection, Target, WorkspaceContext } from "@writ/core/capability";
+import type { GateVerdict } from "@writ/core/entry";
+import type { CapabilityId, RunId, StepId } from "@writ/core/ids";
+import type { Label } from "@writ/core/label";
+import type { PolicyRequest } from "@writ/core/ports";
+import type { ValueMap } from "@writ/core/value";
+import type { Actor } from "@writ/core/entry";
+import { fault } from "../faults.ts";
+import { gate, type GivenApproval } from "../gate.ts";
+import { hostOf } from "../gate/containment.ts";
+import { revocationOf, rolesOf, type Registry } from "../registry.ts";
+import type { RunState } from "../state.ts";
+import { createAbort, type Core } from "./core.ts";
+import type { Job } from "./job.ts";
+import type { LockRequest } from "./locks.ts";
+
+export interface Looked {
+  readonly inspection: Inspection;
+  readonly verdict: GateVerdict;
+  readonly release: () => void;
+}
+
+const looksMax = 8;
+
+/** Without waiting, where nothing needs to be inspected and nobody is in the way; else undefined. */
+export function lookNow(core: Core, job: Job): Looked | undefined {
+  if (job.definition?.inspect !== undefined) return undefined;
+  const inspection = { targets: targetsWithoutInspection(job), before: {} };
+  const release = core.locks.tryTake(lockRequests(inspection.targets));
+  if (release === undefined) return undefined;
+  return judged(core, job, inspection, release);
+}
+
+/**
+ * Looks and waits for the locks. Undefined when the step is not wanted any more.
+ * @throws what the capability's `inspect` throws, runtime.target-moving
+ */
+export async function look(core: Core, job: Job, isWanted: () => boolean): Promise<Looked | undefined> {
+  for (let looks = 0; looks < looksMax; looks++) {
+    const mark = core.locks.mark();
+    let inspection = await inspect(core, job);
+    if (!isWanted()) return undefined;
+    const requests = lockRequests(inspection.targets);
+    const taken = core.locks.tryTake(requests);
+    const release = taken ?? (await core.locks.take(requests));
+    try {
+      if (!isWanted()) {
+        release();
+        return undefined;
+      }
+      if (taken === undefined || core.locks.changedSince(requests, mark)) {
+        inspection = await inspect(core, job);
+        if (!isWanted() || !sameRequests(lockRequests(inspection.targets), requests)) {
+          release();
+          if (!isWanted()) return undefined;
+          continue;
+        }
+      }
+      return judged(core, job, inspection, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+  throw fault(
+    "runtime.target-moving",
+    `Cannot hold what \`${job.capability}\` would touch: it keeps changing its place`,
+    {
+      step: job.step,
+    },
+  );
+}
+
+function judged(core: Core, job: Job, inspection: Inspection, release: () => void): Looked {
+  return { inspection, release, verdict: judge(core, job, inspection.targets) };
+}
+
+/** The gate's verdict on what was seen. */
+export function judge(core: Core, job: Job, targets: readonly Target[]): GateVerdict {
+  const { options } = core;
+  const registry = options.registry();
+  const hosts = targets.filter((target) => target.kind === "host" && target.does === "send");
+  return gate({
+    capability: job.capability,
+    definition: job.definition,
+    revoked: revocationOf(registry, job.capability),
+    params: job.params,
+    targets,
+    paramLabels: job.paramLabels,
+    controlLabels: job.controlLabels,
+    program: job.run.state.prepared.hashed.program,
+    workspace: job.workspace,
+    principal: principalOf(job.run.state, registry),
+    policy: options.policy(),
+    decide: (request) => core.decidePolicy(request),
+    approvals: job.approvals,
+    sends: {
+      count: Math.max(0, ...hosts.map(({ name }) => core.sends(name, false))),
+      countMax: options.sendsPerMinuteMax ?? sendsPerMinuteMaxDefault,
+    },
+    purpose: job.purpose,
+    hasher: options.hasher,
+  });
+}
+
+/** Sends to one host in a minute: a bound on what a loop gone wrong does to others. */
+export const sendsPerMinuteMaxDefault = 60_000;
+
+export async function inspect(core: Core, job: Job): Promise<Inspection> {
+  const { definition } = job;
+  if (definition?.inspect === undefined) return { targets: targetsWithoutInspection(job), before: {} };
+  return definition.inspect(job.params, contextOf(core, job, {}));
+}
+
+export function contextOf(
+  core: Core,
+  job: {
+    readonly run: { readonly run: RunId };
+    readonly step: StepId;
+    readonly key: string;
+    readonly workspace: WorkspaceContext;
+  },
+  more: { readonly before?: ValueMap; readonly signal?: CallContext["signal"] },
+): CallContext {
+  const { options } = core;
+  return {
+    run: job.run.run,
+    step: job.step,
+    idempotencyKey: job.key,
+    workspace: job.workspace,
+    blobs: options.blobs,
+    before: more.before ?? {},
+    nowMs: options.world.nowMs(),
+    signal: more.signal ?? createAbort().signal,
+  };
+}
+
+/** A capability that does not look: its hosts are named by its parameters; its paths are checked by the gate through the schema. */
+function targetsWithoutInspection(job: Job): readonly Target[] {
+  const { definition, params, workspace } = job;
+  if (definition === undefined) return [];
+  return definition.resources.flatMap(({ kind, param, does }): readonly Target[] => {
+    const text = params[param];
+    if (typeof text !== "string") return [];
+    if (kind === "host") {
+      const name = hostOf(text)?.host ?? text;
+      return [{ kind, name, resolved: name, does, state: null }];
+    }
+    const resolved = kind === "person" ? text : `${workspace.root}/${text}`;
+    return [{ kind, name: text, resolved, does, state: null }];
+  });
+}
+
+/** One path, one lock. Several may send to one host at once: the host keeps its own order. */
+export function lockRequests(targets: readonly Target[]): readonly LockRequest[] {
+  return targets
+    .filter((target) => target.kind !== "person")
+    .map(({ kind, resolved, name, does }) => ({
+      key: kind === "host" ? `host ${name}` : `path ${resolved}`,
+      exclusive: does !== "read" && does !== "list" && does !== "send",
+    }));
+}
+
+function sameRequests(a: readonly LockRequest[], b: readonly LockRequest[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ key, exclusive }, i) => b[i]?.key === key && b[i]?.exclusive === exclusive)
+  );
+}
+
+export function principalOf(state: RunState, registry: Registry): PolicyRequest["principal"] {
+  return actorPrincipal(state.principal, state.program, registry);
+}
+
+function actorPrincipal(actor: Actor, program: string, registry: Registry): PolicyRequest["principal"] {
+  switch (actor.kind) {
+    case "person": {
+      const roles = rolesOf(registry, actor);
+      return { kind: roles.includes("agent") ? "agent" : "person", id: actor.id, roles };
+    }
+    case "program":
+      return { kind: "program", id: actor.program, roles: [] };
+    case "node":
+      return { kind: "program", id: program, roles: [] };
+  }
+}

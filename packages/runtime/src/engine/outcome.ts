@@ -1,0 +1,149 @@
+// The outcome of an effect, as it is recorded.
+import type { Performed, Resolution } from "@writ/core/capability";
+import type { FaultRecord } from "@writ/core/fault";
+import type { StepId } from "@writ/core/ids";
+import { joinLabels } from "@writ/core/label";
+import { inlineBytesMax, resultBytesMax } from "@writ/core/limits";
+import { parseValue, type Value } from "@writ/core/value";
+import { fault } from "../faults.ts";
+import { fit, problemsOf } from "../fit.ts";
+import { recordOf, sizeOf, store, type ActiveRun, type Core, type InFlight } from "./core.ts";
+import { withDeadline, type Called } from "./deadline.ts";
+import { stepOf } from "./job.ts";
+
+interface Outcome {
+  readonly flight: InFlight;
+  readonly performed: Performed;
+  readonly resolved: boolean;
+}
+
+export async function recordPerformed(
+  core: Core,
+  run: ActiveRun,
+  id: StepId,
+  outcome: Outcome,
+): Promise<void> {
+  const { capability, labels } = outcome.flight;
+  const checked = checkResult(outcome);
+  if (checked.kind === "bad") {
+    // Done, but not as promised: a read failed; for anything else a person looks at what is there now.
+    if (capability.effect.kind === "read") close(core, run, id, failed(run, id, checked.fault, false));
+    else hold(core, run, id, `it was done, but ${checked.fault.message}`);
+    return;
+  }
+  const { value } = checked;
+  const stored =
+    sizeOf(value) <= inlineBytesMax ? ({ kind: "inline", value } as const) : await store(value, core.options);
+  const { attempt } = stepOf(run, id);
+  const { undo, evidence } = outcome.performed;
+  close(
+    core,
+    run,
+    id,
+    {
+      kind: "effect.completed",
+      facts: {
+        step: id,
+        attempt,
+        result: stored,
+        labels: joinLabels(capability.labels, labels),
+        undo,
+        evidence,
+        resolved: outcome.resolved,
+      },
+    },
+    stored.kind === "blob" ? value : undefined,
+  );
+}
+
+function checkResult({
+  flight,
+  performed,
+}: Outcome):
+  | { readonly kind: "good"; readonly value: Value }
+  | { readonly kind: "bad"; readonly fault: FaultRecord } {
+  const { capability } = flight;
+  try {
+    const value = parseValue(performed.result);
+    const sizeBytes = sizeOf(value);
+    const sizeBytesMax = Math.min(capability.resultBytesMax, resultBytesMax);
+    if (sizeBytes > sizeBytesMax) {
+      throw fault(
+        "runtime.result-too-large",
+        `the result of \`${capability.id}\` has about ${sizeBytes} bytes`,
+        {
+          sizeBytes,
+          sizeBytesMax,
+        },
+      );
+    }
+    const shaped = fit(capability.result, value);
+    const problems = problemsOf(capability.result, shaped);
+    if (problems.length > 0) {
+      const found = problems
+        .map(({ at, message }) => `${at === "" ? "it" : `\`${at}\``} ${message}`)
+        .join("; ");
+      throw fault(
+        "runtime.result-mismatch",
+        `the result of \`${capability.id}\` does not match its contract: ${found}`,
+        {
+          problems: problems.map(({ at, message }) => ({ at, message })),
+        },
+      );
+    }
+    return { kind: "good", value: shaped };
+  } catch (error) {
+    return { kind: "bad", fault: recordOf(error) };
+  }
+}
+
+export function failed(run: ActiveRun, id: StepId, why: FaultRecord, retryable: boolean) {
+  return {
+    kind: "effect.failed",
+    facts: { step: id, attempt: stepOf(run, id).attempt, fault: why, ...(retryable ? { retryable } : {}) },
+  } as const;
+}
+
+export function cancelledFault(id: StepId): FaultRecord {
+  return recordOf(
+    fault("runtime.cancelled", `Step \`${id}\` was not begun: it is not wanted any more`, { step: id }),
+  );
+}
+
+export function hold(core: Core, run: ActiveRun, id: StepId, reason: string): void {
+  const { attempt } = stepOf(run, id);
+  close(core, run, id, { kind: "effect.held", facts: { step: id, attempt, reason: reason.slice(0, 1000) } });
+  core.notify("operator", "A step is held", `Run ${run.run}, step ${id}: ${reason}`);
+}
+
+/** Records the outcome and gives the locks back, in this order and in one tick. */
+export function close(
+  core: Core,
+  run: ActiveRun,
+  id: StepId,
+  change: Parameters<Core["apply"]>[1],
+  stored?: Value,
+): void {
+  const flight = run.inFlight.get(id);
+  run.inFlight.delete(id);
+  try {
+    core.apply(run, change, stored === undefined ? {} : { stored });
+  } finally {
+    flight?.release();
+  }
+}
+
+/** What the capability finds when it asks the world; unknown when it cannot ask. */
+export function askWorld(
+  core: Core,
+  run: ActiveRun,
+  id: StepId,
+  flight: InFlight,
+): Promise<Called<Resolution>> {
+  const { capability, params } = flight;
+  return withDeadline(core, run, id, flight, (context) =>
+    capability.resolve === undefined
+      ? Promise.resolve({ kind: "unknown", reason: "the system that was called cannot be asked" })
+      : capability.resolve(params, context),
+  );
+}

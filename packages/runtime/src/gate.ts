@@ -1,0 +1,264 @@
+// The gate: what every effect passes, whoever asked for it. Pure: the same recorded inputs give the same verdict.
+//   G1  The checks run in this order and the first that fails decides: known and not revoked, policy, schema, containment, labels,
+//       rate, approval. The resource (one path, one lock) is held by the caller while the gate looks.
+//   G2  An approval narrows: nothing that any other check denies is allowed by it.
+//   G3  An approval covers exactly the effect it was given for; anything else is `approval.stale`.
+//   G4  Untrusted data may not choose what a consequential step does, or whether it happens, without an approval.
+//   G5  What is secret does not leave.
+import type { CapabilityDefinition, Risk, Target, WorkspaceContext } from "@writ/core/capability";
+import type { EffectPreview, GateVerdict } from "@writ/core/entry";
+import { faultRecord, type FaultFacts } from "@writ/core/fault";
+import { roleName, type ApprovalId, type CapabilityId, type RoleName } from "@writ/core/ids";
+import { isUntrusted, joinLabels, type Label } from "@writ/core/label";
+import type { Policy, PolicyRequest, PolicyVerdict } from "@writ/core/ports";
+import type { Program } from "@writ/core/program";
+import type { ValueMap } from "@writ/core/value";
+import { fault, type runtimeFaults } from "./faults.ts";
+import { problemsOf } from "./fit.ts";
+import { hasRole } from "./registry.ts";
+import { hostProblem, pathProblem } from "./gate/containment.ts";
+import { namedPlaces } from "./gate/places.ts";
+import { covers } from "./effect-hash.ts";
+import type { Hasher } from "@writ/core/ports";
+
+/** An approval that was given for the step. */
+export interface GivenApproval {
+  readonly approval: ApprovalId;
+  readonly role: RoleName;
+  /** What was approved, in the order in which it is done, and which of them is this step. */
+  readonly effects: readonly EffectPreview[];
+  readonly index: number;
+}
+
+export interface GateInput {
+  readonly capability: CapabilityId;
+  readonly definition: CapabilityDefinition | undefined;
+  /** Why it was revoked. */
+  readonly revoked: string | undefined;
+  readonly params: ValueMap;
+  readonly targets: readonly Target[];
+  readonly paramLabels: readonly Label[];
+  /** Labels of what decided that the step runs. */
+  readonly controlLabels: readonly Label[];
+  readonly program: Program;
+  readonly workspace: WorkspaceContext;
+  readonly principal: PolicyRequest["principal"];
+  readonly policy: Pick<Policy, "hash">;
+  readonly decide: (request: PolicyRequest) => PolicyVerdict;
+  readonly approvals: readonly GivenApproval[];
+  /** Sends to the busiest of the targets' hosts in the last minute, and how many may be. */
+  readonly sends: { readonly count: number; readonly countMax: number };
+  /** An undo takes back what was allowed before: its parameters come from the capability itself, so labels do not apply. */
+  readonly purpose: "effect" | "undo";
+  readonly hasher: Hasher;
+}
+
+const riskOrder: readonly Risk[] = ["low", "medium", "high", "critical"];
+
+export function gate(input: GateInput): GateVerdict {
+  const { definition } = input;
+  if (definition === undefined) {
+    return deny("capability.unknown", `Cannot use \`${input.capability}\`: this node does not have it`, {
+      capability: input.capability,
+    });
+  }
+  if (input.revoked !== undefined) {
+    return deny(
+      "capability.revoked",
+      `Cannot use \`${input.capability}\`: it was revoked: ${input.revoked}`,
+      {
+        capability: input.capability,
+        reason: input.revoked,
+      },
+    );
+  }
+  const policy = input.decide(policyRequest(input, definition));
+  if (policy.kind === "forbid") {
+    return deny("gate.policy-denied", `Cannot use \`${input.capability}\`: ${policy.reason}`, {
+      capability: input.capability,
+      policies: [...policy.policies],
+    });
+  }
+  return (
+    schemaDenial(input, definition) ??
+    containmentDenial(input, definition) ??
+    secretDenial(input) ??
+    rateDenial(input) ??
+    approvalVerdict(input, definition, policy)
+  );
+}
+
+/** Irreversible, or leaving containment. */
+export function isConsequential(definition: CapabilityDefinition, targets: readonly Target[]): boolean {
+  return definition.effect.kind === "irreversible" || targets.some(leaves);
+}
+
+function leaves(target: Target): boolean {
+  return target.kind === "host" || target.kind === "person";
+}
+
+function policyRequest(input: GateInput, definition: CapabilityDefinition): PolicyRequest {
+  return {
+    principal: input.principal,
+    profile: input.workspace.file.profile,
+    capability: input.capability,
+    permission: definition.permission,
+    effect: definition.effect.kind,
+    risk: definition.risk,
+    workspace: input.workspace.name,
+    targets: input.targets,
+    labels: joinLabels(input.paramLabels, input.controlLabels),
+    hostRisk: hostRiskOf(input),
+  };
+}
+
+function hostRiskOf(input: GateInput): Risk | null {
+  const hosts = input.targets.filter((target) => target.kind === "host");
+  if (hosts.length === 0) return null;
+  const risks = hosts.map(({ name }) => {
+    const listed = input.workspace.file.hosts.find(({ host }) => host === name);
+    return listed === undefined ? riskOrder.length - 1 : riskOrder.indexOf(listed.risk);
+  });
+  return riskOrder[Math.max(...risks)] ?? "critical";
+}
+
+function schemaDenial(input: GateInput, definition: CapabilityDefinition): GateVerdict | undefined {
+  const problems = problemsOf(definition.params, input.params);
+  if (problems.length === 0) return undefined;
+  const found = problems
+    .map(({ at, message }) => `${at === "" ? "they" : `\`${at}\``} ${message}`)
+    .join("; ");
+  return deny("gate.params-invalid", `Cannot use \`${input.capability}\` with these parameters: ${found}`, {
+    capability: input.capability,
+    problems: problems.map(({ at, message }) => ({ at, message })),
+  });
+}
+
+function containmentDenial(input: GateInput, definition: CapabilityDefinition): GateVerdict | undefined {
+  const { program, workspace } = input;
+  for (const invariant of program.invariants) {
+    if (invariant.kind === "never-calls" && invariant.capability === input.capability) {
+      return deny("gate.invariant", `Cannot use \`${input.capability}\`: the program promised never to`, {
+        capability: input.capability,
+      });
+    }
+    if (invariant.kind === "never-sends" && input.targets.some(leaves)) {
+      return deny(
+        "gate.invariant",
+        `Cannot use \`${input.capability}\`: the program promised to send nothing`,
+        {
+          capability: input.capability,
+        },
+      );
+    }
+  }
+  for (const place of namedPlaces(definition.params, input.params)) {
+    const problem =
+      place.kind === "host"
+        ? hostProblem(place.text, workspace.file.hosts)
+        : pathProblem({ name: place.text, resolved: null, writes: false }, program, workspace);
+    if (problem !== undefined)
+      return deny(problem.code, problem.message, { param: place.at, ...problem.facts });
+  }
+  for (const target of input.targets) {
+    if (target.kind === "person") continue;
+    const problem =
+      target.kind === "host"
+        ? hostProblem(target.name, workspace.file.hosts)
+        : pathProblem(
+            {
+              name: target.name,
+              resolved: target.resolved,
+              writes: target.does !== "read" && target.does !== "list",
+            },
+            program,
+            workspace,
+          );
+    if (problem !== undefined)
+      return deny(problem.code, problem.message, { target: target.name, ...problem.facts });
+  }
+  return undefined;
+}
+
+function secretDenial(input: GateInput): GateVerdict | undefined {
+  if (!input.paramLabels.includes("secret") || !input.targets.some(leaves)) return undefined;
+  return deny("gate.secret-leaves", `Cannot use \`${input.capability}\`: a secret would leave the node`, {
+    capability: input.capability,
+    targets: input.targets.filter(leaves).map(({ name }) => name),
+  });
+}
+
+function rateDenial(input: GateInput): GateVerdict | undefined {
+  const { count, countMax } = input.sends;
+  if (count < countMax) return undefined;
+  return deny("gate.rate", `Cannot use \`${input.capability}\` now: ${count} sends to one host in a minute`, {
+    count,
+    countMax,
+    retryAfterMs: 60_000,
+  });
+}
+
+function approvalVerdict(
+  input: GateInput,
+  definition: CapabilityDefinition,
+  policy: Exclude<PolicyVerdict, { kind: "forbid" }>,
+): GateVerdict {
+  const { approvals, capability, params, targets, hasher } = input;
+  const stale = approvals.find(
+    (given) => !covers(given.effects, given.index, { capability, params, targets }, hasher),
+  );
+  if (stale !== undefined) {
+    return deny(
+      "approval.stale",
+      `Cannot use \`${capability}\`: what was approved is not what would be done now`,
+      {
+        approval: stale.approval,
+        capability,
+      },
+    );
+  }
+  for (const need of needsOf(input, definition, policy)) {
+    const enough = approvals.some((given) => need.role === null || hasRole([given.role], need.role));
+    if (!enough)
+      return {
+        kind: "needs",
+        need: "approval",
+        role: roleName(need.role ?? "operator"),
+        reason: need.reason,
+      };
+  }
+  return { kind: "allow", policy: input.policy.hash, approval: approvals.at(-1)?.approval ?? null };
+}
+
+/** Whose approval it takes; role null is satisfied by any approval that covers the effect, and asked of an operator. */
+function needsOf(
+  input: GateInput,
+  definition: CapabilityDefinition,
+  policy: Exclude<PolicyVerdict, { kind: "forbid" }>,
+): readonly { readonly role: string | null; readonly reason: string }[] {
+  const needs: { role: string | null; reason: string }[] = [];
+  if (policy.kind === "permit-with-approval") needs.push({ role: policy.role, reason: policy.reason });
+  const { effect } = definition;
+  if (effect.kind === "irreversible" && effect.approval !== "listed") {
+    needs.push({ role: effect.approval, reason: "it cannot be taken back" });
+  }
+  if (input.purpose === "effect" && isConsequential(definition, input.targets)) {
+    const untrusted = [
+      ...input.paramLabels.filter(isUntrusted).map((label) => `${label} in its parameters`),
+      ...input.controlLabels.filter(isUntrusted).map((label) => `${label} decided that it happens`),
+    ];
+    if (untrusted.length > 0) {
+      needs.push({
+        role: null,
+        reason: `data from outside decides about something that cannot be contained: ${untrusted.join(", ")}`,
+      });
+    }
+  }
+  return needs;
+}
+
+function deny(code: keyof typeof runtimeFaults, message: string, facts: FaultFacts): GateVerdict {
+  const record = faultRecord(fault(code, message, facts));
+  if (record === undefined) throw new Error("a fault of our own table has a code");
+  return { kind: "deny", fault: record };
+}

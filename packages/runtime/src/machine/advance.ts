@@ -1,0 +1,314 @@
+// Runs everything that needs nothing from outside, until every step waits or has ended.
+import { eventId, type StepId } from "@writ/core/ids";
+import { faultRecord, type FaultRecord } from "@writ/core/fault";
+import { joinLabels, type Label } from "@writ/core/label";
+import type { Opcode } from "@writ/core/program";
+import { render1 } from "@writ/core/expression";
+import type { Event } from "@writ/core/event";
+import { fault } from "../faults.ts";
+import type { RunState } from "../state.ts";
+import { isoTime, parseIsoTime } from "../iso-time.ts";
+import { problemsOf } from "../fit.ts";
+import type { Draft } from "./draft.ts";
+import {
+  completeBlock,
+  completeStep,
+  endRun,
+  enterBlock,
+  failStep,
+  joinParallel,
+  skipBlock,
+  skipStep,
+} from "./failure.ts";
+import { computeOperand, computeOperands, computeText, type Scope } from "./operands.ts";
+
+export function advance(draft: Draft): void {
+  for (let moved = true; moved && draft.ending === null;) {
+    moved = false;
+    for (let number = 0; number < draft.blocks.length; number++) {
+      if (draft.block(number).status === "active" && advanceBlock(draft, number)) moved = true;
+      if (draft.ending !== null) break;
+    }
+  }
+  settleEnding(draft);
+}
+
+/** Starts or skips what is ready. True when anything changed. */
+function advanceBlock(draft: Draft, number: number): boolean {
+  let changed = false;
+  let open = false;
+  for (const id of draft.base.prepared.blocks[number]?.steps ?? []) {
+    if (draft.step(id).phase.kind === "blocked") {
+      const readiness = readinessOf(draft, id);
+      if (readiness !== "wait") changed = true;
+      if (readiness === "skip") skipStep(draft, id);
+      if (readiness === "run") startStep(draft, id);
+      if (draft.block(number).status !== "active") return true;
+    }
+    if (draft.step(id).phase.kind !== "settled") open = true;
+  }
+  if (open) return changed;
+  completeBlock(draft, number);
+  return true;
+}
+
+function readinessOf(draft: Draft, id: StepId): "wait" | "run" | "skip" {
+  const { after, tolerates } = draft.index(id).step;
+  let skip = false;
+  for (const before of after) {
+    const { phase, status } = draft.step(before);
+    if (phase.kind !== "settled") return "wait";
+    if (status !== "COMPLETED" && !tolerates.includes(before)) skip = true;
+  }
+  return skip ? "skip" : "run";
+}
+
+function startStep(draft: Draft, id: StepId): void {
+  const { step, block } = draft.index(id);
+  draft.change(id, { control: draft.block(block).control });
+  try {
+    startOpcode(draft, id, step.op);
+  } catch (error) {
+    const known = expressionFault(error);
+    if (known === undefined) throw error;
+    failStep(draft, id, known, { attempted: false, retryable: false });
+    return;
+  }
+  if (step.timeoutMs !== null && draft.step(id).phase.kind === "blocks") {
+    const atMs = draft.atMs + step.timeoutMs;
+    draft.change(id, { deadline: { atMs, set: false } });
+    draft.command({ kind: "set-timer", step: id, attempt: draft.step(id).attempt, atMs, why: "timeout" });
+  }
+}
+
+function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
+  const scope: Scope = { slots: draft.slots, prepared: draft.base.prepared };
+  switch (op.op) {
+    case "load":
+    case "call":
+      draft.change(id, { phase: { kind: "attempting" } });
+      draft.command({ kind: "attempt", step: id });
+      return;
+    case "eval":
+      completeStep(draft, id, computeText(op.expression, scope));
+      return;
+    case "check":
+      startCheck(draft, id, op);
+      return;
+    case "branch":
+      startBranch(draft, id, op, scope);
+      return;
+    case "parallel":
+      draft.move(id, "RUNNING");
+      draft.change(id, { phase: { kind: "blocks", of: "op" } });
+      for (const number of draft.index(id).blocks) enterBlock(draft, number, draft.step(id).control);
+      joinParallel(draft, id);
+      return;
+    case "wait": {
+      const atMs =
+        op.until.kind === "duration"
+          ? draft.atMs + op.until.ms
+          : timeOf(computeOperand(op.until.at, scope).value);
+      draft.move(id, "RUNNING");
+      draft.change(id, { phase: { kind: "timer", why: "wait", atMs, set: false } });
+      draft.command({ kind: "set-timer", step: id, attempt: draft.step(id).attempt, atMs, why: "wait" });
+      return;
+    }
+    case "approve": {
+      const expiresAtMs = draft.atMs + op.withinMs;
+      const reason = op.message === null ? "" : render1(computeOperand(op.message, scope).value);
+      draft.move(id, "AWAITING_APPROVAL");
+      draft.change(id, {
+        phase: { kind: "approval", why: "program", role: op.role, approval: null, expiresAtMs, reason },
+      });
+      draft.command({ kind: "request-approval", step: id, why: "program", role: op.role, expiresAtMs });
+      return;
+    }
+    case "emit": {
+      draft.move(id, "RUNNING");
+      draft.change(id, { phase: { kind: "emitting" } });
+      draft.command({
+        kind: "emit",
+        step: id,
+        event: emittedEvent(
+          { ...draft.base, event: draft.head.event, atMs: draft.atMs, slots: draft.slots },
+          id,
+        ),
+      });
+      return;
+    }
+    case "fail": {
+      const message = render1(computeOperand(op.message, scope).value);
+      const failed: FaultRecord = {
+        code: op.code,
+        kind: "rejected",
+        message,
+        remedy: "The program ended itself; read its message.",
+        facts: { step: id },
+      };
+      failStep(draft, id, failed, { attempted: true, retryable: false });
+      return;
+    }
+    case "finish": {
+      const { value } = computeOperand(op.result, scope);
+      completeStep(draft, id, null);
+      endRun(draft, {
+        status: "finished",
+        result: value,
+        hasResult: true,
+        fault: null,
+        undo: false,
+        asked: false,
+      });
+      return;
+    }
+    default:
+      throw unknownOpcode(id, op);
+  }
+}
+
+/** The event of an `emit` step: its id is the run's and the step's, so that it is the same in every replay. */
+export function emittedEvent(
+  state: Pick<RunState, "run" | "event" | "atMs" | "slots" | "prepared">,
+  id: StepId,
+): Event {
+  const op = state.prepared.steps.get(id)?.step.op;
+  if (op?.op !== "emit")
+    throw fault("runtime.diverged", `Cannot emit: step \`${id}\` emits nothing`, { step: id });
+  const { event } = state;
+  return {
+    specversion: "1.0",
+    id: eventId(`${state.run}.${id}`),
+    source: `/runs/${state.run}`,
+    type: op.type,
+    time: isoTime(state.atMs),
+    data: computeOperands(op.data, state).value,
+    ...(event === null ? {} : { cause: event.id, correlation: event.correlation ?? event.id }),
+  };
+}
+
+function unknownOpcode(step: StepId, op: never) {
+  return fault("runtime.unknown-opcode", `Cannot run step \`${step}\`: its opcode is unknown`, {
+    step,
+    opcode: JSON.stringify(op).slice(0, 200),
+  });
+}
+
+function startCheck(draft: Draft, id: StepId, op: Extract<Opcode, { op: "check" }>): void {
+  const slot = draft.slots.get(op.slot);
+  const problems =
+    slot === undefined ? [{ at: "", message: "was never written" }] : problemsOf(op.schema, slot.value);
+  const [first] = problems;
+  if (first === undefined) {
+    completeStep(draft, id, null);
+    return;
+  }
+  const found = problems.map(({ at, message }) => `${at === "" ? "it" : `\`${at}\``} ${message}`).join("; ");
+  failStep(
+    draft,
+    id,
+    {
+      code: "core.schema-mismatch",
+      kind: "rejected",
+      message: `Cannot accept \`${op.slot}\`: ${found}`,
+      remedy: "Correct the named fields and send the data again.",
+      facts: { slot: op.slot, problems: problems.map(({ at, message }) => ({ at, message })) },
+    },
+    { attempted: true, retryable: false },
+  );
+}
+
+function startBranch(draft: Draft, id: StepId, op: Extract<Opcode, { op: "branch" }>, scope: Scope): void {
+  const { blocks } = draft.index(id);
+  let control: readonly Label[] = draft.step(id).control;
+  let chosen = op.arms.length;
+  for (const [number, arm] of op.arms.entries()) {
+    const { value, labels } = computeText(arm.when, scope);
+    control = joinLabels(control, labels);
+    if (typeof value !== "boolean") {
+      failStep(
+        draft,
+        id,
+        {
+          code: "expression.type",
+          kind: "rejected",
+          message: `Cannot decide \`${arm.when}\`: it is no truth value`,
+          remedy: "Convert the value, or compare values of one type.",
+          facts: { step: id },
+        },
+        { attempted: false, retryable: false },
+      );
+      return;
+    }
+    if (value) {
+      chosen = number;
+      break;
+    }
+  }
+  draft.move(id, "RUNNING");
+  draft.change(id, { phase: { kind: "blocks", of: "op" } });
+  for (const [number, block] of blocks.entries()) {
+    if (number === chosen) enterBlock(draft, block, control);
+    else skipBlock(draft, block);
+  }
+}
+
+/** When nothing is under way or held: undo what is to be undone, one at a time, then end. */
+function settleEnding(draft: Draft): void {
+  const { ending } = draft;
+  if (ending === null || ending.asked) return;
+  const steps = [...draft.steps];
+  if (steps.some(([, step]) => step.phase.kind === "intended" || step.phase.kind === "held")) return;
+  if (ending.undo) {
+    if (steps.some(([, { undo }]) => undo !== null && ["asked", "intended", "held"].includes(undo.phase)))
+      return;
+    const next = steps
+      .filter(([, { undo }]) => undo?.phase === "open")
+      .sort(([, a], [, b]) => (b.undo?.completedSeq ?? 0) - (a.undo?.completedSeq ?? 0))[0];
+    if (next !== undefined) {
+      const [id, { undo }] = next;
+      if (undo !== null) draft.change(id, { undo: { ...undo, phase: "asked" } });
+      draft.command({ kind: "undo", step: id });
+      return;
+    }
+  }
+  const status = ending.undo && isTakenBack(draft) ? "rolled_back" : ending.status;
+  draft.ending = { ...ending, status, asked: true };
+  draft.command({
+    kind: "end",
+    status,
+    result: ending.result,
+    hasResult: ending.hasResult,
+    fault: ending.fault,
+  });
+}
+
+/** Every effect the run had was taken back; one that cannot be stands in the way for ever. */
+function isTakenBack(draft: Draft): boolean {
+  return [...draft.steps.values()].every(({ status, undo, effect }) =>
+    undo === null ? !(status === "COMPLETED" && effect?.effect === "irreversible") : undo.phase === "done",
+  );
+}
+
+function timeOf(value: unknown): number {
+  const atMs = typeof value === "string" ? parseIsoTime(value) : Number(value);
+  if (atMs === undefined || !Number.isFinite(atMs)) {
+    throw fault(
+      "runtime.time-invalid",
+      `Cannot wait until \`${String(value).slice(0, 80)}\`: it is no time`,
+      {},
+    );
+  }
+  return Math.round(atMs);
+}
+
+/** Faults that data can cause; anything else thrown here is a bug of ours and stops the run where it is. */
+function expressionFault(error: unknown): FaultRecord | undefined {
+  const known = faultRecord(error);
+  if (known === undefined) return undefined;
+  return known.code.startsWith("expression.") ||
+    known.code === "core.invalid-value" ||
+    known.code === "runtime.time-invalid"
+    ? known
+    : undefined;
+}

@@ -1,0 +1,423 @@
+// What each kind of entry does to a run. An entry the step did not wait for is a divergence.
+import { eventSlot } from "@writ/core/event";
+import type { StepId } from "@writ/core/ids";
+import type { Value, ValueMap } from "@writ/core/value";
+import { fault } from "../faults.ts";
+import type { EffectState, UndoState } from "../state.ts";
+import type { MachineEntry } from "../machine.ts";
+import type { Draft } from "./draft.ts";
+import {
+  abortBlock,
+  completeStep,
+  endRun,
+  enterBlock,
+  failBlock,
+  failStep,
+  record,
+  settleCompleted,
+  settleFailed,
+  skipBlock,
+  skipStep,
+  toRunning,
+} from "./failure.ts";
+
+export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | undefined): void {
+  if ((draft.head.event === null) !== (entry.kind === "run.started")) {
+    throw draft.diverged(`\`${entry.kind}\` is not how a run goes on here`);
+  }
+  if (draft.ended !== null && draft.ending === null && entry.kind !== "undo.requested") {
+    throw draft.diverged(`the run has ended, yet \`${entry.kind}\` follows`);
+  }
+  switch (entry.kind) {
+    case "run.started": {
+      const { event, labels, priority, principal, workspace, program } = entry.facts;
+      if (program !== draft.base.program) throw draft.diverged("it is a run of another program");
+      draft.head = { event, workspace, principal, priority, startedAtMs: entry.atMs };
+      draft.writeSlot("event", eventSlot(event), labels);
+      enterBlock(draft, 0, []);
+      return;
+    }
+    case "effect.intended":
+      effectIntended(draft, entry, stored);
+      return;
+    case "effect.completed":
+      effectCompleted(draft, entry, stored);
+      return;
+    case "effect.failed":
+      expectPhase(draft, entry.facts.step, "intended", entry.facts.attempt);
+      failStep(draft, entry.facts.step, entry.facts.fault, {
+        attempted: true,
+        retryable: entry.facts.retryable === true,
+      });
+      return;
+    case "effect.refused":
+      expectPhase(draft, entry.facts.step, "attempting", entry.facts.attempt);
+      failStep(draft, entry.facts.step, entry.facts.fault, { attempted: false, retryable: true });
+      return;
+    case "effect.held": {
+      const { step, attempt, reason } = entry.facts;
+      expectPhase(draft, step, "intended", attempt);
+      draft.move(step, "UNKNOWN", "HELD");
+      draft.change(step, { phase: { kind: "held", reason } });
+      return;
+    }
+    case "effect.settled":
+      effectSettled(draft, entry);
+      return;
+    case "approval.requested":
+      approvalRequested(draft, entry);
+      return;
+    case "approval.decided":
+      approvalClosed(draft, entry, entry.facts.decision === "approve" ? "approved" : "rejected");
+      return;
+    case "approval.expired":
+      approvalClosed(draft, entry, "expired");
+      return;
+    case "timer.set":
+      timerSet(draft, entry);
+      return;
+    case "timer.fired":
+      timerFired(draft, entry);
+      return;
+    case "event.emitted":
+      expectPhase(draft, entry.facts.step, "emitting", null);
+      completeStep(draft, entry.facts.step, null);
+      return;
+    case "run.cancel-requested": {
+      if (draft.ending !== null) throw draft.diverged("the run is ending already");
+      const { undo, reason } = entry.facts;
+      const cancelled = record("runtime.cancelled", `The run was cancelled: ${reason}`, { reason });
+      endRun(draft, {
+        status: "cancelled",
+        result: null,
+        hasResult: false,
+        fault: cancelled,
+        undo,
+        asked: false,
+      });
+      return;
+    }
+    case "undo.requested": {
+      if (draft.ended === null || draft.ending !== null)
+        throw draft.diverged("only an ended run can be undone");
+      const { status, result, fault: was } = draft.ended;
+      draft.ending = { status, result, hasResult: result !== null, fault: was, undo: true, asked: false };
+      return;
+    }
+    case "undo.intended": {
+      const { step, params, targets, before, key, capability } = entry.facts;
+      const undo = expectUndo(draft, step, ["asked"]);
+      if (draft.step(step).status !== "UNDOING") draft.move(step, "UNDOING");
+      const effect: EffectState = {
+        capability,
+        params: paramsOf(params, stored),
+        targets,
+        before,
+        key,
+        effect: "write",
+      };
+      draft.change(step, { undo: { ...undo, phase: "intended", effect } });
+      draft.command({ kind: "perform-undo", step });
+      return;
+    }
+    case "undo.completed": {
+      const undo = expectUndo(draft, entry.facts.step, ["intended"]);
+      draft.move(entry.facts.step, "ROLLED_BACK");
+      draft.change(entry.facts.step, { undo: { ...undo, phase: "done" } });
+      return;
+    }
+    case "undo.held": {
+      const { step, fault: why } = entry.facts;
+      const undo = expectUndo(draft, step, ["asked", "intended"]);
+      if (draft.step(step).status !== "UNDOING") draft.move(step, "UNDOING");
+      draft.move(step, "HELD");
+      draft.change(step, { undo: { ...undo, phase: "held", fault: why } });
+      return;
+    }
+    case "undo.settled":
+      undoSettled(draft, entry);
+      return;
+    case "run.ended": {
+      const { status, fault: why } = entry.facts;
+      if (draft.ending?.asked !== true) throw draft.diverged("the run was not about to end");
+      if (draft.ending.status !== status)
+        throw draft.diverged(`the run ends \`${draft.ending.status}\`, not \`${status}\``);
+      draft.ended = { status, result: draft.ending.result, fault: why, atMs: entry.atMs };
+      draft.ending = null;
+      return;
+    }
+    default:
+      throw unknownEntry(entry);
+  }
+}
+
+function unknownEntry(entry: never) {
+  const { kind, seq } = entry as { readonly kind?: unknown; readonly seq?: unknown };
+  return fault(
+    "runtime.unknown-entry",
+    `Cannot fold entry ${String(seq)}: its kind \`${String(kind)}\` is unknown`,
+    {
+      kind: String(kind),
+      seq: Number(seq),
+    },
+  );
+}
+
+function effectIntended(
+  draft: Draft,
+  entry: MachineEntry<"effect.intended">,
+  stored: Value | undefined,
+): void {
+  const { step, attempt, capability, params, targets, before, key, effect } = entry.facts;
+  expectPhase(draft, step, "attempting", attempt);
+  toRunning(draft, step);
+  draft.change(step, {
+    phase: { kind: "intended" },
+    effect: { capability, params: paramsOf(params, stored), targets, before, key, effect },
+  });
+  draft.command({ kind: "perform", step });
+}
+
+function effectCompleted(
+  draft: Draft,
+  entry: MachineEntry<"effect.completed">,
+  stored: Value | undefined,
+): void {
+  const { step, attempt, result, labels, undo, resolved } = entry.facts;
+  expectPhase(draft, step, "intended", attempt);
+  const value = result.kind === "inline" ? result.value : stored;
+  if (value === undefined) {
+    throw fault(
+      "runtime.value-not-recorded",
+      `Cannot fold entry ${entry.seq}: the value of its result is missing`,
+      {
+        run: draft.base.run,
+        seq: entry.seq,
+      },
+    );
+  }
+  if (resolved) draft.move(step, "UNKNOWN", "COMPLETED");
+  else draft.move(step, "COMPLETED");
+  const { op } = draft.index(step).step;
+  const compensated = op.op === "call" && op.compensation !== null;
+  if (undo !== null || compensated) draft.change(step, { undo: openUndo(undo, entry.seq) });
+  settleCompleted(draft, step, { value, labels });
+}
+
+function openUndo(call: UndoState["call"], completedSeq: number): UndoState {
+  return { call, completedSeq, phase: "open", effect: null, fault: null };
+}
+
+function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): void {
+  const { step: id, attempt, decision, result } = entry.facts;
+  expectPhase(draft, id, "held", attempt);
+  const step = draft.step(id);
+  switch (decision) {
+    case "done":
+      draft.move(id, "COMPLETED");
+      settleCompleted(draft, id, { value: result, labels: ["origin:person"] });
+      return;
+    case "skip":
+      skipStep(draft, id);
+      draft.change(id, { outcome: "skipped" });
+      return;
+    case "failed":
+      draft.move(id, "RUNNING");
+      failStep(draft, id, heldFault(draft, id), { attempted: true, retryable: false });
+      return;
+    case "again":
+      if (draft.ending !== null) throw draft.diverged("nothing is done again in a run that is ending");
+      draft.move(id, "RUNNING");
+      draft.change(id, { phase: { kind: "attempting" }, attempt: step.attempt + 1 });
+      draft.command({ kind: "attempt", step: id });
+  }
+}
+
+function heldFault(draft: Draft, id: StepId) {
+  const known = draft.step(id).fault;
+  return (
+    known ??
+    record("runtime.settled-failed", `Step \`${id}\` failed: a person found that it was not done`, {
+      step: id,
+    })
+  );
+}
+
+function approvalRequested(draft: Draft, entry: MachineEntry<"approval.requested">): void {
+  const { approval, step: id, role, message, effects, expiresAtMs, onExpiry, reason } = entry.facts;
+  const step = draft.step(id);
+  const asked = step.phase;
+  let why: "program" | "gate" | "failure";
+  if (asked.kind === "approval" && asked.approval === null) why = asked.why;
+  else if (asked.kind === "attempting" && reason === "gate") why = "gate";
+  else throw draft.diverged(`step \`${id}\` did not wait to ask anybody`);
+  if (why === "gate" && step.status !== "AWAITING_APPROVAL") draft.move(id, "AWAITING_APPROVAL");
+  draft.change(id, { phase: { kind: "approval", why, role, approval, expiresAtMs, reason: message } });
+  draft.setApproval({
+    approval,
+    step: id,
+    why,
+    role,
+    message,
+    effects,
+    requestedAtMs: entry.atMs,
+    expiresAtMs,
+    onExpiry,
+    state: "waiting",
+    by: null,
+  });
+  draft.command({ kind: "await-approval", step: id, expiresAtMs });
+}
+
+function approvalClosed(
+  draft: Draft,
+  entry: MachineEntry<"approval.decided"> | MachineEntry<"approval.expired">,
+  state: "approved" | "rejected" | "expired",
+): void {
+  const { approval: id, step } = entry.facts;
+  const approval = draft.approvals.get(id);
+  const { phase } = draft.step(step);
+  if (approval?.state !== "waiting" || phase.kind !== "approval" || phase.approval !== id) {
+    throw draft.diverged(`the approval \`${id}\` does not wait`);
+  }
+  draft.setApproval({ ...approval, state, by: entry.kind === "approval.decided" ? entry.facts.by : null });
+  if (state === "approved") approved(draft, step, phase.why);
+  else if (state === "expired" && approval.onExpiry === "skip" && phase.why !== "failure") {
+    skipStep(draft, step);
+    draft.change(step, { outcome: "skipped" });
+  } else notApproved(draft, step, { state, why: phase.why });
+}
+
+function approved(draft: Draft, id: StepId, why: "program" | "gate" | "failure"): void {
+  const { op } = draft.index(id).step;
+  if (why === "program") {
+    const [body, otherwise] = draft.index(id).blocks;
+    if (op.op !== "approve" || body === undefined)
+      throw draft.diverged(`step \`${id}\` has nothing to approve`);
+    draft.move(id, "RUNNING");
+    draft.change(id, { phase: { kind: "blocks", of: "op" } });
+    if (otherwise !== undefined) skipBlock(draft, otherwise);
+    enterBlock(draft, body, draft.step(id).control);
+    return;
+  }
+  if (why === "failure" && op.op !== "call" && op.op !== "load") {
+    // A step with blocks, or one that computes, cannot be done again; the person's order is to go on without it.
+    settleFailed(draft, id, "continued");
+    return;
+  }
+  const step = draft.step(id);
+  draft.change(id, {
+    phase: { kind: "attempting" },
+    ...(why === "failure" ? { attempt: step.attempt + 1, group: step.group + 1, tries: 1 } : {}),
+  });
+  draft.command({ kind: "attempt", step: id });
+}
+
+function notApproved(
+  draft: Draft,
+  id: StepId,
+  how: { readonly state: "rejected" | "expired"; readonly why: "program" | "gate" | "failure" },
+): void {
+  const { step, blocks, block } = draft.index(id);
+  const known = draft.step(id).fault;
+  if (how.why === "failure" && known !== null) {
+    settleFailed(draft, id, null);
+    failBlock(draft, block, known);
+    return;
+  }
+  const [body, otherwise] = blocks;
+  if (how.why === "program" && step.op.op === "approve" && body !== undefined && otherwise !== undefined) {
+    draft.move(id, "RUNNING");
+    draft.change(id, { phase: { kind: "blocks", of: "op" } });
+    skipBlock(draft, body);
+    enterBlock(draft, otherwise, draft.step(id).control);
+    return;
+  }
+  const refused =
+    how.state === "expired"
+      ? record("approval.expired", `Cannot run step \`${id}\`: nobody approved it in time`, { step: id })
+      : record("approval.rejected", `Cannot run step \`${id}\`: its approval was rejected`, { step: id });
+  failStep(draft, id, refused, { attempted: false, retryable: false });
+}
+
+function timerSet(draft: Draft, entry: MachineEntry<"timer.set">): void {
+  const { step: id, attempt, atMs, why } = entry.facts;
+  const step = draft.step(id);
+  if (why === "timeout") {
+    if (step.deadline === null || step.deadline.set)
+      throw draft.diverged(`step \`${id}\` has no deadline to set`);
+    draft.change(id, { deadline: { atMs, set: true } });
+  } else {
+    const { phase } = step;
+    if (phase.kind !== "timer" || phase.why !== why || phase.set || attempt !== step.attempt) {
+      throw draft.diverged(`step \`${id}\` did not ask for a timer`);
+    }
+    draft.change(id, { phase: { ...phase, atMs, set: true } });
+  }
+  draft.command({ kind: "await-timer", step: id, attempt, atMs, why });
+}
+
+function timerFired(draft: Draft, entry: MachineEntry<"timer.fired">): void {
+  const { step: id, attempt, why } = entry.facts;
+  const step = draft.step(id);
+  if (why === "timeout") {
+    if (step.deadline?.set !== true || step.phase.kind !== "blocks")
+      throw draft.diverged(`step \`${id}\` has no deadline`);
+    draft.change(id, { deadline: null });
+    const { blocks, degrade } = draft.index(id);
+    for (const number of degrade === null ? blocks : [...blocks, degrade]) abortBlock(draft, number);
+    const late = record("runtime.timeout", `Step \`${id}\` did not end in time`, { step: id });
+    failStep(draft, id, late, { attempted: true, retryable: false });
+    return;
+  }
+  if (step.phase.kind !== "timer" || step.phase.why !== why || !step.phase.set || attempt !== step.attempt) {
+    throw draft.diverged(`step \`${id}\` does not wait for this timer`);
+  }
+  if (why === "wait") completeStep(draft, id, null);
+  else {
+    draft.change(id, { phase: { kind: "attempting" } });
+    draft.command({ kind: "attempt", step: id });
+  }
+}
+
+function undoSettled(draft: Draft, entry: MachineEntry<"undo.settled">): void {
+  const { step, decision } = entry.facts;
+  const undo = expectUndo(draft, step, ["held"]);
+  draft.move(step, "COMPLETED");
+  switch (decision) {
+    case "done":
+      draft.move(step, "UNDOING", "ROLLED_BACK");
+      draft.change(step, { undo: { ...undo, phase: "done" } });
+      return;
+    case "again":
+      draft.change(step, { undo: { ...undo, phase: "asked", effect: null } });
+      draft.command({ kind: "undo", step });
+      return;
+    case "leave":
+      draft.change(step, { undo: { ...undo, phase: "left" } });
+  }
+}
+
+function expectPhase(
+  draft: Draft,
+  id: StepId,
+  kind: "attempting" | "intended" | "held" | "emitting",
+  attempt: number | null,
+): void {
+  const step = draft.step(id);
+  if (step.phase.kind !== kind || (attempt !== null && attempt !== step.attempt)) {
+    throw draft.diverged(`step \`${id}\` is ${step.status} (${step.phase.kind}, attempt ${step.attempt})`);
+  }
+}
+
+function expectUndo(draft: Draft, id: StepId, phases: readonly UndoState["phase"][]): UndoState {
+  const { undo } = draft.step(id);
+  if (undo === null || !phases.includes(undo.phase))
+    throw draft.diverged(`step \`${id}\` is not being undone`);
+  return undo;
+}
+
+function paramsOf(params: ValueMap | { readonly $blob: unknown }, stored: Value | undefined): ValueMap {
+  if (!Object.hasOwn(params, "$blob") || stored === undefined) return params as ValueMap;
+  return stored as ValueMap;
+}

@@ -1,0 +1,343 @@
+// Ends of steps and blocks: completion, skipping, failure policies, aborting, and the end of the run.
+import type { FaultRecord } from "@writ/core/fault";
+import type { StepId } from "@writ/core/ids";
+import { joinLabels, type Label } from "@writ/core/label";
+import type { FailurePolicy } from "@writ/core/program";
+import type { Value } from "@writ/core/value";
+import { fault } from "../faults.ts";
+import type { BlockState, Ending, StepState, StepStatus } from "../state.ts";
+import type { Draft } from "./draft.ts";
+
+const settled = { kind: "settled" } as const;
+
+/** The step did what it should. `output` is written to its slot, if it has one. */
+export function completeStep(
+  draft: Draft,
+  id: StepId,
+  output: { readonly value: Value; readonly labels: readonly Label[] } | null,
+): void {
+  toRunning(draft, id);
+  draft.move(id, "COMPLETED");
+  settleCompleted(draft, id, output);
+}
+
+/** For a step that is COMPLETED already. */
+export function settleCompleted(
+  draft: Draft,
+  id: StepId,
+  output: { readonly value: Value; readonly labels: readonly Label[] } | null,
+): void {
+  draft.change(id, { phase: settled });
+  const slot = outputOf(draft, id);
+  if (slot !== null && output !== null) {
+    draft.writeSlot(slot, output.value, joinLabels(output.labels, draft.step(id).control));
+  }
+}
+
+/** The step and every step inside it is not run. */
+export function skipStep(draft: Draft, id: StepId): void {
+  draft.move(id, "SKIPPED");
+  draft.change(id, { phase: settled });
+  const { blocks, degrade } = draft.index(id);
+  for (const number of degrade === null ? blocks : [...blocks, degrade]) skipBlock(draft, number);
+}
+
+export function skipBlock(draft: Draft, number: number): void {
+  for (const id of stepsOf(draft, number)) {
+    if (draft.step(id).status === "PENDING") skipStep(draft, id);
+  }
+}
+
+/**
+ * Hands a failure to the step's policy. `attempted`: its effect was under way; `retryable`: it may be tried again.
+ * The step is in any state that is not settled.
+ */
+export function failStep(
+  draft: Draft,
+  id: StepId,
+  record: FaultRecord,
+  how: { readonly attempted: boolean; readonly retryable: boolean },
+): void {
+  const step = draft.step(id);
+  draft.change(id, { fault: record });
+  if (step.aborting) {
+    toRunning(draft, id);
+    draft.move(id, "ABORTED");
+    draft.change(id, { phase: settled });
+    return;
+  }
+  const declared = draft.index(id).step.failure;
+  const degraded = step.phase.kind === "blocks" && step.phase.of === "degrade";
+  let policy: FailurePolicy = degraded ? { kind: "safe_halt" } : declared;
+  while (policy.kind === "retry") {
+    if (how.retryable && step.tries < policy.attemptsMax && policy.on.includes(record.code)) {
+      retryStep(draft, id, policy);
+      return;
+    }
+    policy = policy.then;
+  }
+  applyPolicy(draft, id, policy, { record, attempted: how.attempted });
+}
+
+/** The block cannot complete: its owner decides, or the run fails. */
+export function failBlock(draft: Draft, number: number, record: FaultRecord): void {
+  if (draft.block(number).status !== "active") return;
+  draft.changeBlock(number, { status: "failed", fault: record });
+  abortSteps(draft, number);
+  const owner = ownerOf(draft, number);
+  if (owner === null) {
+    endRun(draft, {
+      status: "failed",
+      result: null,
+      hasResult: false,
+      fault: record,
+      undo: false,
+      asked: false,
+    });
+    return;
+  }
+  const { op } = draft.index(owner).step;
+  if (op.op === "parallel" && draft.index(owner).degrade !== number) joinParallel(draft, owner);
+  else failStep(draft, owner, record, { attempted: true, retryable: false });
+}
+
+/** Every step of the block has ended. */
+export function completeBlock(draft: Draft, number: number): void {
+  draft.changeBlock(number, { status: "completed" });
+  const owner = ownerOf(draft, number);
+  if (owner === null) {
+    endRun(draft, {
+      status: "finished",
+      result: null,
+      hasResult: false,
+      fault: null,
+      undo: false,
+      asked: false,
+    });
+    return;
+  }
+  const { step, degrade } = draft.index(owner);
+  if (degrade === number) {
+    draft.change(owner, { outcome: "degraded" });
+    completeStep(draft, owner, null);
+  } else if (step.op.op === "parallel") joinParallel(draft, owner);
+  else completeStep(draft, owner, null);
+}
+
+/** Decides a parallel group by what its branches came to. */
+export function joinParallel(draft: Draft, id: StepId): void {
+  const { step, blocks } = draft.index(id);
+  if (step.op.op !== "parallel" || draft.step(id).phase.kind !== "blocks") return;
+  const branches = blocks.map((number) => draft.block(number));
+  const verdict = joinVerdict(step.op.join, branches);
+  if (verdict === "open") return;
+  for (const number of blocks) abortBlock(draft, number);
+  if (verdict === "completed") {
+    completeStep(draft, id, null);
+    return;
+  }
+  failStep(draft, id, groupFault(id, branches), { attempted: true, retryable: false });
+}
+
+function joinVerdict(
+  join: { readonly kind: "all" | "first" | "race" } | { readonly kind: "quorum"; readonly count: number },
+  branches: readonly BlockState[],
+): "open" | "completed" | "failed" {
+  const completed = branches.filter((branch) => branch.status === "completed").length;
+  const failed = branches.filter((branch) => branch.status === "failed").length;
+  const needed =
+    join.kind === "all"
+      ? branches.length
+      : join.kind === "quorum"
+        ? join.count
+        : Math.min(1, branches.length);
+  if (completed >= needed) return "completed";
+  if (join.kind === "race" ? failed > 0 : branches.length - failed < needed) return "failed";
+  return "open";
+}
+
+function groupFault(id: StepId, branches: readonly BlockState[]): FaultRecord {
+  const faults = branches.flatMap((branch) => (branch.fault === null ? [] : [branch.fault]));
+  const [first] = faults;
+  if (first !== undefined && faults.length === 1) return first;
+  return record(
+    "runtime.group-failed",
+    `Cannot complete the group \`${id}\`: ${faults.length} of ${branches.length} branches failed`,
+    {
+      step: id,
+      codes: faults.map(({ code }) => code),
+    },
+  );
+}
+
+function retryStep(draft: Draft, id: StepId, policy: Extract<FailurePolicy, { kind: "retry" }>): void {
+  const step = draft.step(id);
+  toRunning(draft, id);
+  draft.move(id, "RETRYING");
+  const delayMs = Math.min(policy.delayMsMax, Math.round(policy.delayMs * policy.factor ** (step.tries - 1)));
+  const atMs = draft.atMs + delayMs;
+  const attempt = step.attempt + 1;
+  draft.change(id, {
+    attempt,
+    tries: step.tries + 1,
+    phase: { kind: "timer", why: "retry", atMs, set: false },
+  });
+  draft.command({ kind: "set-timer", step: id, attempt, atMs, why: "retry" });
+}
+
+function applyPolicy(
+  draft: Draft,
+  id: StepId,
+  policy: Exclude<FailurePolicy, { kind: "retry" }>,
+  failure: { readonly record: FaultRecord; readonly attempted: boolean },
+): void {
+  switch (policy.kind) {
+    case "safe_halt":
+      settleFailed(draft, id, null);
+      failBlock(draft, draft.index(id).block, failure.record);
+      return;
+    case "continue":
+      settleFailed(draft, id, "continued");
+      return;
+    case "skip": {
+      const { status } = draft.step(id);
+      const untouched = !failure.attempted && (status === "WAITING" || status === "AWAITING_APPROVAL");
+      if (untouched) skipStep(draft, id);
+      else settleFailed(draft, id, "skipped");
+      draft.change(id, { outcome: "skipped" });
+      return;
+    }
+    case "safe_value":
+      draft.change(id, { outcome: "safe_value" });
+      completeStep(draft, id, { value: policy.value, labels: [] });
+      return;
+    case "degrade": {
+      const { degrade } = draft.index(id);
+      if (degrade === null) throw draft.diverged(`step \`${id}\` has no alternative block`);
+      toRunning(draft, id);
+      draft.change(id, { phase: { kind: "blocks", of: "degrade" } });
+      enterBlock(draft, degrade, draft.step(id).control);
+      return;
+    }
+    case "ask_person": {
+      toRunning(draft, id);
+      draft.move(id, "FAILED");
+      const expiresAtMs = draft.atMs + policy.withinMs;
+      draft.change(id, {
+        phase: {
+          kind: "approval",
+          why: "failure",
+          role: policy.role,
+          approval: null,
+          expiresAtMs,
+          reason: failure.record.message,
+        },
+      });
+      draft.command({ kind: "request-approval", step: id, why: "failure", role: policy.role, expiresAtMs });
+      return;
+    }
+    case "compensate":
+      settleFailed(draft, id, null);
+      endRun(draft, {
+        status: "failed",
+        result: null,
+        hasResult: false,
+        fault: failure.record,
+        undo: true,
+        asked: false,
+      });
+  }
+}
+
+/** From whatever it was, the step is FAILED and its dependents may look at it. */
+export function settleFailed(draft: Draft, id: StepId, outcome: "continued" | "skipped" | null): void {
+  if (draft.step(id).status !== "FAILED") {
+    toRunning(draft, id);
+    draft.move(id, "FAILED");
+  }
+  draft.change(id, { phase: settled, outcome });
+}
+
+/** Steps that never ran on their own pass through RUNNING, so that the table holds for them too. */
+export function toRunning(draft: Draft, id: StepId): void {
+  if (draft.step(id).status !== "RUNNING") draft.move(id, "RUNNING");
+}
+
+export function enterBlock(draft: Draft, number: number, control: readonly Label[]): void {
+  draft.changeBlock(number, { status: "active", control });
+  for (const id of stepsOf(draft, number)) draft.move(id, "WAITING");
+}
+
+/** Stops a block that is not needed any more; effects under way are aborted and their outcome is awaited. */
+export function abortBlock(draft: Draft, number: number): void {
+  const { status } = draft.block(number);
+  if (status === "idle") return;
+  if (status === "active") draft.changeBlock(number, { status: "aborted" });
+  abortSteps(draft, number);
+}
+
+function abortSteps(draft: Draft, number: number): void {
+  for (const id of stepsOf(draft, number)) {
+    abortStep(draft, id, "ABORTED");
+    const { blocks, degrade } = draft.index(id);
+    for (const inner of degrade === null ? blocks : [...blocks, degrade]) {
+      if (draft.block(inner).status === "active") draft.changeBlock(inner, { status: "aborted" });
+      abortSteps(draft, inner);
+    }
+  }
+}
+
+function abortStep(draft: Draft, id: StepId, idle: "ABORTED" | "SKIPPED"): void {
+  const step = draft.step(id);
+  if (step.phase.kind === "settled" || step.aborting) return;
+  if (step.phase.kind === "intended") {
+    draft.change(id, { aborting: true });
+    draft.command({ kind: "abort", step: id });
+    return;
+  }
+  if (step.phase.kind === "held") {
+    draft.change(id, { aborting: true });
+    return;
+  }
+  const to: StepStatus | null = step.status === "PENDING" ? idle : abortable(step) ? "ABORTED" : null;
+  if (to !== null) draft.move(id, to);
+  draft.change(id, { phase: settled });
+}
+
+/** A FAILED step that waits for a person's order stays FAILED. */
+function abortable(step: StepState): boolean {
+  return ["WAITING", "AWAITING_APPROVAL", "RUNNING", "RETRYING"].includes(step.status);
+}
+
+/** The first reason to end wins. Nothing new begins; what is under way is aborted and awaited. */
+export function endRun(draft: Draft, ending: Ending): void {
+  if (draft.ending !== null) return;
+  draft.ending = ending;
+  for (const id of draft.steps.keys())
+    abortStep(draft, id, ending.status === "finished" ? "SKIPPED" : "ABORTED");
+  for (const [number, block] of draft.blocks.entries()) {
+    if (block.status === "active") draft.changeBlock(number, { status: "aborted" });
+  }
+}
+
+export function record(
+  code: Parameters<typeof fault>[0],
+  message: string,
+  facts: FaultRecord["facts"],
+): FaultRecord {
+  const made = fault(code, message, facts);
+  return { code: made.code, kind: made.kind, message: made.message, remedy: made.remedy, facts };
+}
+
+export function outputOf(draft: Draft, id: StepId): string | null {
+  const { op } = draft.index(id).step;
+  return op.op === "load" || op.op === "eval" || op.op === "call" ? op.output : null;
+}
+
+function stepsOf(draft: Draft, number: number): readonly StepId[] {
+  return draft.base.prepared.blocks[number]?.steps ?? [];
+}
+
+function ownerOf(draft: Draft, number: number): StepId | null {
+  return draft.base.prepared.blocks[number]?.owner ?? null;
+}
