@@ -1,6 +1,7 @@
 // The capabilities and sources that come with Writ, found by id.
 import type { Capability } from "@writ/core/capability";
 import type { EventSource, Modules } from "@writ/core/ports";
+import { httpCapabilities } from "./api-http/index.ts";
 import { aggregate, appendRow, readTable } from "./csv/index.ts";
 import {
   appendFile,
@@ -29,6 +30,7 @@ export function builtInModules(): Modules {
       readTable,
       aggregate,
       appendRow,
+      ...httpCapabilities(),
     ],
     [fileArrived],
   );

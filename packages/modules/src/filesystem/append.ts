@@ -11,7 +11,7 @@ import { capabilityId } from "@writ/core/ids";
 import { parse, Type, type Static } from "@writ/core/schema";
 import { fault } from "../faults.ts";
 import type { Spot } from "./contained.ts";
-import { changed, lookAtFile, openFile, sha256Of, syncFolder } from "./files.ts";
+import { changed, lookAtFile, openFile, sha256Of, syncAfterEffect, syncFolder } from "./files.ts";
 import { fsFault } from "./fs-fault.ts";
 import { fileTarget, placeToWrite } from "./place.ts";
 
@@ -70,8 +70,7 @@ export async function performAppend(
   const isLineOpen = size === recorded.offset ? recorded.isLineOpen : await isLineOpenAt(handle, size);
   const bytes = bytesOf({ ...recorded, isLineOpen });
   await appendAll(handle, bytes, { offset: size, path: spot.relative });
-  await handle.sync();
-  if (isCreated) await syncFolder(spot.folder);
+  await syncAppended(handle, spot, isCreated);
   const offset = await findWritten(handle, bytes, size);
   if (offset === null) {
     throw fault(
@@ -79,10 +78,26 @@ export async function performAppend(
       `Cannot confirm \`${spot.relative}\`: the appended text is not there`,
       {
         path: spot.relative,
+        outcome: "unknown",
       },
     );
   }
   return performed(spot, { offset, bytes, isCreated });
+}
+
+async function syncAppended(handle: FileHandle, spot: Spot, isCreated: boolean): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    const facts = { path: spot.relative, outcome: "unknown" };
+    throw fault(
+      "filesystem.io",
+      `Cannot make the text appended to \`${spot.relative}\` durable`,
+      facts,
+      error,
+    );
+  }
+  if (isCreated) await syncAfterEffect(spot.folder);
 }
 
 export async function resolveAppend(

@@ -111,7 +111,8 @@ export async function* chunksOf(
 }
 
 export function assertActive(signal: AbortSignalLike): void {
-  if (signal.aborted) throw fault("filesystem.cancelled", "Cannot go on: the step was cancelled", {});
+  if (signal.aborted)
+    throw fault("filesystem.cancelled", "Cannot go on: the step was cancelled", { outcome: "unknown" });
 }
 
 /** Passes chunks through and counts and hashes them. */
@@ -218,10 +219,10 @@ export async function putInPlace(spot: Spot, from: string, replace: boolean): Pr
   try {
     if (replace) renameSync(spot.folder.child(from), spot.at);
     else renameWithoutReplacing(spot.folder.child(from), spot.at);
-    await syncFolder(spot.folder);
   } catch (error) {
     throw fsFault(error, `Cannot write \`${spot.relative}\``, spot.relative);
   }
+  await syncAfterEffect(spot.folder);
 }
 
 /** The system's rename replaces what is there; a link does not. */
@@ -251,6 +252,20 @@ export async function syncFolder(folder: Folder): Promise<void> {
   await handle.sync();
 }
 
+/** Like `syncFolder`, once the effect is visible: when it fails, whether the effect lasts is not known. */
+export async function syncAfterEffect(folder: Folder): Promise<void> {
+  try {
+    await syncFolder(folder);
+  } catch (error) {
+    throw fault(
+      "filesystem.io",
+      `Cannot make the change in \`${folder.relative || "."}\` durable`,
+      { path: folder.relative, outcome: "unknown" },
+      error,
+    );
+  }
+}
+
 /** Reads the file back and compares. @throws filesystem.readback */
 export async function readBack(spot: Spot, expected: Content, signal: AbortSignalLike): Promise<FileFacts> {
   await using handle = await openFile(spot);
@@ -263,6 +278,7 @@ export async function readBack(spot: Spot, expected: Content, signal: AbortSigna
         path: spot.relative,
         expected: expected.sha256,
         found: found.sha256,
+        outcome: "unknown",
       },
     );
   }

@@ -27,7 +27,8 @@ const codes: Readonly<Record<string, keyof typeof modulesFaults>> = {
 export function fsFault(error: unknown, what: string, path: string): unknown {
   if (faultRecord(error) !== undefined) return error;
   const errno = errnoOf(error);
-  if (errno === undefined) return error;
+  // A connection that broke while its bytes were being written to a file is no fault of the file.
+  if (errno === undefined || /^E(CONN|TIMEDOUT|PIPE|NET|HOST)/.test(errno)) return error;
   return fault(codes[errno] ?? "filesystem.io", `${what}: ${reasonOf(errno)}`, { path, errno }, error);
 }
 

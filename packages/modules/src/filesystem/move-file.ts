@@ -7,7 +7,7 @@ import { capabilityId, sha256 } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
 import { fault } from "../faults.ts";
 import type { Spot } from "./contained.ts";
-import { changed, lookAtFile, renameWithoutReplacing, syncFolder } from "./files.ts";
+import { changed, lookAtFile, renameWithoutReplacing, syncAfterEffect } from "./files.ts";
 import { fsFault } from "./fs-fault.ts";
 import { destinationPath, filePath, fileRetries, flag, sha256Text, shownPath, sizeBytes } from "./params.ts";
 import { fileTarget, nameToChange } from "./place.ts";
@@ -79,7 +79,6 @@ export const moveFile = capability({
     try {
       if (replaced === null) renameWithoutReplacing(source.at, destination.at);
       else renameSync(source.at, destination.at);
-      await syncBoth(source, destination);
     } catch (error) {
       throw fsFault(
         error,
@@ -87,9 +86,11 @@ export const moveFile = capability({
         source.relative,
       );
     }
+    await syncBoth(source, destination);
     if (String(lookAtFile(destination)?.ino) !== moved.ino || lookAtFile(source) !== null) {
       throw fault("filesystem.readback", `Cannot confirm the move of \`${source.relative}\``, {
         path: source.relative,
+        outcome: "unknown",
       });
     }
     return performed(source, destination, { moved, replaced });
@@ -151,8 +152,8 @@ export function exists(spot: Spot) {
 
 /** The new name is durable before the loss of the old one is. */
 export async function syncBoth(source: Spot, destination: Spot): Promise<void> {
-  await syncFolder(destination.folder);
-  if (source.folder.real !== destination.folder.real) await syncFolder(source.folder);
+  await syncAfterEffect(destination.folder);
+  if (source.folder.real !== destination.folder.real) await syncAfterEffect(source.folder);
 }
 
 function recorded(context: CallContext): { readonly moved: Snapshot; readonly replaced: Snapshot | null } {
