@@ -160,7 +160,7 @@ async function passesFilter(context: Context, to: Analysis, written: readonly Ma
   script.assert(encoder.trigger(), "trigger", "");
   script.assert(encoder.formula(to.filter), "filter", "");
   const variable = "w.event.data.name";
-  script.text({ name: variable, owner, path: name, base: languageOfPath(to, name, false) });
+  script.text({ name: variable, owner, path: name, reading: null, base: languageOfPath(to, name, false) });
   const folder = watchedFolder(to) ?? "";
   for (const [index, machine] of written.entries()) {
     const atom = `${variable} is written ${index}`;

@@ -10,7 +10,7 @@ import { equalValues } from "@writ/core/value";
 import { machineOf, shortestWord, type Machine } from "../automata/machine.ts";
 import { placeMachine, segmentsOf } from "../automata/path.ts";
 import { patternLanguage } from "../automata/pattern.ts";
-import { symbolsOf, type Answer } from "../encode/ask.ts";
+import { hasTexts, symbolsOf, type Answer } from "../encode/ask.ts";
 import { createEncoder, type Encoder } from "../encode/encoder.ts";
 import { pathsRead, replayOf, triggerAccepts, valuesRead, type Replay } from "../encode/replay.ts";
 import {
@@ -73,7 +73,10 @@ export async function checkConflicts(context: Context, cache: ConflictCache): Pr
     const key = `${subject.subject.hash} ${other.subject.hash}`;
     let found = cache.pairs.get(key);
     if (found === undefined) {
-      found = canMeet(subject, other) ? pairsOf(usesOf(subject), usesOf(other), other) : [];
+      found =
+        canMeet(subject, other) && haveNames(subject, other)
+          ? pairsOf(usesOf(subject), usesOf(other), other)
+          : [];
       cache.pairs.set(key, found);
     }
     return found;
@@ -541,6 +544,17 @@ export function canMeet(left: Analysis, right: Analysis): boolean {
     }
   }
   return true;
+}
+
+/** False when no file name passes both patterns and both filters. */
+function haveNames(left: Analysis, right: Analysis): boolean {
+  const script = createScript("names that both triggers accept");
+  const event: Owner = { prefix: "e", analysis: left };
+  const terms = [left, right].flatMap((analysis, index) => {
+    const encoder = createEncoder(script, { prefix: `t${index}`, analysis }, event);
+    return [encoder.trigger(), encoder.formula(analysis.filter)];
+  });
+  return hasTexts(script, terms);
 }
 
 function areApart(left: string, right: string, isRecursive: boolean): boolean {

@@ -225,7 +225,6 @@ function mismatch(analysis: Analysis, schema: SchemaData, expression: Expression
   const wanted = kindOf(schema);
   const given = kindOfExpression(analysis, expression);
   if (wanted === "unknown" || given === "unknown" || Array.isArray(present(schema)["anyOf"])) return null;
-  const isNumber = (kind: Kind) => kind === "number" || kind === "integer";
   if (isNumber(wanted) && isNumber(given)) return null;
   if (wanted !== given) return `takes ${says[wanted]}, not ${says[given]}`;
   const options: unknown = present(schema)["enum"];
@@ -235,6 +234,10 @@ function mismatch(analysis: Analysis, schema: SchemaData, expression: Expression
       : `takes one of ${options.map(String).join(", ")}, not \`${expression.value}\``;
   }
   return null;
+}
+
+function isNumber(kind: Kind): boolean {
+  return kind === "number" || kind === "integer";
 }
 
 /** The kind of value an expression gives, as far as it is certain. */
@@ -268,6 +271,7 @@ export function kindOfExpression(analysis: Analysis, expression: Expression): Ki
           const [left, right] = [expression.left, expression.right].map((side) =>
             kindOfExpression(analysis, side),
           );
+          if (left !== undefined && right !== undefined && isNumber(left) && isNumber(right)) return "number";
           return left === right && left !== undefined ? left : "unknown";
         }
         case "-":

@@ -3,7 +3,7 @@
 import type { Solver } from "@writ/core/ports";
 import { decimal, type Decimal } from "@writ/core/value";
 import { machineOf, shortestWord, type Machine } from "../automata/machine.ts";
-import { word, type Regular } from "../automata/regular.ts";
+import { anything, chars, concat, word, type Regular } from "../automata/regular.ts";
 import { parseSexprs, type Sexpr } from "../solver/sexpr.ts";
 import { textRoundsMax } from "../limits.ts";
 import { disjunction, negation, quote, type Script, type TextVariable } from "./script.ts";
@@ -106,7 +106,9 @@ function chooseTexts(
       const other = texts.get(rootOf(split.left) === root ? split.right : split.left);
       if (other !== undefined) outside.push(machine(word(other)));
     }
-    const found = shortestWord({ in: inside, out: outside });
+    // A name that begins with a letter reads better than the shortest one; both are possible, or only the second.
+    const pleasant = shortestWord({ in: [...inside, beginsWithLetter], out: outside });
+    const found = pleasant.kind === "word" ? pleasant : shortestWord({ in: inside, out: outside });
     if (found.kind === "too-large") return { kind: "too-large" };
     if (found.kind === "none") {
       return {
@@ -119,6 +121,7 @@ function chooseTexts(
   return { kind: "texts", texts };
 }
 
+const beginsWithLetter = machineOf(concat(chars([[97, 122]]), anything));
 const machines = new WeakMap<Regular, Machine>();
 
 function machine(language: Regular | Machine): Machine {
@@ -180,6 +183,29 @@ export function readNumber(value: Sexpr): Decimal | null {
   if (right === null || right.eq(0)) return null;
   const quotient = left.div(right);
   return quotient.round(12);
+}
+
+/**
+ * False when the atoms that the terms claim outright (alone, negated, or in a conjunction) leave no text: then nothing needs to be
+ * asked. True says nothing.
+ */
+export function hasTexts(script: Script, terms: readonly string[]): boolean {
+  const truths = new Map<string, boolean>();
+  const pending = terms.flatMap(parseSexprs).map((term) => ({ term, isTrue: true }));
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { term, isTrue } = next;
+    if (typeof term === "string") {
+      if (term === "false" && isTrue) return false;
+      if (script.meanings.get(term)?.kind !== "atom") continue;
+      if ((truths.get(term) ?? isTrue) !== isTrue) return false;
+      truths.set(term, isTrue);
+    } else if (term[0] === "not" && term[1] !== undefined) {
+      pending.push({ term: term[1], isTrue: !isTrue });
+    } else if (term[0] === (isTrue ? "and" : "or")) {
+      pending.push(...term.slice(1).map((part) => ({ term: part, isTrue })));
+    }
+  }
+  return chooseTexts(script, truths, new Set(truths.keys())).kind !== "impossible";
 }
 
 /** Constants that a term speaks of. */

@@ -5,6 +5,7 @@ import { decimalText, isDecimal, type Decimal } from "@writ/core/value";
 import { anything, concat, word, wordAnyCase, nothing, type Regular } from "../automata/regular.ts";
 import type { Analysis } from "../model/analysis.ts";
 import type { Formula } from "../model/formula.ts";
+import { sharedReads } from "../model/reads.ts";
 import {
   accessPath,
   columnOf,
@@ -52,7 +53,15 @@ export function createEncoder(script: Script, owner: Owner, eventOwner: Owner): 
   const terms = new Map<Expression, Term>();
   const freeIndexes = new Map<string, number>();
 
-  const ownerOf = (path: AccessPath): Owner => (path.root === "event" ? eventOwner : owner);
+  const readings = owner === eventOwner ? new Map<string, string>() : sharedReads(analysis);
+  /** The constant's owner and name: one for all programs where they see the same, one for each where they do not. */
+  const placeOf = (path: AccessPath) => {
+    const reading = readings.get(path.root) ?? null;
+    const isShared = path.root === "event" || reading !== null;
+    const at = isShared ? eventOwner : owner;
+    const name = `${at.prefix}.${pathText(reading === null ? path : { ...path, root: reading })}`;
+    return { owner: at, path, reading, name };
+  };
 
   const free = (expression: Expression | string, sort: "Real" | "Bool"): string => {
     const of = typeof expression === "string" ? expression : renderExpression(expression);
@@ -66,12 +75,11 @@ export function createEncoder(script: Script, owner: Owner, eventOwner: Owner): 
   };
 
   const number = (path: AccessPath): string => {
-    const at = ownerOf(path);
-    const name = `${at.prefix}.${pathText(path)}`;
+    const { name, ...where } = placeOf(path);
     const schema = schemaOf(analysis, path);
     const isInteger = kindOf(schema) === "integer";
     const isNew = !script.meanings.has(clean(name));
-    const symbol = script.declare(name, isInteger ? "Int" : "Real", { kind: "number", owner: at, path });
+    const symbol = script.declare(name, isInteger ? "Int" : "Real", { kind: "number", ...where });
     const real = isInteger ? `(to_real ${symbol})` : symbol;
     if (isNew) {
       for (const bound of boundsOf(analysis, path)) {
@@ -107,7 +115,7 @@ export function createEncoder(script: Script, owner: Owner, eventOwner: Owner): 
   };
 
   const textVariable = (path: AccessPath): readonly TextPart[] => {
-    const at = ownerOf(path);
+    const { name: variable, ...where } = placeOf(path);
     const name = pathText(path);
     const folder = watchedFolder(analysis);
     if (
@@ -120,8 +128,7 @@ export function createEncoder(script: Script, owner: Owner, eventOwner: Owner): 
       return [...prefix, ...textVariable({ root: "event", fields: ["data", "name"] })];
     }
     if (name === "event.data.folder" && folder !== null && watchesOneFolder(analysis)) return [folder];
-    const variable = `${at.prefix}.${name}`;
-    script.text({ name: variable, owner: at, path, base: languageOfPath(analysis, path, false) });
+    script.text({ name: variable, ...where, base: languageOfPath(analysis, path, false) });
     return [{ variable, fold: "none" }];
   };
 
@@ -143,9 +150,8 @@ export function createEncoder(script: Script, owner: Owner, eventOwner: Owner): 
       case "integer":
         return { kind: "number", smt: number(path) };
       case "boolean": {
-        const at = ownerOf(path);
-        const name = `${at.prefix}.${pathText(path)}`;
-        return { kind: "truth", smt: script.declare(name, "Bool", { kind: "boolean", owner: at, path }) };
+        const { name, ...where } = placeOf(path);
+        return { kind: "truth", smt: script.declare(name, "Bool", { kind: "boolean", ...where }) };
       }
       case "text":
         return { kind: "text", parts: textVariable(path) };

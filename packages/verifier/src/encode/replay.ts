@@ -3,6 +3,7 @@ import { children as childrenOf, evaluate, type Bindings, type Expression } from
 import { decimal, decimalText, isDecimal, isMap, type Value } from "@writ/core/value";
 import { accepts, machineOf, shortestWord } from "../automata/machine.ts";
 import type { Analysis } from "../model/analysis.ts";
+import { sharedReads } from "../model/reads.ts";
 import {
   accessPath,
   dimensionOf,
@@ -37,17 +38,27 @@ export function replayOf(script: Script, owner: Owner, eventOwner: Owner, soluti
     const schema = definition?.result ?? declared;
     roots[slot] = schema === undefined ? null : sample(schemaData(schema));
   }
-  const isOurs = (one: Owner, path: AccessPath): boolean =>
-    one.prefix === (path.root === "event" ? eventOwner.prefix : owner.prefix);
+  const shared = owner === eventOwner ? new Map<string, string>() : sharedReads(analysis);
+  /** Where the value stands in this program: a shared reading may have another slot here than where it was first met. */
+  const placesOf = (where: {
+    readonly owner: Owner;
+    readonly path: AccessPath;
+    readonly reading: string | null;
+  }): readonly AccessPath[] => {
+    const { path, reading } = where;
+    if (reading !== null) {
+      return [...shared].flatMap(([root, read]) => (read === reading ? [{ ...path, root }] : []));
+    }
+    return where.owner.prefix === (path.root === "event" ? eventOwner.prefix : owner.prefix) ? [path] : [];
+  };
   for (const [name, meaning] of script.meanings) {
     if (meaning.kind !== "number" && meaning.kind !== "boolean") continue;
-    if (!isOurs(meaning.owner, meaning.path)) continue;
     const value = meaning.kind === "number" ? solution.numbers.get(name) : solution.truths.get(name);
-    if (value !== undefined) place(roots, meaning.path, value);
+    if (value !== undefined) for (const path of placesOf(meaning)) place(roots, path, value);
   }
   for (const variable of script.texts.values()) {
     const value = solution.texts.get(variable.name);
-    if (value !== undefined && isOurs(variable.owner, variable.path)) place(roots, variable.path, value);
+    if (value !== undefined) for (const path of placesOf(variable)) place(roots, path, value);
   }
   agreeOnPath(analysis, roots);
   for (const site of analysis.sites) {

@@ -15,7 +15,13 @@ export interface Owner {
 }
 
 export type Meaning =
-  | { readonly kind: "number" | "boolean"; readonly owner: Owner; readonly path: AccessPath }
+  | {
+      readonly kind: "number" | "boolean";
+      readonly owner: Owner;
+      readonly path: AccessPath;
+      /** What was read, when every program that the event starts reads the same. */
+      readonly reading: string | null;
+    }
   | { readonly kind: "choice"; readonly owner: Owner; readonly choice: string }
   | {
       readonly kind: "atom";
@@ -33,6 +39,7 @@ export interface TextVariable {
   readonly name: string;
   readonly owner: Owner;
   readonly path: AccessPath;
+  readonly reading: string | null;
   readonly base: Regular;
 }
 

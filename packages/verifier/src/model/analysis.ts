@@ -349,6 +349,15 @@ export function inOrder(steps: readonly Step[]): readonly Step[] {
   return ordered;
 }
 
+/** True when `first` always ends before `second` begins. */
+export function comesBefore(first: Site, second: Site): boolean {
+  let depth = 0;
+  while (first.blocks[depth] !== undefined && first.blocks[depth] === second.blocks[depth]) depth++;
+  const shared = first.blocks[depth - 1];
+  const [a, b] = [first.path[depth - 1], second.path[depth - 1]];
+  return shared !== undefined && a !== undefined && b !== undefined && a !== b && reachesBack(shared, b, a);
+}
+
 /** True when `first` always ends before `second` begins, or both can never run in one run. */
 export function areOrdered(first: Site, second: Site): boolean {
   let depth = 0;
