@@ -7,7 +7,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { faultRecord } from "@writ/core/fault";
 import type { Client } from "@writ/sdk/client";
-import { startReceiver, type Receiver } from "../examples/receiver.ts";
+import { startReceiver, type Receiver } from "../test/support/receiver.ts";
 import { eventually, NodeProcess, pause } from "../test/support/node-process.ts";
 
 const rule =
@@ -62,7 +62,7 @@ try {
 async function campaign(seed: number, kills: number) {
   const below = randomOf(seed);
   const folder = mkdtempSync(path.join(tmpdir(), "writ-kill-"));
-  await using receiver = await startReceiver(0);
+  await using receiver = await startReceiver();
   const workspace = makeWorkspace(folder, receiver.port);
   await using node = new NodeProcess(folder);
   await node.start();

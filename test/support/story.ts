@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Approval, RunDetail, RunSummary } from "@writ/core/api";
-import { startReceiver, type Receiver } from "../../examples/receiver.ts";
+import { startReceiver, type Receiver } from "./receiver.ts";
 import { eventually, NodeProcess, root, type Finished } from "./node-process.ts";
 
 export const samples = path.join(root, "examples", "workspace", "samples");
@@ -22,7 +22,7 @@ export class Story implements AsyncDisposable {
 
   /** A node with the example workspace, an accountant called anna and an agent called helper; the receiver on a free port. */
   static async begin(): Promise<Story> {
-    const receiver = await startReceiver(0);
+    const receiver = await startReceiver();
     const node = await NodeProcess.start();
     const client = node.client();
     const { workspaces } = await client.call("listWorkspaces", {});

@@ -1,5 +1,5 @@
-// A receiver of reports, to try plans against: `npm run receiver` listens on 127.0.0.1:3999.
-// It honours idempotency keys: a request with a key it has seen takes no effect and gets the first answer again.
+// The outside world that plans send to: an HTTP server that honours idempotency keys and remembers what took effect. A request with a key
+// it has seen takes no effect and gets the first answer again.
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -20,14 +20,13 @@ export interface Receiver extends AsyncDisposable {
 const bodyBytesMax = 1024 * 1024;
 
 /** `POST /fail…` answers 500 and takes no effect; `GET /reports` tells what took effect; every other POST takes effect once per key. */
-export async function startReceiver(port: number, log: (line: string) => void = () => {}): Promise<Receiver> {
+export async function startReceiver(): Promise<Receiver> {
   const effects: Effect[] = [];
   const repeats = new Map<string, number>();
   const answers = new Map<string, { readonly body: string; readonly answer: string }>();
   const server = createServer((request, response) => {
     void readBody(request).then((body) => {
       const { status, answer } = answerTo(request, body);
-      log(`${request.method} ${request.url} ${status} ${answer}`);
       response.writeHead(status, { "content-type": "application/json" }).end(answer);
     });
   });
@@ -55,7 +54,7 @@ export async function startReceiver(port: number, log: (line: string) => void = 
 
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(0, "127.0.0.1", resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,
@@ -77,9 +76,4 @@ async function readBody(request: IncomingMessage): Promise<string> {
     if (sizeBytes <= bodyBytesMax) chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString("utf8");
-}
-
-if (import.meta.main) {
-  const receiver = await startReceiver(3999, (line) => console.log(line));
-  console.log(`receiving on http://127.0.0.1:${receiver.port}/reports (Ctrl-C ends it)`);
 }
