@@ -9,11 +9,8 @@ import { faultRecord } from "@writ/core/fault";
 import type { Client } from "@writ/sdk/client";
 import { startReceiver, type Receiver } from "../test/support/receiver.ts";
 import { eventually, NodeProcess, pause } from "../test/support/node-process.ts";
+import { storyRule } from "../test/support/rules.ts";
 
-const rule =
-  'When a CSV file arrives in the inbox, read it. If the sum of "amount" is above 10 000 EUR, ask the accountant for approval ' +
-  "and then move the file to approved; otherwise move it to approved. Append a line with the file's name, the sum and the time to " +
-  "journal.csv. Never write outside the workspace.";
 const settleMs = 50;
 /** Counting in between finds a loss near the kill that caused it. */
 const killsBetweenCounts = 25;
@@ -135,7 +132,7 @@ async function prepare(node: NodeProcess, root: string): Promise<void> {
   const client = node.client();
   await client.call("addWorkspace", { body: { root } });
   const outcome = await client.call("compileProgram", {
-    body: { kind: "rule", text: rule, language: "en", workspace: "campaign", name: "campaign" },
+    body: { kind: "rule", text: storyRule(), language: "en", workspace: "campaign", name: "campaign" },
   });
   if (outcome.kind !== "compiled") throw new Error(`the rule does not compile: ${JSON.stringify(outcome)}`);
   const params = { hash: outcome.program.hash };
