@@ -128,14 +128,9 @@ function slotsOfStep(step: Step): ReadonlySet<string> {
       slots.add(slot);
     }
   }
+  // The alternative replaces the step: what the step wrote is dropped when it is entered.
   const degraded = degradeOf(step.failure);
-  // A step that performs or computes wrote nothing when it failed; one with blocks may have.
-  const isLeaf = blocksOf(op).length === 0;
-  for (const slot of degraded === null ? [] : slotsWritten(degraded)) {
-    if (!isLeaf && slots.has(slot))
-      throw malformed(`slot \`${slot}\` is written by the step and by its alternative`, step.id);
-    slots.add(slot);
-  }
+  if (degraded !== null) for (const slot of slotsWritten(degraded)) slots.add(slot);
   return slots;
 }
 

@@ -102,8 +102,9 @@ async function movedOn(
     const now = await inspect(core, job);
     const same =
       now.targets.length === targets.length &&
-      targets.every(({ resolved, state, does }, i) => {
+      targets.every(({ kind, name, resolved, state, does }, i) => {
         const target = now.targets[i];
+        if (kind === "host") return target?.name === name;
         return target?.resolved === resolved && (target.state === state || does === "append");
       });
     if (same) return undefined;

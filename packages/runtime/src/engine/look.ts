@@ -1,14 +1,13 @@
 // Looking before acting: inspect, take the locks, ask the gate. The same for effects and for undos.
 //   K1  The gate judges what was seen while the locks were held: whoever had to wait, or looked while another wrote, looks again.
-import type { CallContext, Capability, Inspection, Target, WorkspaceContext } from "@writ/core/capability";
+import type { CallContext, Inspection, Target, WorkspaceContext } from "@writ/core/capability";
 import type { GateVerdict } from "@writ/core/entry";
-import type { CapabilityId, RunId, StepId } from "@writ/core/ids";
-import type { Label } from "@writ/core/label";
+import type { RunId, StepId } from "@writ/core/ids";
 import type { PolicyRequest } from "@writ/core/ports";
 import type { ValueMap } from "@writ/core/value";
 import type { Actor } from "@writ/core/entry";
 import { fault } from "../faults.ts";
-import { gate, type GivenApproval } from "../gate.ts";
+import { gate } from "../gate.ts";
 import { hostOf } from "../gate/containment.ts";
 import { revocationOf, rolesOf, type Registry } from "../registry.ts";
 import type { RunState } from "../state.ts";

@@ -3,11 +3,10 @@
 //   U2  What cannot be taken back as it was done (the world moved on, the gate says no, the capability failed) is held for a person.
 import { encodeCbor } from "@writ/core/cbor";
 import type { UndoCall } from "@writ/core/capability";
-import type { FaultRecord } from "@writ/core/fault";
+import { Fault, type FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
 import { inlineBytesMax } from "@writ/core/limits";
 import { fault } from "../faults.ts";
-import { computeOperands } from "../machine/operands.ts";
 import type { RunState } from "../state.ts";
 import { effectKey, recordOf, sizeOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { withDeadline } from "./deadline.ts";
@@ -92,19 +91,13 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
   }
 }
 
-/** What takes the step back: what its author wrote, else what the capability said when it was done. @throws expression.* */
+/** What takes the step back: what its author wrote, else what the capability said when it was done. */
 function undoCallOf(state: RunState, id: StepId): UndoCall {
-  const op = state.prepared.steps.get(id)?.step.op;
-  if (op?.op === "call" && op.compensation !== null) {
-    return {
-      capability: op.compensation.capability,
-      params: computeOperands(op.compensation.params, state).value,
-    };
-  }
-  const call = state.steps.get(id)?.undo?.call;
-  if (call === null || call === undefined)
+  const undo = state.steps.get(id)?.undo;
+  if (undo?.fault !== null && undo?.fault !== undefined && undo.call === null) throw new Fault(undo.fault);
+  if (undo?.call === null || undo?.call === undefined)
     throw new Error(`Invariant broken: step ${id} has nothing to take back`);
-  return call;
+  return undo.call;
 }
 
 function needsFault(id: StepId, reason: string): FaultRecord {

@@ -3,7 +3,10 @@ import { eventSlot } from "@writ/core/event";
 import type { StepId } from "@writ/core/ids";
 import type { Value, ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
-import type { EffectState, UndoState } from "../state.ts";
+import type { Opcode } from "@writ/core/program";
+import { faultRecord } from "@writ/core/fault";
+import { computeOperands } from "./operands.ts";
+import type { EffectState, SlotState, UndoState } from "../state.ts";
 import type { MachineEntry } from "../machine.ts";
 import type { Draft } from "./draft.ts";
 import {
@@ -198,14 +201,38 @@ function effectCompleted(
   }
   if (resolved) draft.move(step, "UNKNOWN", "COMPLETED");
   else draft.move(step, "COMPLETED");
-  const { op } = draft.index(step).step;
-  const compensated = op.op === "call" && op.compensation !== null;
-  if (undo !== null || compensated) draft.change(step, { undo: openUndo(undo, entry.seq) });
   settleCompleted(draft, step, { value, labels });
+  const { op } = draft.index(step).step;
+  if (op.op === "call" && op.compensation !== null) {
+    const { call, fault: why } = compensationOf(draft, op, value);
+    draft.change(step, { undo: { call, completedSeq: entry.seq, phase: "open", effect: null, fault: why } });
+  } else if (undo !== null) {
+    draft.change(step, {
+      undo: { call: undo, completedSeq: entry.seq, phase: "open", effect: null, fault: null },
+    });
+  }
 }
 
-function openUndo(call: UndoState["call"], completedSeq: number): UndoState {
-  return { call, completedSeq, phase: "open", effect: null, fault: null };
+/** Its parameters are computed when the step completes, from what it saw: slots may be replaced later. */
+function compensationOf(
+  draft: Draft,
+  op: Extract<Opcode, { op: "call" }>,
+  result: Value,
+): Pick<UndoState, "call" | "fault"> {
+  if (op.compensation === null) return { call: null, fault: null };
+  const own = op.output === null ? [] : ([[op.output, { value: result, labels: [] }]] as const);
+  const slots = new Map<string, SlotState>([...draft.slots, ...own]);
+  try {
+    const { value: params } = computeOperands(op.compensation.params, {
+      slots,
+      prepared: draft.base.prepared,
+    });
+    return { call: { capability: op.compensation.capability, params }, fault: null };
+  } catch (error) {
+    const why = faultRecord(error);
+    if (why === undefined) throw error;
+    return { call: null, fault: why };
+  }
 }
 
 function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): void {

@@ -97,6 +97,12 @@ export class Draft {
     this.#slots.set(name, { value, labels: joinLabels(labels) });
   }
 
+  dropSlot(name: string): void {
+    if (!this.slots.has(name)) return;
+    this.#slots ??= new Map(this.base.slots);
+    this.#slots.delete(name);
+  }
+
   setApproval(approval: ApprovalState): void {
     this.#approvals ??= new Map(this.base.approvals);
     this.#approvals.set(approval.approval, approval);

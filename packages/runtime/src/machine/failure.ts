@@ -29,7 +29,9 @@ export function settleCompleted(
 ): void {
   draft.change(id, { phase: settled });
   const slot = outputOf(draft, id);
-  if (slot !== null && output !== null) {
+  // An effect that was not wanted any more may end when its slot is taken by what replaced it; nothing reads it then.
+  const isTaken = draft.step(id).aborting && slot !== null && draft.slots.has(slot);
+  if (slot !== null && output !== null && !isTaken) {
     draft.writeSlot(slot, output.value, joinLabels(output.labels, draft.step(id).control));
   }
 }
@@ -215,6 +217,7 @@ function applyPolicy(
       const { degrade } = draft.index(id);
       if (degrade === null) throw draft.diverged(`step \`${id}\` has no alternative block`);
       toRunning(draft, id);
+      for (const number of draft.index(id).blocks) dropSlots(draft, number);
       draft.change(id, { phase: { kind: "blocks", of: "degrade" } });
       enterBlock(draft, degrade, draft.step(id).control);
       return;
@@ -246,6 +249,16 @@ function applyPolicy(
         undo: true,
         asked: false,
       });
+  }
+}
+
+/** What a step with blocks wrote before it failed is not there for what replaces it. */
+function dropSlots(draft: Draft, number: number): void {
+  for (const id of stepsOf(draft, number)) {
+    const slot = outputOf(draft, id);
+    if (slot !== null) draft.dropSlot(slot);
+    const { blocks, degrade } = draft.index(id);
+    for (const inner of degrade === null ? blocks : [...blocks, degrade]) dropSlots(draft, inner);
   }
 }
 
