@@ -2,7 +2,7 @@
 import type { Catalog } from "@writ/core/capability";
 import type { Program, ProgramSource } from "@writ/core/program";
 import { checkProgram } from "@writ/core/program-check";
-import { readJson } from "./plan/json.ts";
+import { readJson, spanAt, type JsonNode } from "./plan/json.ts";
 import { lowerPlan } from "./plan/lower.ts";
 import type { PlanProblem } from "./plan/problem.ts";
 import { readPlan, type Plan } from "./plan/read.ts";
@@ -25,23 +25,32 @@ export function compilePlan({
   readonly catalog: Catalog;
 }): PlanCompilation {
   const reading = readJson(text);
-  if (reading.kind === "unreadable") return rejected([reading.problem]);
+  if (reading.kind === "unreadable") return { kind: "rejected", problems: [reading.problem] };
+  const { root } = reading;
   const problems: PlanProblem[] = [];
-  const plan = readPlan(reading.root, problems);
+  const plan = readPlan(root, problems);
   const resolved = plan === null ? null : resolvePlan(plan, catalog, problems);
-  if (plan === null || resolved === null) return rejected(problems);
+  if (plan === null || resolved === null) return rejected(problems, root);
   const program = lowerPlan(resolved, catalog, problems);
-  if (problems.length > 0) return rejected(problems);
-  const structural = checkProgram(program, catalog.capabilities);
-  if (structural.length > 0) return rejected(structural);
+  if (problems.length > 0) return rejected(problems, root);
+  for (const { code, message, at: id, remedy, facts } of checkProgram(program, catalog.capabilities)) {
+    const action = plan.actions.find((one) => one.id === id || `approve.${one.id}` === id);
+    problems.push({ code, message, at: action?.node.at ?? "", span: null, remedy, facts });
+  }
+  if (problems.length > 0) return rejected(problems, root);
   return { kind: "compiled", program, source: sourceOf(plan, text) };
 }
 
 /** Enough to correct a plan from; a wrong generator repeats itself. */
 const problemsMax = 100;
 
-function rejected(problems: readonly PlanProblem[]): PlanCompilation {
-  return { kind: "rejected", problems: problems.slice(0, problemsMax) };
+function rejected(problems: readonly PlanProblem[], root: JsonNode): PlanCompilation {
+  return {
+    kind: "rejected",
+    problems: problems
+      .slice(0, problemsMax)
+      .map((problem) => ({ ...problem, span: spanAt(root, problem.at) })),
+  };
 }
 
 function sourceOf(plan: Plan, text: string): ProgramSource {

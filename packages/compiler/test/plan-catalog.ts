@@ -115,7 +115,7 @@ export const capabilities: readonly CapabilityDefinition[] = [
     result: Type.Object({ status: Type.Integer(), body: Type.Unsafe({}) }, closed),
     effect: { kind: "irreversible", approval: "listed" },
     resources: [{ kind: "host", param: "url", does: "send" }],
-    crash: "neither",
+    crash: "queryable",
     permission: "network.send",
     labels: ["origin:web"],
     retryOn: ["http.timeout", "http.connection", "http.status-5xx"],

@@ -93,7 +93,7 @@ test("N1 the report: reads are loads, texts are concatenated, an approval stands
     delayMs: 1000,
     factor: 2,
     delayMsMax: 64_000,
-    on: ["http.connection", "http.timeout"],
+    on: ["http.connection", "http.timeout", "runtime.timeout"],
     then: { kind: "safe_halt" },
   });
   expect(op(program, "plan.finish", "finish").result).toEqual({
@@ -575,23 +575,27 @@ test("N15 N17 who reads the result of a failed action never runs without it", ()
 });
 
 test("K90 N19 only faults of the declared classes that the capability declares too are retried", () => {
-  const failure = (retry: Field, other: (id: string, fields: Readonly<Record<string, Field>>) => Field = posting) => {
+  const failure = (
+    retry: Field,
+    other: (id: string, fields: Readonly<Record<string, Field>>) => Field = posting,
+  ) => {
     const { failure: found } = stepOf(compile(plan([other("a", { on_error: "retry", retry })])), "a");
     return found.kind === "retry" ? found.on : [];
   };
-  expect(failure(null)).toEqual(["http.connection", "http.timeout"]);
+  expect(failure(null)).toEqual(["http.connection", "http.timeout", "runtime.timeout"]);
   expect(failure({ retry_on: ["ConnectionError"] })).toEqual(["http.connection"]);
   expect(failure({ retry_on: ["http.status-5xx", "TimeoutError"] })).toEqual([
     "http.status-5xx",
     "http.timeout",
+    "runtime.timeout",
   ]);
   expect(failure({ retry_on: ["filesystem.busy"] }, reading)).toEqual(["filesystem.busy"]);
+  expect(failure(null, reading)).toEqual(["runtime.timeout"]);
   expect(codes(plan([posting("a", { on_error: "retry", retry: { retry_on: ["ValueError"] } })]))).toEqual([
     "plan.retry-class /actions/0/retry/retry_on/0",
   ]);
-  expect(codes(plan([reading("a", { on_error: "retry" })]))).toEqual([
-    "plan.retry-unsafe /actions/0/on_error",
-  ]);
+  const unheard = reading("a", { retry: { retry_on: ["ConnectionError"] } });
+  expect(codes(plan([unheard]))).toEqual(["plan.retry-unsafe /actions/0/retry"]);
   expect(codes(plan([posting("a", { retry: { retry_on: [] } })]))).toEqual([
     "plan.retry-unsafe /actions/0/retry",
   ]);
@@ -741,6 +745,15 @@ test("N1 each step knows the characters it came from", () => {
   if (result.kind !== "compiled") throw new Error("rejected");
   const [start, end] = result.source.spans["write-second"]!;
   expect(JSON.parse(text.slice(start, end))).toMatchObject({ id: "write-second" });
+});
+
+test("N3 a problem names the characters it is about", () => {
+  const text = read("bad/traversal.json");
+  const [found] = problems(text);
+  expect(text.slice(...found!.span!)).toBe('"inbox/../../../etc/passwd"');
+  const missing = plan([{ id: "a", module: "filesystem", action: "read_file", params: {} }]);
+  const [absent] = problems(missing);
+  expect(missing.slice(...absent!.span!)).toBe("{}");
 });
 
 test("N8 a text with templates that is too long for an expression is refused", () => {

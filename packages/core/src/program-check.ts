@@ -9,7 +9,7 @@ import { flowProblems } from "./program-check/flow.ts";
 import { isWhole, type Report } from "./program-check/report.ts";
 import { expressionNames, operandsOf, stepProblems } from "./program-check/steps.ts";
 
-export { isRepeatable } from "./program-check/repeatable.ts";
+export { isRepeatable, isRetryCode, stepTimeoutCode } from "./program-check/repeatable.ts";
 export { operandsOf };
 
 export interface ProgramProblem {

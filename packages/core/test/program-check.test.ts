@@ -382,6 +382,13 @@ test("K91 sending again is safe only to a host that honours the key, written out
   }
   expect(may(from('"http://127.0.0.1:3999/"'))).toBe(false);
   expect(isRepeatable(send, {}, hosts)).toBe(false);
+  // That the capability can say whether it was done does not make a receiver forget.
+  const queryable = { ...definition, crash: "queryable" } as const;
+  expect(isRepeatable(queryable, { url: literal("https://other.org/x") }, hosts)).toBe(false);
+  expect(isRepeatable(queryable, { url: literal("https://example.org/x") }, hosts)).toBe(true);
+  const mail = { ...queryable, resources: [{ kind: "person", param: "to", does: "send" }] } as const;
+  expect(isRepeatable(mail, { to: literal("https://example.org/x") }, hosts)).toBe(false);
+  expect(isRepeatable({ ...send, crash: "queryable" }, {}, hosts)).toBe(true);
 });
 
 test("P15 roles exist, and codes and types have their form", () => {

@@ -2,14 +2,14 @@
 import type { CapabilityDefinition } from "@writ/core/capability";
 import { stepTimeoutMsMax } from "@writ/core/limits";
 import type { FailurePolicy, Operands } from "@writ/core/program";
-import { isRepeatable } from "@writ/core/program-check";
+import { isRepeatable, isRetryCode, stepTimeoutCode } from "@writ/core/program-check";
 import type { WorkspaceFile } from "@writ/core/workspace";
 import { pointer, problem, type PlanProblem } from "./problem.ts";
 import type { OnError, PlanAction, PlanRetry } from "./read.ts";
 
-/** Which faults an error class of a plan stands for. A capability retries those of them that it declares itself. */
+/** Which faults an error class of a plan stands for. Of these, a capability is retried on those it declares, and on the step's timeout. */
 export const retryClasses: Readonly<Record<string, readonly string[]>> = {
-  TimeoutError: ["http.timeout", "runtime.timeout"],
+  TimeoutError: ["http.timeout", stepTimeoutCode],
   ConnectionError: ["http.connection"],
 };
 
@@ -63,7 +63,7 @@ function retryCodes(
   const codes = new Set<string>();
   for (const [i, wanted] of retry.on.entries()) {
     const named = Object.hasOwn(retryClasses, wanted) ? retryClasses[wanted] : undefined;
-    if (named === undefined && !definition.retryOn.includes(wanted)) {
+    if (named === undefined && !isRetryCode(definition, wanted)) {
       problems.push(
         problem(
           "plan.retry-class",
@@ -77,7 +77,7 @@ function retryCodes(
       );
       continue;
     }
-    for (const code of named ?? [wanted]) if (definition.retryOn.includes(code)) codes.add(code);
+    for (const code of named ?? [wanted]) if (isRetryCode(definition, code)) codes.add(code);
   }
   const hosts = workspace.hosts.map(({ host, scheme, risk, idempotent = false }) => ({
     host,

@@ -42,9 +42,33 @@ export function readJson(text: string): JsonReading {
     const { at, ...facts } = record.facts;
     return {
       kind: "unreadable",
-      problem: { code: record.code, message: record.message, at: String(at), remedy: record.remedy, facts },
+      problem: {
+        code: record.code,
+        message: record.message,
+        at: String(at),
+        span: null,
+        remedy: record.remedy,
+        facts,
+      },
     };
   }
+}
+
+/** The characters of the node that a pointer names, or of the nearest one around it. */
+export function spanAt(root: JsonNode, at: string): readonly [number, number] {
+  let node = root;
+  for (const part of at.split("/").slice(1)) {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
+    const inner =
+      node.kind === "object"
+        ? node.fields.get(key)
+        : node.kind === "list"
+          ? node.items[Number(key)]
+          : undefined;
+    if (inner === undefined) break;
+    node = inner;
+  }
+  return [node.start, node.end];
 }
 
 /** The node as a value, without its places. */

@@ -7,6 +7,8 @@ export interface PlanProblem {
   readonly message: string;
   /** JSON pointer (RFC 6901) into the plan; "" is the whole. */
   readonly at: string;
+  /** Characters [start, end) of the text where `at` stands, or null when the text could not be read as JSON. */
+  readonly span: readonly [number, number] | null;
   readonly remedy: string;
   readonly facts: FaultFacts;
 }
@@ -17,7 +19,7 @@ export function problem(
   message: string,
   facts: FaultFacts = {},
 ): PlanProblem {
-  return { code, message, at, remedy: planFaults[code].remedy, facts };
+  return { code, message, at, span: null, remedy: planFaults[code].remedy, facts };
 }
 
 /** The pointer of a child. */

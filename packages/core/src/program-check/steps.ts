@@ -5,7 +5,7 @@ import { faultRecord } from "../fault.ts";
 import { approvalTimeoutMsMax, retryAttemptsMax, stepTimeoutMsMax } from "../limits.ts";
 import type { FailurePolicy, Operand, Operands, Program, Step } from "../program.ts";
 import { isWhole, type Report } from "./report.ts";
-import { isRepeatable } from "./repeatable.ts";
+import { isRepeatable, isRetryCode } from "./repeatable.ts";
 import { schemaProblems, type Schema } from "../schema.ts";
 
 interface StepCheck {
@@ -189,7 +189,7 @@ function checkFailure(policy: FailurePolicy, check: StepCheck): void {
   }
   const definition = known.get(op.capability);
   if (definition === undefined) return;
-  const undeclared = on.filter((code) => !definition.retryOn.includes(code));
+  const undeclared = on.filter((code) => !isRetryCode(definition, code));
   if (on.length === 0 || undeclared.length > 0) {
     report(
       "P14",
