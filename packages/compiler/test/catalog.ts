@@ -109,6 +109,7 @@ export const capabilities: readonly CapabilityDefinition[] = [
     resources: [{ kind: "file", param: "path", does: "read" }],
     labels: ["origin:file"],
     phrases: { en: ["read {path}"], fr: ["lis {path}", "lire {path}"] },
+    nouns: [{ field: "rowCount", phrases: { en: ["number of rows"], fr: ["nombre de lignes"] } }],
   }),
   define("csv.aggregate@1.0.0", {
     params: Type.Object({ path: filePath, column: Type.String({ maxLength: 128 }) }, closed),
@@ -131,20 +132,20 @@ export const capabilities: readonly CapabilityDefinition[] = [
       {
         field: "min",
         phrases: {
-          en: ["minimum of {column}", "smallest value of {column}"],
-          fr: ["minimum de {column}", "plus petite valeur de {column}"],
+          en: ["minimum of {column}", "least {column}", "smallest {column}"],
+          fr: ["minimum de {column}", "plus petit {column}"],
         },
       },
       {
         field: "max",
         phrases: {
-          en: ["maximum of {column}", "largest value of {column}"],
-          fr: ["maximum de {column}", "plus grande valeur de {column}"],
+          en: ["maximum of {column}", "greatest {column}", "largest {column}"],
+          fr: ["maximum de {column}", "plus grand {column}"],
         },
       },
       {
         field: "count",
-        phrases: { en: ["number of values in {column}"], fr: ["nombre de valeurs dans {column}"] },
+        phrases: { en: ["count of {column}", "number of {column}"], fr: ["nombre de {column}"] },
       },
     ],
   }),

@@ -338,13 +338,12 @@ export function arrivedFile(event: readonly string[]): FileState {
 }
 
 /** Whether two acts can run at once: no shared resource, or both only read it, or both only append to it. */
-export function areIndependent(a: BoundAct, b: BoundAct): boolean {
+export function areIndependent(a: BoundAct, b: BoundAct, watched: string | null): boolean {
   return touches(a).every((one) =>
     touches(b).every(
       (other) =>
         (one.does === other.does && (one.does === "read" || one.does === "append")) ||
-        (one.does === "read" && other.does === "list") ||
-        apart(one, other),
+        apart(one, other, watched),
     ),
   );
 }
@@ -362,27 +361,39 @@ function touches({ definition, expressions }: BoundAct): readonly Touch[] {
   });
 }
 
-/** Certainly different places: other kinds of things, or other folders. Unsure counts as the same. */
-function apart(a: Touch, b: Touch): boolean {
-  if (
-    a.kind !== b.kind &&
-    (a.kind === "host" || b.kind === "host" || a.kind === "person" || b.kind === "person")
-  )
-    return true;
-  if (a.kind !== "file" || b.kind !== "file") return false;
-  const [one, other] = [folderOf(a.where), folderOf(b.where)];
+/** Certainly different: other kinds of things, or places that cannot be one. Unsure counts as the same. */
+function apart(a: Touch, b: Touch, watched: string | null): boolean {
+  const isFile = (touch: Touch): boolean => touch.kind === "file" || touch.kind === "folder";
+  if (!isFile(a) || !isFile(b)) return a.kind !== b.kind;
+  const [one, other] = [regionOf(a.where, watched), regionOf(b.where, watched)];
   if (one === null || other === null) return false;
-  if (one !== other) return true;
-  return a.where.kind === "literal" && b.where.kind === "literal" && a.where.value !== b.where.value;
+  const within = (inner: Region, outer: Region): boolean =>
+    outer.kind === "below"
+      ? inner.path.startsWith(outer.path)
+      : inner.kind === "at" && inner.path === outer.path;
+  return !within(one, other) && !within(other, one);
 }
 
-function folderOf(path: Expression): string | null {
-  const known =
-    path.kind === "literal"
-      ? path.value
-      : path.kind === "binary" && path.left.kind === "literal"
-        ? path.left.value
-        : null;
-  if (typeof known !== "string" || known.includes("..")) return null;
-  return known.slice(0, known.lastIndexOf("/") + 1);
+interface Region {
+  readonly kind: "at" | "below";
+  readonly path: string;
+}
+
+/** Where a path can be: exactly there, somewhere below a folder, or unknown. */
+function regionOf(path: Expression, watched: string | null): Region | null {
+  if (path.kind === "literal" && typeof path.value === "string" && isPlain(path.value))
+    return { kind: "at", path: path.value };
+  if (
+    path.kind === "binary" &&
+    path.left.kind === "literal" &&
+    typeof path.left.value === "string" &&
+    isPlain(path.left.value)
+  )
+    return { kind: "below", path: path.left.value };
+  const isArrival = renderExpression(path) === renderExpression(eventData("path"));
+  return isArrival && watched !== null && isPlain(watched) ? { kind: "below", path: `${watched}/` } : null;
+}
+
+function isPlain(path: string): boolean {
+  return !path.startsWith("/") && !path.split("/").some((part) => part === ".." || part === ".");
 }

@@ -365,7 +365,9 @@ function bindParallel(
     if (act !== null) acts.push(act);
   }
   if (acts.length < keys.length) return file;
-  if (acts.some((a, index) => acts.slice(index + 1).some((b) => !areIndependent(a, b)))) {
+  const watched =
+    binding.folder === null ? null : (binding.catalog.workspace.folders[binding.folder]?.path ?? null);
+  if (acts.some((a, index) => acts.slice(index + 1).some((b) => !areIndependent(a, b, watched)))) {
     binding.problems.push(
       ruleProblem(
         "rule.dependent-list",

@@ -26,5 +26,23 @@ function marks({ tree, spans }: Reading): ReadonlyMap<string, Span> {
     );
     found.set(`${span.join("-")} ${said}`, span);
   }
+  for (const [key, span] of Object.entries(spans)) {
+    if (Object.hasOwn(tree.nodes, key)) continue;
+    found.set(`${span.join("-")} ${JSON.stringify(termAt(tree, key.split(".")))}`, span);
+  }
   return found;
+}
+
+/** The term a span key such as `n3.values.0` speaks of. */
+function termAt(tree: Reading["tree"], [node = "", ...path]: readonly string[]): unknown {
+  let at: unknown = tree.nodes[node];
+  for (const part of path) {
+    if (typeof at !== "object" || at === null) return undefined;
+    const own = at as Readonly<Record<string, unknown>>;
+    const inside = (own["args"] ?? (Array.isArray(own["of"]) ? own["of"] : own)) as Readonly<
+      Record<string, unknown>
+    >;
+    at = inside[part];
+  }
+  return at;
 }

@@ -14,6 +14,7 @@ export const english: Surface = {
     onEvent: [
       "when|whenever|once {Source:source} [ and stays|remains there for {Duration:hold} ] [ and {Cond:where} ]",
       "as soon as {Source:source} [ and {Cond:where} ]",
+      "when|whenever|once {Source:source} and {Cond:where} for {Duration:hold}",
     ],
     every: ["every {Span:ms}"],
     atTime: ["at {Time:minute} [ {OnDays:days} ]", "{EachDays:days} at {Time:minute}"],
@@ -81,8 +82,8 @@ export const english: Surface = {
     throttle: ["at most once every {Span:ms}", "at most once per|a|an {Span:ms}"],
     priority: ["priority :~ {PriorityWord:priority}", "with {PriorityWord:priority} priority"],
     onFailure: [
-      "on|if failure ,|:~ {Final:then}",
-      "on|if failure ,|:~ retry {Number:retry} times|time~ [ {Afterwards} {Final:then} ]",
+      "on|if failure ,|:? {Final:then}",
+      "on|if failure ,|:? retry {Number:retry} times|time? [ {Afterwards} {Final:then} ]",
     ],
     stop: ["stop"],
     skip: ["skip it~"],
@@ -97,9 +98,9 @@ export const english: Surface = {
     oneOf: ["one|a|an {TimeUnit:ms}"],
   },
   comparisons: {
-    ">": ["is above|over", "is greater|more than", "exceeds", "is~ >"],
+    ">": ["is above|over", "stays|remains above|over", "is greater|more than", "exceeds", "is~ >"],
     ">=": ["is at least", "is~ >=|≥"],
-    "<": ["is below|under", "is less|smaller than", "is~ <"],
+    "<": ["is below|under", "stays|remains below|under", "is less|smaller than", "is~ <"],
     "<=": ["is at most", "is~ <=|≤"],
     "=": ["is", "equals", "is equal to", "="],
     "!=": ["is not", "differs from", "≠|!="],

@@ -3,11 +3,12 @@
 import type { Catalog } from "@writ/core/capability";
 import type { Priority } from "@writ/core/event";
 import { priorities } from "@writ/core/event";
+import { retryAttemptsMax } from "@writ/core/limits";
 import { take, GrammarBuilder } from "./builder.ts";
 import { compileGrammar, type Build, type Fields, type Grammar, type Production } from "./chart.ts";
 import { dayMinutes, timesOf } from "./clock.ts";
 import type { Construct, Surface } from "./surface.ts";
-import type { Token } from "./token.ts";
+import { fold, type Token } from "./token.ts";
 import type {
   DraftAct,
   DraftCondition,
@@ -203,8 +204,9 @@ function blocks(builder: GrammarBuilder): void {
     builder.template(seq, "{Simple:head}", same);
     builder.template(seq, `{Open.${kind}:head}`, same);
     builder.template(seq, `{Simple:head} {Separator} {${seq}:rest}`, both);
-    // A step after an `if` may stand inside or after it: both readings are kept, and the question shows them.
-    builder.template(seq, `{If.${kind}:head} {Separator} {${seq}:rest}`, both);
+    // A step after an `if` may stand inside or after it: both readings are kept, and the question shows them. An approval there
+    // says `if refused`, since an `otherwise` would answer the `if`.
+    builder.template(seq, `{If.${kind}:head} {Separator} {Seq.in:rest}`, both);
     builder.template(`Open.${kind}`, `{If.${kind}:head}`, same);
     builder.construct(`If.${kind}`, "if", ifStep, rename);
     // An approval reaches to the end of its block: what follows in the sentence waits for it.
@@ -357,7 +359,8 @@ function quantities(builder: GrammarBuilder, catalog: Catalog): void {
   builder.template("Number", "#number:n", (fields) => take<Token>(fields, "n").text);
   builder.template("Number", "#other-number:n", (fields) => take<Token>(fields, "n").other);
   for (const { code, words } of units)
-    for (const word of words[language]) builder.words("Unit", [word], code);
+    for (const word of words[language])
+      builder.words("Unit", [word.startsWith("°") ? word : fold(word)], code);
   for (const code of currencyCodes) builder.words("Unit", [code.toLowerCase()], code);
   for (const code of catalog.workspace.currencies) {
     builder.words("Unit", [code.toLowerCase()], code);
@@ -405,7 +408,7 @@ function limits(builder: GrammarBuilder): void {
   builder.construct("Limit", "priority", (fields) => ({ l: "priority", priority: fields["priority"] }));
   builder.construct("Limit", "onFailure", (fields) => {
     const retry = fields["retry"] === undefined ? 0 : Number(fields["retry"]);
-    if (!Number.isInteger(retry) || retry > 10 || (fields["retry"] !== undefined && retry < 1))
+    if (!Number.isInteger(retry) || retry >= retryAttemptsMax || (fields["retry"] !== undefined && retry < 1))
       return undefined;
     return { l: "failure", failure: { retry, then: fields["then"] ?? "stop" } };
   });

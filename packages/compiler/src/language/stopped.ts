@@ -19,7 +19,8 @@ export function stopped(
   const { at } = parsed;
   const token = tokens[at];
   const last = tokens.at(-1);
-  const expected = describe(parsed.expected, surface);
+  const words = entityWords(parsed.expected, grammar);
+  const expected = describe(parsed.expected, words, surface, grammar);
   const construct = unsupportedAt(tokens, at, surface);
   if (construct !== null)
     return ruleProblem(
@@ -35,7 +36,6 @@ export function stopped(
       last?.span ?? [0, 0],
       { expected },
     );
-  const words = entityWords(parsed.expected, grammar);
   const suggestions = closest(
     token.text,
     [...words, ...parsed.expected.filter((name) => name.startsWith("=")).map((name) => name.slice(1))].filter(
@@ -90,13 +90,15 @@ function codeFor(
   return "rule.syntax";
 }
 
-/** Whole names of folders, files, roles and verbs that begin with an expected word. */
+const entitySymbols = ["FolderWord", "FileWord", "RoleWord"];
+
+/** Whole names of folders, files and roles that begin with an expected word. */
 function entityWords(expected: readonly string[], grammar: Grammar): readonly string[] {
   const names = new Set(expected);
-  return ["FolderWord", "FileWord", "RoleWord"].flatMap((symbol) =>
+  return entitySymbols.flatMap((symbol) =>
     (grammar.of[grammar.numbers.get(symbol) ?? -1] ?? [])
       .map((production) => production.right.map((part) => grammar.names[part] ?? ""))
-      .filter((parts) => names.has(parts[0] ?? ""))
+      .filter((parts) => names.has(parts[0] ?? "") && parts.every((part) => part.startsWith("=")))
       .map((parts) => parts.map((part) => part.slice(1)).join(" ")),
   );
 }
@@ -120,14 +122,28 @@ const classNames: Readonly<Record<"en" | "fr", Readonly<Record<string, string>>>
   },
 };
 
-function describe(expected: readonly string[], surface: Surface): readonly string[] {
+/** Words and classes as people read them: whole names instead of their first words, no articles. */
+function describe(
+  expected: readonly string[],
+  entities: readonly string[],
+  surface: Surface,
+  grammar: Grammar,
+): readonly string[] {
   const classes = classNames[surface.language];
+  const inNames = new Set(
+    entitySymbols.flatMap((symbol) =>
+      [...(grammar.first[grammar.numbers.get(symbol) ?? -1] ?? [])].map((number) => grammar.names[number]),
+    ),
+  );
   const shown = expected.flatMap((name) => {
+    if (inNames.has(name) || surface.articles.includes(name.slice(1))) return [];
     if (name.startsWith("=")) return [name.slice(1)];
     const described = classes[name];
     return described === undefined ? [] : [described];
   });
-  return [...new Set(shown)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).slice(0, expectedMax);
+  return [...new Set([...entities, ...shown])]
+    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+    .slice(0, expectedMax);
 }
 
 /** A construct of the full language that this version refuses by name, at or just before the place where reading stopped. */

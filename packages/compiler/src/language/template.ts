@@ -1,14 +1,14 @@
 // Templates: one notation for the surface of a construct, read by the parser and written by the renderer.
 //   `word`        a word; `a|b` one of several (the first is written)
 //   `word?`       may be left out, is written;  `word~` may be left out, is not written
-//   `ART`         an optional article; the renderer picks its form, or writes `a` where `ART:a` says so
+//   `ART`         an optional article; the renderer picks its form, writes `a` for `ART:a`, none for `ART~`
 //   `{Sym:field}` a part; `#class:field` a token of a class
 //   `[ … ]`       a group that is there when its fields are
 import type { GrammarSymbol } from "./chart.ts";
 
 export type TemplatePart =
   | { readonly kind: "words"; readonly words: readonly string[]; readonly use: "needed" | "shown" | "hidden" }
-  /** `written` is the form to write; null leaves it to the renderer. */
+  /** `written` is the form to write, empty for none; null leaves it to the renderer. */
   | { readonly kind: "article"; readonly written: string | null }
   | { readonly kind: "part"; readonly symbol: string; readonly field: string | null }
   | { readonly kind: "group"; readonly parts: readonly TemplatePart[]; readonly fields: readonly string[] };
@@ -35,6 +35,7 @@ export function parseTemplate(text: string): Template {
 
 function parsePart(item: string): TemplatePart {
   if (item === "ART") return { kind: "article", written: null };
+  if (item === "ART~") return { kind: "article", written: "" };
   if (item.startsWith("ART:")) return { kind: "article", written: item.slice(4) };
   if (item.startsWith("{")) {
     const [symbol = "", field] = item.slice(1, -1).split(":");

@@ -208,9 +208,16 @@ function entities(builder: GrammarBuilder, left: string, all: Entities): void {
       const last = bare.at(-1) ?? "";
       variants.push([[...bare.slice(0, -1), last.endsWith("s") ? last.slice(0, -1) : `${last}s`], key]);
     }
-  const exact = new Set(spoken.keys());
-  for (const [words, key] of variants) if (!exact.has(words.join(" "))) say(words, key);
   for (const [text, keys] of spoken) for (const key of keys) builder.words(left, text.split(" "), key);
+  // Singular and plural of the last word, where nothing else is called so: understood, but never expected or suggested.
+  const others = `${left}s`;
+  let count = 0;
+  for (const [words, key] of variants) {
+    if (spoken.has(words.join(" "))) continue;
+    builder.words(others, words, key);
+    count++;
+  }
+  if (count > 0) builder.template(left, `{${others}:of}`, (fields) => fields["of"]);
 }
 
 /** Fields that events of the catalog have and the language has words for. */

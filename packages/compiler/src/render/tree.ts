@@ -73,6 +73,7 @@ class Writer {
     return template.flatMap((part): readonly Piece[] => {
       switch (part.kind) {
         case "article":
+          if (part.written === "") return [];
           return [part.written === null ? { kind: "article", text: "" } : word(part.written)];
         case "words":
           return part.use === "hidden" ? [] : [word(part.words[0] ?? "")];
@@ -133,11 +134,11 @@ class Writer {
   #alone(key: NodeKey): readonly Piece[] {
     const node = this.#tree.nodes[key] as StepNode;
     if (node.k === "if") return this.#if(node);
-    if (node.k === "approve") return this.#approve(node);
-    return this.#step(key, false);
+    if (node.k === "approve") return this.#approve(node, false);
+    return this.#step(key, false, false);
   }
 
-  #step(key: NodeKey, mayApprove: boolean): readonly Piece[] {
+  #step(key: NodeKey, mayApprove: boolean, isLast: boolean): readonly Piece[] {
     const node = this.#tree.nodes[key] as StepNode;
     switch (node.k) {
       case "act": {
@@ -153,36 +154,43 @@ class Writer {
         return node.of.flatMap((act, index) => {
           const joint =
             index === 0 ? [] : index === node.of.length - 1 ? this.#construct("and", {}) : [word(",")];
-          return [...joint, ...this.#step(act, false)];
+          return [...joint, ...this.#step(act, false, false)];
         });
       case "if":
         return this.#construct("group", { steps: this.#if(node) });
       case "approve":
-        return mayApprove ? this.#approve(node) : this.#construct("group", { steps: this.#approve(node) });
+        return mayApprove
+          ? this.#approve(node, isLast)
+          : this.#construct("group", { steps: this.#approve(node, false) });
     }
   }
 
-  #block(keys: readonly NodeKey[], mayApprove: boolean): readonly Piece[] {
-    return keys.flatMap((key, index) => [
+  /** `isLast`: nothing but the sentence's end closes the block, so several steps take parentheses. */
+  #block(keys: readonly NodeKey[], mayApprove: boolean, isLast: boolean): readonly Piece[] {
+    const isGrouped = isLast && keys.length > 1;
+    const pieces = keys.flatMap((key, index) => [
       ...(index === 0 ? [] : this.#construct("separator", {})),
-      ...this.#step(key, mayApprove && index === keys.length - 1),
+      ...this.#step(key, mayApprove && index === keys.length - 1, isLast && !isGrouped),
     ]);
+    return isGrouped ? this.#construct("group", { steps: pieces }) : pieces;
   }
 
   #if(node: Extract<StepNode, { k: "if" }>): readonly Piece[] {
+    const { then, otherwise } = node;
     return this.#construct("if", {
       when: this.#condition(node.when, "free"),
-      then: this.#block(node.then, true),
-      otherwise: node.otherwise === null ? undefined : this.#block(node.otherwise, true),
+      then: this.#block(then, true, otherwise === null),
+      otherwise: otherwise === null ? undefined : this.#block(otherwise, true, true),
     });
   }
 
-  #approve(node: Extract<StepNode, { k: "approve" }>): readonly Piece[] {
+  #approve(node: Extract<StepNode, { k: "approve" }>, isLast: boolean): readonly Piece[] {
+    const { body, otherwise } = node;
     return this.#construct("approve", {
       role: this.#term({ k: "role", name: node.role }),
       within: node.withinMs === null ? undefined : this.#duration(node.withinMs),
-      body: this.#block(node.body, false),
-      otherwise: node.otherwise === null ? undefined : this.#block(node.otherwise, false),
+      body: this.#block(body, false, isLast && otherwise === null),
+      otherwise: otherwise === null ? undefined : this.#block(otherwise, false, isLast),
     });
   }
 
