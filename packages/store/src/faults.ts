@@ -46,6 +46,8 @@ export const storeFaults = {
   "store.folder-missing": { kind: "rejected", remedy: "Name a folder that exists, or create it first." },
   "store.file-missing": { kind: "broken", remedy: "Restore the file from the newest backup." },
   "store.folder-not-empty": { kind: "rejected", remedy: "Restore into a new or empty folder." },
+  "store.no-folder": { kind: "rejected", remedy: "Open the store with a data folder to back it up." },
+  "store.file-exists": { kind: "rejected", remedy: "Choose a name that no file has yet." },
   "store.disk-failed": {
     kind: "broken",
     remedy:

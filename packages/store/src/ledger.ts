@@ -13,7 +13,7 @@ import { faultRecord } from "@writ/core/fault";
 import { sha256, type NodeId, type RunId } from "@writ/core/ids";
 import { entryBytesMax } from "@writ/core/limits";
 import type { Disk, Entropy, Hasher, KeyRing, Ledger, Signer } from "@writ/core/ports";
-import { frameSize } from "@writ/core/segment";
+import { frameSize, segmentName } from "@writ/core/segment";
 import { fault } from "./faults.ts";
 import { assertLimits, ledgerLimits, type LedgerLimits } from "./limits.ts";
 import { checkpointWriter } from "./ledger/checkpoint-writer.ts";
@@ -50,6 +50,8 @@ export interface OpenLedger extends Ledger {
   batches(from: number): AsyncIterable<DurableBatch>;
   batchAt(position: number): Promise<DurableBatch>;
   isStopped(): boolean;
+  /** What is durable now, as files: entries, and how many bytes of each segment hold them. */
+  snapshot(): { readonly entries: number; readonly segments: readonly { name: string; sizeBytes: number }[] };
   /** Stops for good, as after a failed sync. */
   stop(cause: unknown): void;
   /** Makes what was appended durable, signs a checkpoint, closes the files. Rejects when the ledger has stopped. */
@@ -355,6 +357,10 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
     batches: (from) => reader.batches(from),
     batchAt: (position) => reader.batchAt(position),
     isStopped: () => stopped !== null,
+    snapshot: () => ({
+      entries: durable + 1,
+      segments: segments.map(({ number, end }) => ({ name: segmentName(number), sizeBytes: end })),
+    }),
     stop,
     async close() {
       await settled();

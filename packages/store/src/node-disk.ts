@@ -120,6 +120,8 @@ export function diskFault(what: string, name: string, error: unknown): Error {
     case "EACCES":
     case "EPERM":
       return fault("store.folder-read-only", `${message}: it may not be written or read`, facts, error);
+    case "EEXIST":
+      return fault("store.file-exists", `${message}: it exists already`, facts, error);
     case "ENOENT":
     case "ENOTDIR":
       return fault("store.file-missing", `${message}: it does not exist`, facts, error);

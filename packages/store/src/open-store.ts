@@ -2,7 +2,9 @@
 import { join } from "node:path";
 import type { Blobs, Disk, Entropy, Hasher, Ledger, Signer, World } from "@writ/core/ports";
 import type { NodeId } from "@writ/core/ids";
+import { writeBackup, type BackupReport } from "./backup.ts";
 import { openBlobs } from "./blobs.ts";
+import { fault } from "./faults.ts";
 import { lockFolder, type FolderLock } from "./folder-lock.ts";
 import { foldedKeyRing, openKeys, type FoldedKeyRing, type NodeKeys } from "./keys.ts";
 import { openLedger } from "./ledger.ts";
@@ -24,6 +26,11 @@ export interface Store {
   readonly hasher: Hasher;
   /** Null when everything is on a given disk. */
   readonly dataFolder: string | null;
+  /**
+   * Everything that cannot be rebuilt, as one new file, while the node goes on; it holds the node's private keys.
+   * @throws store.no-folder when everything is on a given disk
+   */
+  backup(file: string): Promise<BackupReport>;
   /** Records `node.stopped`, signs a checkpoint and lets go of the folder. Rejects with ledger.stopped when the ledger had stopped. */
   close(reason?: string): Promise<void>;
 }
@@ -100,6 +107,14 @@ async function openOn(
       keyRing,
       hasher: nodeHasher,
       dataFolder: folder?.dataFolder ?? null,
+      async backup(file) {
+        if (folder === null) throw fault("store.no-folder", "Cannot back up a store without a data folder");
+        const checkpoints = (await disk.list("checkpoints"))
+          .filter((name) => name.endsWith(".txt"))
+          .map((name) => `checkpoints/${name}`);
+        const { dataFolder } = folder;
+        return writeBackup({ dataFolder, node: identity.node, checkpoints, ...ledger.snapshot() }, file);
+      },
       async close(reason = "asked to stop") {
         try {
           // A ledger that has stopped says so again when it is closed.
