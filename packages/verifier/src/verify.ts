@@ -26,12 +26,10 @@ import { checkRetries } from "./checks/retries.ts";
 import { holds, unknown, type Context, type Result } from "./checks/result.ts";
 import { checkStructure } from "./checks/structure.ts";
 import { ask, type Answer } from "./encode/ask.ts";
+import { encoderVersion } from "./encode/version.ts";
 import { fault, verifierFaults } from "./faults.ts";
 import { deployedMax, queryTimeoutMs } from "./limits.ts";
 import { analyse, type Analysis, type Subject } from "./model/analysis.ts";
-
-/** Changes with every change of what a check asks or means. */
-export const encoderVersion = "writ-encoder 1";
 
 export interface DeployedProgram {
   readonly hash: HashedProgram["hash"];
@@ -134,13 +132,14 @@ function createMemory() {
   const pairsMax = 100_000;
   let catalogSeen: Catalog | null = null;
   const analyses = new Map<string, { readonly subject: Subject; readonly analysis: Analysis }>();
-  const conflicts: ConflictCache = { pairs: new Map() };
+  const conflicts: ConflictCache = { pairs: new Map(), meetings: new Map() };
   return {
     conflicts,
     analysis(subject: Subject, catalog: Catalog): Analysis {
       if (catalog !== catalogSeen || analyses.size > analysesMax || conflicts.pairs.size > pairsMax) {
         analyses.clear();
         conflicts.pairs.clear();
+        conflicts.meetings.clear();
         catalogSeen = catalog;
       }
       const present = analyses.get(subject.hash);
@@ -164,7 +163,7 @@ function createAsking(solver: Solver | null, timeoutMs: number) {
     return { result: "unknown", text, reason };
   };
   return {
-    async ask(options: Parameters<Context["ask"]>[0]): Promise<Answer> {
+    ask: async (options: Parameters<Context["ask"]>[0]): Promise<Answer> => {
       if (solver === null) return notAnswered(options.script.render([]), "there is no solver");
       try {
         isAsked = true;

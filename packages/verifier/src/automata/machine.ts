@@ -25,6 +25,8 @@ interface Nfa {
   readonly end: number;
 }
 
+const movesMax = 100_000;
+
 export function machineOf(language: Regular): Machine {
   const nfa = thompson(language);
   const states: (readonly number[])[] = [];
@@ -41,15 +43,23 @@ export function machineOf(language: Regular): Machine {
   };
   numberOf(closure(nfa, [nfa.start]));
   const sets = new Map<string, CharSet>();
-  for (const edges of nfa.edges) for (const edge of edges) sets.set(JSON.stringify(edge.set), edge.set);
+  for (const edges of nfa.edges) for (const edge of edges) sets.set(keyOf(edge.set), edge.set);
+  // Searches ask for few characters again and again (one of each class), so every move is made once.
+  const moves = new Map<number, number>();
   return {
     sets: [...sets.values()],
     step(state, code) {
-      const targets: number[] = [];
-      for (const from of states[state] ?? []) {
-        for (const edge of nfa.edges[from] ?? []) if (contains(edge.set, code)) targets.push(edge.to);
+      const move = state * 0x110000 + code;
+      let next = moves.get(move);
+      if (next === undefined) {
+        const targets: number[] = [];
+        for (const from of states[state] ?? []) {
+          for (const edge of nfa.edges[from] ?? []) if (contains(edge.set, code)) targets.push(edge.to);
+        }
+        next = numberOf(closure(nfa, targets));
+        if (moves.size < movesMax) moves.set(move, next);
       }
-      return numberOf(closure(nfa, targets));
+      return next;
     },
     accepts: (state) => states[state]?.includes(nfa.end) === true,
     isDead: (state) => states[state]?.length === 0,
@@ -112,30 +122,56 @@ const pleasant = [
   ..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./ %~!#$&'()+,;=@[]^{}é",
 ].map((character) => character.codePointAt(0) ?? 0);
 
+const keys = new WeakMap<CharSet, string>();
+
+function keyOf(set: CharSet): string {
+  let key = keys.get(set);
+  if (key === undefined) {
+    key = set.join(";");
+    keys.set(set, key);
+  }
+  return key;
+}
+
 /** One code point of every class of characters that no set tells apart, pleasant ones first. Surrogates are no characters. */
 export function representatives(sets: readonly CharSet[]): readonly number[] {
+  const distinct = [...new Map(sets.map((set) => [keyOf(set), set])).values()];
   const cuts = new Set<number>([0, 0xd800, 0xe000]);
-  for (const set of sets)
+  for (const set of distinct)
     for (const [low, high] of set) {
       cuts.add(low);
       if (high < codePointMax) cuts.add(high + 1);
     }
   const bounds = [...cuts].sort((a, b) => a - b);
-  const distinct = [...new Map(sets.map((set) => [JSON.stringify(set), set])).values()];
-  const classes = new Map<string, { readonly code: number; readonly rank: number }>();
-  for (const [i, low] of bounds.entries()) {
-    if (low >= 0xd800 && low < 0xe000) continue;
-    const high = (bounds[i + 1] ?? codePointMax + 1) - 1;
-    const key = distinct.map((set) => (contains(set, low) ? "1" : "0")).join("");
-    const index = pleasant.findIndex((code) => code >= low && code <= high);
-    const candidate = {
-      code: index < 0 ? low : (pleasant[index] ?? low),
-      rank: index < 0 ? 1000 + i : index,
-    };
-    const present = classes.get(key);
-    if (present === undefined || candidate.rank < present.rank) classes.set(key, candidate);
+  // Which sets a stretch between two bounds is in: walked set by set, since both are sorted.
+  const classes: string[] = bounds.map(() => "");
+  for (const [index, set] of distinct.entries()) {
+    let at = 0;
+    for (const [i, low] of bounds.entries()) {
+      while (at < set.length && (set[at]?.[1] ?? 0) < low) at++;
+      if (at < set.length && (set[at]?.[0] ?? 0) <= low) classes[i] = `${classes[i] ?? ""},${index}`;
+    }
   }
-  return [...classes.values()].sort((a, b) => a.rank - b.rank).map((entry) => entry.code);
+  const chosen = new Map<string, number>();
+  for (const code of pleasant) {
+    const name = classes[stretchOf(bounds, code)] ?? "";
+    if (!chosen.has(name)) chosen.set(name, code);
+  }
+  for (const [i, low] of bounds.entries()) {
+    const name = classes[i] ?? "";
+    if (!chosen.has(name) && (low < 0xd800 || low >= 0xe000)) chosen.set(name, low);
+  }
+  return [...chosen.values()];
+}
+
+function stretchOf(bounds: readonly number[], code: number): number {
+  let [low, high] = [0, bounds.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((bounds[middle] ?? 0) <= code) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 function closure(nfa: Nfa, from: readonly number[]): readonly number[] {

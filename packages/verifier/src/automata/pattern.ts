@@ -76,7 +76,6 @@ function classOf(text: readonly string[]): CharSet {
     if (isRange) i += 2;
     set.push([Math.min(low, high), Math.max(low, high)]);
   }
-  return isNegated
-    ? complementOf([...set, [47, 47]])
-    : set.filter(([low, high]) => !(low === 47 && high === 47));
+  // A separator is in no class: names are matched one by one.
+  return complementOf(isNegated ? [...set, [47, 47]] : [...complementOf(set), [47, 47]]);
 }

@@ -103,3 +103,15 @@ export function complementOf(set: CharSet): CharSet {
 export function contains(set: CharSet, code: number): boolean {
   return set.some(([low, high]) => code >= low && code <= high);
 }
+
+/** What every word of the language begins with, as far as it is plainly written. */
+export function prefixOf(language: Regular): string {
+  const parts = language.kind === "concat" ? language.parts : [language];
+  let prefix = "";
+  for (const part of parts) {
+    const [range, ...others] = part.kind === "chars" ? part.set : [];
+    if (range === undefined || others.length > 0 || range[0] !== range[1]) break;
+    prefix += String.fromCodePoint(range[0]);
+  }
+  return prefix;
+}

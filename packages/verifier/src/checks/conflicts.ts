@@ -10,6 +10,7 @@ import { equalValues } from "@writ/core/value";
 import { machineOf, shortestWord, type Machine } from "../automata/machine.ts";
 import { placeMachine, segmentsOf } from "../automata/path.ts";
 import { patternLanguage } from "../automata/pattern.ts";
+import { prefixOf } from "../automata/regular.ts";
 import { hasTexts, symbolsOf, type Answer } from "../encode/ask.ts";
 import { createEncoder, type Encoder } from "../encode/encoder.ts";
 import { pathsRead, replayOf, triggerAccepts, valuesRead, type Replay } from "../encode/replay.ts";
@@ -64,6 +65,8 @@ const inside = {
 export interface ConflictCache {
   /** Pairs of uses of two programs that can touch one place, by both hashes. */
   readonly pairs: Map<string, readonly Pair[]>;
+  /** Whether one event can start both, by what the two triggers say. */
+  readonly meetings: Map<string, boolean>;
 }
 
 export async function checkConflicts(context: Context, cache: ConflictCache): Promise<readonly Result[]> {
@@ -73,10 +76,7 @@ export async function checkConflicts(context: Context, cache: ConflictCache): Pr
     const key = `${subject.subject.hash} ${other.subject.hash}`;
     let found = cache.pairs.get(key);
     if (found === undefined) {
-      found =
-        canMeet(subject, other) && haveNames(subject, other)
-          ? pairsOf(usesOf(subject), usesOf(other), other)
-          : [];
+      found = meet(subject, other, cache) ? pairsOf(usesOf(subject), usesOf(other), other) : [];
       cache.pairs.set(key, found);
     }
     return found;
@@ -95,6 +95,16 @@ export async function checkConflicts(context: Context, cache: ConflictCache): Pr
       subject,
     ),
   ];
+}
+
+function meet(left: Analysis, right: Analysis, cache: ConflictCache): boolean {
+  const key = JSON.stringify([left.program.trigger, right.program.trigger]);
+  let answer = cache.meetings.get(key);
+  if (answer === undefined) {
+    answer = canMeet(left, right) && haveNames(left, right);
+    cache.meetings.set(key, answer);
+  }
+  return answer;
 }
 
 export async function checkParallel(context: Context): Promise<readonly Result[]> {
@@ -483,6 +493,8 @@ function canTouch(a: Use, b: Use): boolean {
   if (a.kind === "folder" || b.kind === "folder") return areNested(a, b) || areNested(b, a);
   const [x, y] = [fixedPlace(a.place), fixedPlace(b.place)];
   if (x !== null && y !== null) return x === y;
+  const [p, q] = [headOf(a), headOf(b)];
+  if (!p.startsWith(q) && !q.startsWith(p)) return false;
   return shortestWord({ in: [...machinesOf(a), ...machinesOf(b)] }).kind !== "none";
 }
 
@@ -497,6 +509,19 @@ function areNested(outer: Use, inner: Use): boolean {
     decodes: false,
   });
   return shortestWord({ in: [...machinesOf(inner), below] }).kind !== "none";
+}
+
+const heads = new WeakMap<Use, string>();
+
+/** What every place of the use begins with: cheap to compare before the languages are. */
+function headOf(use: Use): string {
+  let head = heads.get(use);
+  if (head === undefined) {
+    const [language] = languagesOfPlace(use.analysis, use.place, false);
+    head = language === undefined ? "" : prefixOf(language);
+    heads.set(use, head);
+  }
+  return head;
 }
 
 function fixedPlace(place: Expression): string | null {

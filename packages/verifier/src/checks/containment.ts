@@ -2,8 +2,8 @@
 //   C1  The place of a write is the language of its expression; what comes from outside without a contract is any text.
 //   C2  Every write stays in the workspace, whether the rule says so or not, and out of folders and files that are only read.
 //   C3  Both readings are proven: as written, and with `%2e` and `%2f` taken for what they stand for.
-import type { Expression } from "@writ/core/expression";
-import { machineOf, shortestWord } from "../automata/machine.ts";
+import { renderExpression, type Expression } from "@writ/core/expression";
+import { machineOf, shortestWord, type SearchResult } from "../automata/machine.ts";
 import { placeMachine, type Place } from "../automata/path.ts";
 import type { Analysis } from "../model/analysis.ts";
 import { accessPath, nameOfPath } from "../model/typing.ts";
@@ -25,9 +25,11 @@ interface Rule {
 
 export function checkContainment(analysis: Analysis): readonly Result[] {
   const uses = usesOf(analysis).filter((use) => isPlace(use) && isWrite(use));
+  // Arms of one branch often write the same place, and a rule often says what holds of every rule: each question is answered once.
+  const searches: Searches = new Map();
   return rulesOf(analysis).flatMap((rule) => {
     const base = { check: rule.check, name: rule.name, claim: rule.claim, method: "automata" } as const;
-    const found = uses.flatMap((use) => violation(analysis, rule, use));
+    const found = uses.flatMap((use) => violation(analysis, rule, use, searches));
     return found.length === 0 ? [holds(base)] : found.slice(0, 10);
   });
 }
@@ -94,15 +96,35 @@ function saidPlaces(paths: readonly string[]): string {
   return paths.map((path) => (path === "." ? "the workspace" : path)).join(", ");
 }
 
-function violation(analysis: Analysis, rule: Rule, use: Use): readonly Result[] {
+type Searches = Map<string, SearchResult>;
+
+function search(
+  analysis: Analysis,
+  rule: Rule,
+  use: Use,
+  decodes: boolean,
+  searches: Searches,
+): SearchResult {
+  const wanted = rule.bad(use);
+  // One place and all that is in the workspace: `elsewhere` and `above` do not happen.
+  const matters =
+    rule.places.length === 1 && rule.places[0] === "."
+      ? wanted.filter((place) => place === "outside" || place === "lost")
+      : wanted;
+  const key = JSON.stringify([renderExpression(use.place), rule.places, matters, decodes]);
+  let found = searches.get(key);
+  if (found === undefined) {
+    const places = placeMachine({ places: rule.places, wanted: matters, decodes });
+    found = shortestWord({ in: [...languagesOfPlace(analysis, use.place, decodes).map(machineOf), places] });
+    searches.set(key, found);
+  }
+  return found;
+}
+
+function violation(analysis: Analysis, rule: Rule, use: Use, searches: Searches): readonly Result[] {
   const base = { check: rule.check, name: rule.name, claim: rule.claim, method: "automata" } as const;
   for (const decodes of [false, true]) {
-    const found = shortestWord({
-      in: [
-        ...languagesOfPlace(analysis, use.place, decodes).map(machineOf),
-        placeMachine({ places: rule.places, wanted: rule.bad(use), decodes }),
-      ],
-    });
+    const found = search(analysis, rule, use, decodes, searches);
     if (found.kind === "none") continue;
     if (found.kind === "too-large")
       return [unknown(base, `the places of step \`${use.site.step.id}\` are too many`)];

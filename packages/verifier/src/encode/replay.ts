@@ -1,6 +1,6 @@
 // Runs a solver's answer through the evaluator the machine uses: a counterexample that does not replay is none.
 import { children as childrenOf, evaluate, type Bindings, type Expression } from "@writ/core/expression";
-import { decimal, decimalText, isDecimal, isMap, type Value } from "@writ/core/value";
+import { decimal, decimalText, isDecimal, isMap, toJson, type Value } from "@writ/core/value";
 import { accepts, machineOf, shortestWord } from "../automata/machine.ts";
 import type { Analysis } from "../model/analysis.ts";
 import { sharedReads } from "../model/reads.ts";
@@ -108,7 +108,7 @@ export function renderValue(value: Value, dimension: string | null): string {
     const text = decimalText(isDecimal(value) ? value : decimal(value));
     return dimension === null ? text : `${text} ${dimension}`;
   }
-  return String(value);
+  return JSON.stringify(toJson(value));
 }
 
 /** Every access path that an expression reads, through the expressions of computed slots. */

@@ -2,17 +2,7 @@
 import type { Expression } from "@writ/core/expression";
 import { isDecimal, decimalText } from "@writ/core/value";
 import { basenameLanguage, noSlashLanguage } from "../automata/path.ts";
-import {
-  anything,
-  chars,
-  concat,
-  optional,
-  plus,
-  star,
-  union,
-  word,
-  type Regular,
-} from "../automata/regular.ts";
+import { anything, chars, concat, optional, plus, union, word, type Regular } from "../automata/regular.ts";
 import type { Analysis } from "./analysis.ts";
 import { accessPath, kindOf, languageOfPath, pathText, present, schemaOf } from "./typing.ts";
 

@@ -30,7 +30,7 @@ const load = createRequire(import.meta.url);
 try {
   // The low-level half alone: the object API of the library is not used and costs start-up time.
   const { init } = load("z3-solver/build/low-level/index.js") as {
-    init(module: unknown): Promise<{ Z3: LowLevelZ3 }>;
+    readonly init: (module: unknown) => Promise<{ Z3: LowLevelZ3 }>;
   };
   const { Z3 } = await init(load("z3-solver/build/z3-built.js"));
   port.on("message", (request: SolverRequest) => {
