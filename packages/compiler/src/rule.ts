@@ -12,7 +12,7 @@ import type { Surface } from "./language/surface.ts";
 import type { Span, Tree } from "./language/tree.ts";
 import { differences } from "./language/difference.ts";
 import { renderTree } from "./render.ts";
-import type { RuleProblem } from "./rule-problems.ts";
+import { ruleProblem, type RuleProblem } from "./rule-problems.ts";
 
 export type { Span, Spans, Tree } from "./language/tree.ts";
 export { ruleFaults, type RuleProblem, type RuleProblemCode } from "./rule-problems.ts";
@@ -66,6 +66,17 @@ export function ruleCompiler(catalog: Catalog): RuleCompiler {
       const meanings = meaningsOf(parsed.readings, catalog);
       const [only] = meanings.bound;
       if (only === undefined) return { kind: "rejected", language: detected, problems: meanings.problems };
+      if (meanings.bound.length === 1 && !parsed.isWhole)
+        return {
+          kind: "rejected",
+          language: detected,
+          problems: [
+            ruleProblem("rule.too-complex", "Cannot read this rule: it can be read in too many ways", [
+              0,
+              text.length,
+            ]),
+          ],
+        };
       if (meanings.bound.length > 1)
         return {
           kind: "ambiguous",

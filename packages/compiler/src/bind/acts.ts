@@ -3,6 +3,7 @@ import type { CapabilityDefinition } from "@writ/core/capability";
 import { renderExpression, type Expression } from "@writ/core/expression";
 import type { Opcode, Operand } from "@writ/core/program";
 import type { StepId } from "@writ/core/ids";
+import { schemaProblems } from "@writ/core/schema";
 import type { NodeKey, StepNode, Term } from "../language/tree.ts";
 import { keywords, paramKind, propertyOf } from "../language/vocabulary.ts";
 import { ruleProblem } from "../rule-problems.ts";
@@ -68,6 +69,7 @@ export function bindAct(binding: Binding, key: NodeKey, at: Place): BoundAct | n
       ] as const;
     }),
   );
+  if (!literalsFit(binding, definition, key, params)) return null;
   return {
     definition,
     key,
@@ -76,6 +78,31 @@ export function bindAct(binding: Binding, key: NodeKey, at: Place): BoundAct | n
     params: sorted(params),
     fileAfter: fileAfter(definition, node, expressions, at.file),
   };
+}
+
+/** Values that stand in the text are checked here, not when the program runs. */
+function literalsFit(
+  binding: Binding,
+  definition: CapabilityDefinition,
+  key: NodeKey,
+  params: Readonly<Record<string, Operand>>,
+): boolean {
+  let fits = true;
+  for (const [param, operand] of Object.entries(params)) {
+    const schema = propertyOf(definition.params, param);
+    if (operand.kind !== "literal" || schema === undefined) continue;
+    const [first] = schemaProblems(schema, operand.value);
+    if (first === undefined) continue;
+    fits = false;
+    binding.problems.push(
+      ruleProblem(
+        "rule.value",
+        `Cannot give \`${definition.id}\` this \`${param}${first.at}\`: it ${first.message}`,
+        binding.spanOf(`${key}.${param}`),
+      ),
+    );
+  }
+  return fits;
 }
 
 /** A list of literals is a literal. */

@@ -14,7 +14,7 @@ import type {
   TimeWindow,
   Trigger,
 } from "@writ/core/program";
-import type { Schema } from "@writ/core/schema";
+import { schemaProblems, type Schema } from "@writ/core/schema";
 import type { Value } from "@writ/core/value";
 import type { Reading } from "../language/parse.ts";
 import type {
@@ -170,6 +170,20 @@ function conjunction(
 }
 
 function bindTrigger(binding: Binding, start: TriggerNode, guard: Guard): Trigger | null {
+  const trigger = triggerOf(binding, start, guard);
+  if (trigger?.kind !== "source" || binding.source === null) return trigger;
+  for (const { at, message } of schemaProblems(binding.source.config, trigger.config))
+    binding.problems.push(
+      ruleProblem(
+        "rule.value",
+        `Cannot listen to \`${binding.source.id}\` so: \`${at}\` ${message}`,
+        binding.spanOf(binding.tree.trigger),
+      ),
+    );
+  return trigger;
+}
+
+function triggerOf(binding: Binding, start: TriggerNode, guard: Guard): Trigger | null {
   const { tree, source } = binding;
   const { throttleMs } = tree.limits;
   if (start.k === "request") return { kind: "manual" };

@@ -1,11 +1,12 @@
 // What `it` and `the sum` refer to. Every antecedent that the rule allows is a reading; none is preferred.
-import { distinct } from "./chart.ts";
+import { Identities } from "./chart.ts";
 import type { Sentence } from "./grammar.ts";
 import type { Draft, DraftCondition, DraftInvariant, DraftStep, DraftTerm, DraftTrigger } from "./tree.ts";
 
 type Replace = (term: DraftTerm) => DraftTerm;
 
-const alternativesMax = 8;
+/** That many meanings are kept of one sentence; as many as that may be fewer than there are. */
+export const alternativesMax = 8;
 
 export type Said = Extract<DraftTerm, { k: "said" }>;
 
@@ -16,7 +17,10 @@ export function resolveIt(sentence: Sentence): readonly Sentence[] {
   rewriteSentence(sentence, (term) => {
     if (term.k === "it") {
       const own: DraftTerm = { k: "file", ...spanOf(term) };
-      choices.push([own, ...distinct(mentioned).map((named) => ({ ...named, ...spanOf(term) }))]);
+      choices.push([
+        own,
+        ...new Identities().distinct(mentioned).map((named) => ({ ...named, ...spanOf(term) })),
+      ]);
     } else if (term.k === "path" || (term.k === "place" && term.of === "file")) {
       if (!(term.k === "path" && term.path.endsWith("/"))) mentioned.push(term);
     }
@@ -36,7 +40,7 @@ export function resolveSaid(draft: Draft): readonly Draft[] | Said {
   rewriteDraft(draft, (term) => {
     if (term.k === "noun") spoken.push(term);
     if (term.k === "said") {
-      const fitting = distinct(
+      const fitting = new Identities().distinct(
         spoken.filter(
           (noun) =>
             noun.k === "noun" &&

@@ -40,12 +40,13 @@ export interface Grammar {
 }
 
 export type Parsed =
-  | { readonly kind: "values"; readonly values: readonly unknown[] }
+  /** `isWhole` is false when there are more readings than are kept. */
+  | { readonly kind: "values"; readonly values: readonly unknown[]; readonly isWhole: boolean }
   /** `at` is the index of the first token that fits nowhere (the number of tokens when the sentence ended too early). */
   | { readonly kind: "stopped"; readonly at: number; readonly expected: readonly string[] }
   | { readonly kind: "too-complex" };
 
-const workMax = 60_000;
+const workMax = 40_000;
 const readingsMax = 6;
 const prefixesMax = 24;
 
@@ -218,8 +219,16 @@ function extract(grammar: Grammar, root: number, tokens: readonly Token[], sets:
   const width = tokens.length + 1;
   const ofSymbol = new Map<number, readonly unknown[]>();
   const ofPrefix = new Map<number, readonly Fields[]>();
+  const identities = new Identities();
   let work = 0;
 
+  let isWhole = true;
+
+  const kept = <T>(found: readonly T[], countMax: number): readonly T[] => {
+    const all = identities.distinct(found);
+    if (all.length > countMax) isWhole = false;
+    return all.slice(0, countMax);
+  };
   const values = (symbol: number, start: number, end: number): readonly unknown[] => {
     if (isTerminal(grammar.names[symbol] ?? "")) return [tokens[start]];
     const key = (symbol * width + start) * width + end;
@@ -233,7 +242,10 @@ function extract(grammar: Grammar, root: number, tokens: readonly Token[], sets:
       for (const fields of prefixes(production, production.right.length, start, end))
         found.push(production.build(fields, span, tokens.slice(start, end)));
     }
-    const result = distinct(found.filter((value) => value !== undefined)).slice(0, readingsMax);
+    const result = kept(
+      found.filter((value) => value !== undefined),
+      readingsMax,
+    );
     ofSymbol.set(key, result);
     return result;
   };
@@ -260,27 +272,54 @@ function extract(grammar: Grammar, root: number, tokens: readonly Token[], sets:
         }
       }
     }
-    const result = distinct(found).slice(0, prefixesMax);
+    const result = kept(found, prefixesMax);
     ofPrefix.set(key, result);
     return result;
   };
 
   try {
-    return { kind: "values", values: values(root, 0, tokens.length) };
+    const all = values(root, 0, tokens.length);
+    return { kind: "values", values: all, isWhole };
   } catch (error) {
     if (error instanceof TooComplex) return { kind: "too-complex" };
     throw error;
   }
 }
 
-/** Values that differ in more than their spans. */
-export function distinct<T>(values: readonly T[]): readonly T[] {
-  if (values.length < 2) return values;
-  const seen = new Set<string>();
-  return values.filter((value) => {
-    const key = JSON.stringify(value, (name, part: unknown) => (name === "span" ? undefined : part));
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
-  });
+/**
+ * Identity of values by what they say, spans aside. Parts that were seen keep their number, so the identity of a whole costs no more
+ * than its own fields.
+ */
+export class Identities {
+  readonly #numbers = new Map<string, number>();
+  readonly #known = new WeakMap<object, string>();
+
+  of(value: unknown): string {
+    if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "undefined";
+    const known = this.#known.get(value);
+    if (known !== undefined) return known;
+    const whole = Array.isArray(value)
+      ? `[${value.map((item) => this.of(item)).join()}]`
+      : `{${Object.entries(value)
+          .filter(([name]) => name !== "span")
+          .map(([name, part]) => `${name}:${this.of(part)}`)
+          .join()}}`;
+    const number = this.#numbers.get(whole) ?? this.#numbers.size;
+    this.#numbers.set(whole, number);
+    const identity = `#${number}`;
+    this.#known.set(value, identity);
+    return identity;
+  }
+
+  /** The first of each that say the same. */
+  distinct<T>(values: readonly T[]): readonly T[] {
+    if (values.length < 2) return values;
+    const seen = new Set<string>();
+    return values.filter((value) => {
+      const identity = this.of(value);
+      if (seen.has(identity)) return false;
+      seen.add(identity);
+      return true;
+    });
+  }
 }

@@ -1,7 +1,7 @@
 // Text to trees: sentence by sentence, all readings kept. Problems point at the words and say what was expected there.
 import { ruleTextLengthMax } from "@writ/core/limits";
 import { ruleProblem, type RuleProblem } from "../rule-problems.ts";
-import { resolveIt, resolveSaid } from "./anaphora.ts";
+import { alternativesMax, resolveIt, resolveSaid } from "./anaphora.ts";
 import { parseTokens, type Grammar } from "./chart.ts";
 import type { LimitPart, Sentence } from "./grammar.ts";
 import { stopped } from "./stopped.ts";
@@ -24,7 +24,13 @@ export interface Reading {
 }
 
 export type ParsedRule =
-  | { readonly kind: "readings"; readonly readings: readonly Reading[]; readonly name: string | null }
+  | {
+      readonly kind: "readings";
+      readonly readings: readonly Reading[];
+      readonly name: string | null;
+      /** False when there are more readings than are kept: then one that makes sense is not the only one. */
+      readonly isWhole: boolean;
+    }
   | { readonly kind: "problems"; readonly problems: readonly RuleProblem[] };
 
 const sentenceTokensMax = 200;
@@ -46,6 +52,8 @@ export function parseRule(text: string, surface: Surface, grammar: Grammar): Par
         lexed.span,
       ),
     );
+  if (lexed.kind === "number")
+    return problem(ruleProblem("rule.number", "Cannot hold a number of so many digits", lexed.span));
   const sentences = split(lexed.tokens);
   if (sentences.length > sentencesMax)
     return problem(
@@ -55,6 +63,7 @@ export function parseRule(text: string, surface: Surface, grammar: Grammar): Par
   const problems: RuleProblem[] = [];
   const read: (readonly Sentence[])[] = [];
   let name: string | null = null;
+  let isWhole = true;
   for (const [index, tokens] of sentences.entries()) {
     let parsed = readSentence(tokens, surface, grammar);
     const colon = tokens.findIndex((token) => token.text === ":");
@@ -63,12 +72,22 @@ export function parseRule(text: string, surface: Surface, grammar: Grammar): Par
       parsed = readSentence(tokens.slice(colon + 1), surface, grammar);
     }
     if (parsed.kind === "problem") problems.push(parsed.problem);
-    else read.push(parsed.sentences.flatMap(resolveIt));
+    else {
+      isWhole &&= parsed.isWhole;
+      read.push(
+        parsed.sentences.flatMap((sentence) => {
+          const meanings = resolveIt(sentence);
+          isWhole &&= meanings.length < alternativesMax;
+          return meanings;
+        }),
+      );
+    }
   }
   if (problems.length > 0) return { kind: "problems", problems: problems.slice(0, problemsMax) };
 
   const assembled = assemble(read, text);
   if ("code" in assembled) return problem(assembled);
+  isWhole &&= assembled.length < readingsMax;
   const drafts: Draft[] = [];
   for (const draft of assembled) {
     const resolved = resolveSaid(draft);
@@ -82,6 +101,7 @@ export function parseRule(text: string, surface: Surface, grammar: Grammar): Par
         ),
       );
     }
+    isWhole &&= resolved.length < alternativesMax;
     drafts.push(...resolved);
   }
   const readings = drafts.map(plant);
@@ -89,6 +109,7 @@ export function parseRule(text: string, surface: Surface, grammar: Grammar): Par
   return {
     kind: "readings",
     name,
+    isWhole,
     readings: readings.filter(({ tree }) => {
       const key = JSON.stringify(tree);
       return seen.has(key) ? false : seen.add(key) !== undefined;
@@ -130,7 +151,7 @@ function split(tokens: readonly Token[]): readonly (readonly Token[])[] {
 }
 
 type ReadSentence =
-  | { readonly kind: "sentences"; readonly sentences: readonly Sentence[] }
+  | { readonly kind: "sentences"; readonly sentences: readonly Sentence[]; readonly isWhole: boolean }
   | { readonly kind: "problem"; readonly problem: RuleProblem };
 
 function readSentence(tokens: readonly Token[], surface: Surface, grammar: Grammar): ReadSentence {
@@ -161,7 +182,7 @@ function readSentence(tokens: readonly Token[], surface: Surface, grammar: Gramm
       if (parsed.values.length === 0)
         return { kind: "problem", problem: ruleProblem("rule.syntax", "Cannot read this sentence", whole) };
       // The productions of `Sentence` make nothing else.
-      return { kind: "sentences", sentences: parsed.values as readonly Sentence[] };
+      return { kind: "sentences", sentences: parsed.values as readonly Sentence[], isWhole: parsed.isWhole };
   }
 }
 

@@ -18,14 +18,16 @@ export interface Token {
 export type Tokens =
   | { readonly kind: "tokens"; readonly tokens: readonly Token[] }
   | { readonly kind: "quote-open"; readonly span: Span }
-  | { readonly kind: "character"; readonly span: Span };
+  | { readonly kind: "character"; readonly span: Span }
+  | { readonly kind: "number"; readonly span: Span };
 
+const numberLengthMax = 60;
 const space = /[\s\u00a0\u202f\u2009]/u;
 const url = /https?:\/\/[^\s"«»“”\u00a0\u202f]+/uy;
 const clock = /(\d{1,2})(?::|h)(\d{2})(?![\d\p{L}])/uy;
-const number = /\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d+)?(?![\d])|\d+(?:[.,]\d+)*/uy;
+const number = /[-−]?(?:\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3})+(?:[.,]\d+)?(?![\d])|\d+(?:[.,]\d+)*)/uy;
 const path =
-  /(?:\/|(?:\.{1,2}\/)+)?[\p{L}\p{N}_*][\p{L}\p{M}\p{N}_*@-]*(?:[./][\p{L}\p{M}\p{N}_*@-]+)*\/?|\.{1,2}\/|\.[\p{L}\p{N}]{1,8}(?![\p{L}\p{N}.])/uy;
+  /(?:\/|(?:\.{1,2}\/){1,64})?[\p{L}\p{N}_*][\p{L}\p{M}\p{N}_*@-]*(?:[./][\p{L}\p{M}\p{N}_*@-]+)*\/?|\.{1,2}\/|\.[\p{L}\p{N}]{1,8}(?![\p{L}\p{N}.])/uy;
 const word = /\p{L}[\p{L}\p{M}\p{N}_]*(?:-[\p{L}\p{N}][\p{L}\p{M}\p{N}_]*)*/uy;
 const mark = /°[CF]?|[€$£¥%,;.:()]|>=|<=|!=|[><=≥≤≠]/uy;
 const elided: Readonly<Record<string, readonly string[]>> = {
@@ -112,6 +114,7 @@ export function tokenize(text: string, language: Language): Tokens {
     if (digits !== null && (place === null || !isPath(place[0]) || place[0].length <= digits[0].length)) {
       // A mark at the end belongs to the sentence; the pattern needs a digit after it, so it is never taken.
       const values = readNumber(digits[0], language);
+      if (digits[0].length > numberLengthMax) return { kind: "number", span: [at, at + digits[0].length] };
       if (values === null) return { kind: "character", span: [at, at + digits[0].length] };
       push("number", values.value, digits[0].length, values.other);
       at += digits[0].length;
@@ -187,6 +190,14 @@ export function readNumber(
   raw: string,
   language: Language,
 ): { readonly value: string; readonly other?: string } | null {
+  if (/^[-−]/u.test(raw)) {
+    const positive = readNumber(raw.slice(1), language);
+    if (positive === null) return null;
+    const negative = (value: string): string => (value === "0" ? value : `-${value}`);
+    return positive.other === undefined
+      ? { value: negative(positive.value) }
+      : { value: negative(positive.value), other: negative(positive.other) };
+  }
   const text = raw.replaceAll(/[ \u00a0\u202f\u2009]/gu, "");
   const own = language === "en" ? "." : ",";
   const foreign = language === "en" ? "," : ".";

@@ -1,7 +1,6 @@
 // The tree as sentences, from the templates that the parser reads: `parse(render(tree))` is `tree`, in both languages.
 //   R20 A step inside a block that could be read as belonging elsewhere stands in parentheses.
 import type { Catalog } from "@writ/core/capability";
-import { closestUnit } from "./words.ts";
 import type { Construct, Surface } from "../language/surface.ts";
 import { parseTemplate, templateFields, type Template } from "../language/template.ts";
 import { paramKind, phraseTemplate } from "../language/vocabulary.ts";
@@ -17,7 +16,16 @@ import type {
   TriggerNode,
 } from "../language/tree.ts";
 import { joinPieces, own, word, type Piece } from "./pieces.ts";
-import { entityWords, quoted, writtenNumber, writtenPath, writtenTime, writtenUrl } from "./words.ts";
+import {
+  entityWords,
+  quoted,
+  writtenNumber,
+  writtenPath,
+  writtenTime,
+  writtenAmount,
+  writtenUnit,
+  writtenUrl,
+} from "./words.ts";
 
 type Parts = Readonly<Record<string, readonly Piece[] | undefined>>;
 
@@ -263,8 +271,8 @@ class Writer {
         return [own(kind === null ? quoted(term.text, language) : (kind[1] ?? "").toUpperCase())];
       }
       case "quantity": {
-        const value = own(writtenNumber(term.value, language));
-        return term.unit === null ? [value] : [value, own(closestUnit(term.unit, language))];
+        const value = own(writtenAmount(term.value, term.unit, language));
+        return term.unit === null ? [value] : [value, own(writtenUnit(term.unit, language))];
       }
       case "path":
         return [own(writtenPath(term.path, language))];

@@ -48,7 +48,13 @@ export function writtenUrl(url: string, language: Language): string {
   return isToken(url, "url", language) ? url : quoted(url, language);
 }
 
-export function closestUnit(code: string, language: Language): string {
+/** An amount of money has no lone tenth: `2 500.50 EUR`. */
+export function writtenAmount(value: string, unit: string | null, language: Language): string {
+  const isMoney = unit !== null && isCurrency(unit);
+  return writtenNumber(isMoney && /\.\d$/u.test(value) ? `${value}0` : value, language);
+}
+
+export function writtenUnit(code: string, language: Language): string {
   if (isCurrency(code) && currencyCodes.includes(code)) return code;
   return units.find((unit) => unit.code === code)?.words[language][0] ?? code;
 }

@@ -1,0 +1,251 @@
+import { expect, test } from "vitest";
+import type { Language } from "@writ/core/capability";
+import { ruleCompiler, type RuleOutcome } from "@writ/compiler/rule";
+import { renderProgramText } from "@writ/compiler/render";
+import { encodeProgram } from "@writ/core/program-codec";
+import { catalog } from "./catalog.ts";
+
+const compiler = ruleCompiler(catalog);
+
+function compile(text: string, language?: Language): Extract<RuleOutcome, { kind: "compiled" }> {
+  const outcome = compiler.compile(language === undefined ? { text } : { text, language });
+  if (outcome.kind !== "compiled") throw new Error(`${text}\n${JSON.stringify(outcome, null, 1)}`);
+  return outcome;
+}
+
+function bytes(text: string): string {
+  return encodeProgram(compile(text).program).join();
+}
+
+function readings(text: string): readonly string[] {
+  const outcome = compiler.compile({ text });
+  if (outcome.kind !== "ambiguous") throw new Error(`${text}\n${JSON.stringify(outcome, null, 1)}`);
+  return outcome.readings.map((reading) => reading.text.en);
+}
+
+const en = "When a CSV file arrives in the inbox, ";
+const fr = "Quand un fichier CSV arrive dans la boîte de réception, ";
+
+test.each([
+  ["déplace-le vers approuvés.", "move it to approved."],
+  ["déplace le fichier vers le dossier approuvés.", "move it to approved."],
+  ["déplacer le fichier dans approuvés.", "move it to approved."],
+  ["le déplacer vers approuvés.", "move it to approved."],
+  ["lis-le, puis supprime-le.", "read it, then delete it."],
+  ["lire le fichier et ensuite le supprimer.", "read it, then delete it."],
+  ["ajoute l’heure à journal.csv.", "append the time to journal.csv."],
+  ["ajouter l'heure au journal.", "append the time to the journal."],
+  [
+    "demande l'approbation de l'opérateur dans les 2 heures puis lis-le.",
+    "ask the operator for approval within 2 hours and then read it.",
+  ],
+  [
+    "avec l'approbation du comptable sous 1 jour, lis-le.",
+    "with the approval of the accountant within 1 day, read it.",
+  ],
+  ["lis-le. N’écris jamais en dehors de l’espace de travail.", "read it. Never write outside the workspace."],
+  ["lis-le. Ne jamais écrire hors de l'espace de travail.", "read it. Never write outside the workspace."],
+  ["lis-le. Ne supprime jamais rien.", "read it. Never delete anything."],
+  ["lis-le. Ne jamais supprimer de fichiers.", "read it. Never delete files."],
+  ["lis-le. N'appelle jamais filesystem.delete_file.", "read it. Never call filesystem.delete_file."],
+  [
+    "si la somme de «\u00a0amount\u00a0» dépasse 10\u00a0000,50\u00a0€, lis-le.",
+    'if the sum of "amount" is above 10 000.50 EUR, read it.',
+  ],
+  [
+    "si la somme de « montant » est supérieure à 10\u202f000,5 euros, lis-le.",
+    'if the total of "amount" exceeds 10000.5 EUR, read it.',
+  ],
+  [
+    "si la somme de « amount » n'est pas au moins 5 EUR, lis-le.",
+    'if the sum of "amount" is not at least 5 EUR, read it.',
+  ],
+  [
+    "si la somme de « weight » est au plus 2 t, lis-le.",
+    'if the sum of "weight" is at most 2000 kg, read it.',
+  ],
+  [
+    "si soit son nom est « a », soit son nom est « b », lis-le.",
+    'if either its name is "a" or its name is "b", read it.',
+  ],
+])("R2 %s says the same as its English twin", (french, english) => {
+  expect(bytes(fr + french)).toBe(bytes(en + english));
+});
+
+test.each([
+  ["10 000", "10000"],
+  ["10\u00a0000", "10000"],
+  ["10\u202f000", "10000"],
+  ["1,000,000", "1000000"],
+  ["1,234.5", "1234.5"],
+  ["10,50", "10.5"],
+  ["0.10", "0.1"],
+  ["0,125", "0.125"],
+  ["-5", "-5"],
+  ["123456789012345678901234567890.12", "123456789012345678901234567890.12"],
+])("R13 the number %s is exactly %s", (written, value) => {
+  const { program } = compile(`${en}if the sum of "amount" is above ${written} EUR, read it.`);
+  const shown = renderProgramText(program);
+  expect(shown).toMatch(
+    new RegExp(`sum > (decimal\\("${value.replace(".", "\\.")}"\\)|${value.replace(".", "\\.")})$`, "m"),
+  );
+});
+
+test("K8 a comma before three digits may separate thousands or decimals: both are shown", () => {
+  expect(readings(`${en}if the sum of "amount" is above 10,000 EUR, read it.`)).toEqual([
+    expect.stringContaining("10 000 EUR"),
+    expect.stringContaining("10 EUR"),
+  ]);
+  expect(readings(`${fr}si la somme de « amount » dépasse 10.000 EUR, lis-le.`)).toHaveLength(2);
+});
+
+test("K8 mixed and/or is a question; parentheses and `either` answer it", () => {
+  const [a, b, c] = ['its name is "a"', 'its name is "b"', 'its name is "c"'];
+  expect(readings(`${en}if ${a} and ${b} or ${c}, read it.`)).toHaveLength(2);
+  expect(compile(`${en}if (${a} and ${b}) or ${c}, read it.`).kind).toBe("compiled");
+  expect(compile(`${en}if ${a} and either ${b} or ${c}, read it.`).kind).toBe("compiled");
+  expect(bytes(`${en}if ${a} and (${b} or ${c}), read it.`)).toBe(
+    bytes(`${en}if ${a} and either ${b} or ${c}, read it.`),
+  );
+  expect(bytes(`${en}if (${a} and ${b}) or ${c}, read it.`)).not.toBe(
+    bytes(`${en}if ${a} and (${b} or ${c}), read it.`),
+  );
+});
+
+test("K8 a step after an `if` is inside or after it: a question, with the words that differ", () => {
+  const text = `${en}if its name is "a", read it; delete it.`;
+  const outcome = compiler.compile({ text });
+  expect(outcome.kind).toBe("ambiguous");
+  if (outcome.kind !== "ambiguous") return;
+  expect(outcome.readings.map((reading) => reading.text)).toEqual([
+    {
+      en: expect.stringContaining("(read the file, then delete the file)."),
+      fr: expect.stringContaining("(lis le fichier, puis supprime le fichier)."),
+    },
+    {
+      en: expect.stringContaining("read the file. Delete the file."),
+      fr: expect.stringContaining("lis le fichier. Supprime le fichier."),
+    },
+  ]);
+  for (const { differsAt } of outcome.readings) {
+    expect(differsAt.length).toBeGreaterThan(0);
+    for (const [start, end] of differsAt) expect(text.slice(start, end)).toContain("read it");
+  }
+});
+
+test("K8 an `otherwise` that two conditions could own is a question", () => {
+  const [a, b] = ['its name is "a"', 'its name is "b"'];
+  expect(readings(`${en}if ${a}, if ${b}, read it; otherwise delete it.`)).toHaveLength(2);
+  expect(readings(`${en}if ${a}, if ${b}, read it. Otherwise, delete it.`)).toHaveLength(2);
+});
+
+test("K8 `it` after another file was named is a question", () => {
+  expect(readings(`${en}append the time to journal.csv, then delete it.`)).toEqual([
+    expect.stringContaining("Delete the file."),
+    expect.stringContaining("Delete journal.csv."),
+  ]);
+});
+
+test("K8 `the sum` after two sums is a question", () => {
+  const text = `${en}append a line with the sum of "amount" and the sum of "weight" to journal.csv. Append the sum to journal.csv.`;
+  expect(readings(text)).toHaveLength(2);
+});
+
+test("K8 two verbs of one name are a question when forbidden", () => {
+  expect(readings(`${en}read it. Never append anything.`)).toEqual([
+    expect.stringContaining("Never call filesystem.append_file."),
+    expect.stringContaining("Never call csv.append_row."),
+  ]);
+});
+
+test("R14 `otherwise` answers the `if`, an approval inside it says `if refused`", () => {
+  const { program } = compile(
+    `${en}if its name is "a", ask the owner for approval and then read it; if refused, delete it; otherwise copy it to archive.`,
+  );
+  expect(renderProgramText(program)).toContain("if refused");
+  const alone = compile(`${en}ask the owner for approval and then read it; otherwise delete it.`);
+  expect(renderProgramText(alone.program)).toContain("if refused");
+});
+
+test("R15 after a move the file is spoken of where it is now", () => {
+  const shown = renderProgramText(compile(`${en}move it to approved. Copy it to archive.`).program);
+  expect(shown).toContain(
+    'copy_file@1.0.0 destination = "archive/" + event.data.name, source = "approved/" + event.data.name',
+  );
+  const renamed = renderProgramText(compile(`${en}move it to archive/last.csv. Copy it to reports.`).program);
+  expect(renamed).toContain('destination = "reports/last.csv", source = "archive/last.csv"');
+});
+
+test("R15 after branches that disagree the condition decides once more where the file is", () => {
+  const text = `${en}if the sum of "amount" is above 5 EUR, move it to approved; otherwise move it to rejected. Copy it to archive.`;
+  expect(renderProgramText(compile(text).program)).toContain(
+    'source = aggregate_1.sum > 5 ? "approved/" + event.data.name : "rejected/" + event.data.name',
+  );
+});
+
+test("R16 the same read of the same file is one step, until the file is changed", () => {
+  const once = `${en}if the sum of "amount" is above 5 EUR, read it. Append the sum of "amount" and the maximum of "amount" to journal.csv.`;
+  const listed = once.replace("Append the sum", "Append a line with the sum");
+  expect(renderProgramText(compile(listed).program).match(/load csv\.aggregate/gu)).toHaveLength(1);
+  const changed = `${en}append the sum of "amount" to journal.csv. Append "x" to the file. Append the sum to journal.csv.`;
+  expect(renderProgramText(compile(changed).program).match(/load csv\.aggregate/gu)).toHaveLength(2);
+});
+
+test("R16 what is read inside a block is read again outside it", () => {
+  const text = `${en}if its name is "a", append the sum of "amount" to journal.csv. Append the sum to journal.csv.`;
+  expect(renderProgramText(compile(text).program).match(/load csv\.aggregate/gu)).toHaveLength(2);
+});
+
+test("R17 a condition on the event is the trigger's filter, one that needs a read decides inside the run", () => {
+  const text =
+    'When a CSV file arrives in the inbox and its size is above 1 kB and the sum of "amount" is above 5 EUR, delete it.';
+  const { program } = compile(text);
+  expect(program.trigger).toMatchObject({ filter: "event.data.sizeBytes > 1000" });
+  expect(renderProgramText(program)).toContain("if aggregate_1.sum > 5");
+});
+
+test("R18 a hold is how long the trigger's condition must last", () => {
+  expect(
+    compile("When a file arrives in the inbox and stays there for 90 seconds, read it.").program.trigger,
+  ).toMatchObject({
+    holdMs: 90_000,
+    filter: null,
+  });
+  expect(
+    compile("When a file arrives in the inbox and its size stays above 5 MB for 5 minutes, read it.").program
+      .trigger,
+  ).toMatchObject({ holdMs: 300_000, filter: "event.data.sizeBytes > 5000000" });
+});
+
+test("K38 a window may cross midnight; K39 it carries the workspace's own time zone", () => {
+  const { windows } = compile(
+    `${en}read it. Only between 10 pm and 6 am on Friday, Saturday and Sunday.`,
+  ).program;
+  expect(windows).toEqual([{ fromMinute: 1320, toMinute: 360, days: [0, 5, 6], zone: "Europe/Paris" }]);
+  const guarded = compile(
+    "When a file arrives in the inbox and the time is between 22:00 and 06:00, read it.",
+  );
+  expect(guarded.program.windows).toEqual([
+    { fromMinute: 1320, toMinute: 360, days: [], zone: "Europe/Paris" },
+  ]);
+});
+
+test("K37 what a rule computes is the product's own expression language", () => {
+  const { program } = compile(`${en}if its name contains “" || process.exit() || "”, read it.`);
+  expect(renderProgramText(program)).toContain(
+    'if contains(event.data.name, "\\" || process.exit() || \\"")',
+  );
+});
+
+test("R19 independent acts of one list run side by side", () => {
+  const { program } = compile(
+    `${en}copy it to archive and append the time to journal.csv, then delete the file.`,
+  );
+  expect(program.body.steps.map(({ after }) => after)).toEqual([[], [], ["s1", "s2"]]);
+});
+
+test("R3 a name before a colon is the rule's name and no part of the program", () => {
+  const named = compile(`Invoices of the day: ${en}read it.`);
+  expect(named.source.name).toBe("Invoices of the day");
+  expect(encodeProgram(named.program).join()).toBe(bytes(`${en}read it.`));
+});
