@@ -1,4 +1,6 @@
 import { faultsOf } from "@writ/core/fault";
+import { coreFaults } from "@writ/core/faults";
+import { runtimeFaults } from "@writ/runtime/faults";
 
 export const serverFaults = {
   "server.flag": { kind: "rejected", remedy: "Run `npm start -- --help` for the flags and their form." },
@@ -29,7 +31,8 @@ export const serverFaults = {
   },
   "request.origin": {
     kind: "rejected",
-    remedy: "Pages of other origins may not call the node; start it with `--origin` for one you trust.",
+    remedy:
+      "Pages of other origins may not call the node; call it from a page of its own, or from a program.",
   },
   "request.streams": { kind: "transient", remedy: "Close another stream of entries and connect again." },
   "auth.missing": {
@@ -44,10 +47,6 @@ export const serverFaults = {
   "auth.role": { kind: "rejected", remedy: "Ask somebody with one of the roles in the facts." },
   "auth.agent": { kind: "rejected", remedy: "Let a person decide: agents hand in work, people approve it." },
   "policy.invalid": { kind: "rejected", remedy: "Correct the policy file at the named place." },
-  "program.unknown": {
-    kind: "rejected",
-    remedy: "Compile it first, or look up its hash with `writ programs`.",
-  },
   "program.prefix": { kind: "rejected", remedy: "Write more digits of the hash." },
   "program.not-proved": {
     kind: "rejected",
@@ -65,38 +64,25 @@ export const serverFaults = {
     kind: "rejected",
     remedy: "Compile the program again: what is stored is not the proof that was approved.",
   },
-  "program.revoked": {
-    kind: "rejected",
-    remedy: "Restore the capability, or compile a program that does without it.",
-  },
   "program.deployed": { kind: "rejected", remedy: "Nothing to do, or undeploy it first." },
   "program.not-deployed": { kind: "rejected", remedy: "Deploy it first with `writ deploy HASH`." },
   "program.paused": { kind: "rejected", remedy: "Resume it first with `writ resume HASH`." },
   "program.not-paused": { kind: "rejected", remedy: "Nothing to do: it is not paused." },
-  "run.unknown": { kind: "rejected", remedy: "Look up the run's id with `writ runs`." },
-  "run.ended": {
-    kind: "rejected",
-    remedy: "Nothing to cancel: undo it with `writ undo ID` if that is meant.",
-  },
-  "run.active": {
-    kind: "rejected",
-    remedy: "Cancel it first with `writ run cancel ID`, or wait for its end.",
-  },
-  "run.not-held": { kind: "rejected", remedy: "Only a held step is settled; `writ run show ID` names them." },
-  "approval.unknown": { kind: "rejected", remedy: "Look up what waits with `writ approvals`." },
-  "approval.role": { kind: "rejected", remedy: "Ask somebody with the role in the facts to decide." },
   "person.unknown": { kind: "rejected", remedy: "Look up the people with `writ people`." },
   "person.exists": { kind: "rejected", remedy: "Choose another id, or remove the person first." },
+  "person.roles": {
+    kind: "rejected",
+    remedy: "Give an agent the role `agent` alone; add another person for other roles.",
+  },
   "person.last-owner": { kind: "rejected", remedy: "Add another owner first." },
-  "workspace.unknown": { kind: "rejected", remedy: "Add the folder with `writ workspace add FOLDER`." },
   "workspace.which": { kind: "rejected", remedy: "Name one of the workspaces in the facts." },
   "workspace.folder": { kind: "rejected", remedy: "Name an existing folder that the node's user may read." },
+  "workspace.file": { kind: "rejected", remedy: "Correct workspace.json at the named place." },
   "workspace.in-use": { kind: "rejected", remedy: "Undeploy the programs in the facts first." },
   "workspace.exists": {
     kind: "rejected",
     remedy: "Change `name` in the folder's workspace.json, or remove the other workspace first.",
   },
-  "capability.unknown": { kind: "rejected", remedy: "Use one of the closest names in the facts." },
   "backup.exists": { kind: "rejected", remedy: "Name a file that does not exist yet." },
   "token.unreachable": {
     kind: "transient",
@@ -104,4 +90,5 @@ export const serverFaults = {
   },
 } as const;
 
-export const fault = faultsOf(serverFaults);
+/** Also makes the faults of core and runtime, which name the same things (a run, a program, an approval) the same way. */
+export const fault = faultsOf({ ...coreFaults, ...runtimeFaults, ...serverFaults });

@@ -2,6 +2,8 @@
 
 /** Remembered policy verdicts; forgotten all at once when full. */
 export const policyVerdictsMax = 10_000;
+/** Programs kept in memory with their certificates; forgotten all at once when full. */
+export const keptProgramsMax = 1000;
 /** Characters of a bearer token: the prefix and 43 of base64url (256 bits). */
 export const tokenBytes = 32;
 /** Messages a slow WebSocket client may lag behind before it is closed. */

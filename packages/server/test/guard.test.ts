@@ -79,14 +79,24 @@ test.each(["x", "writ_", `writ_${"0".repeat(16)}_${"A".repeat(43)}`, newToken(sy
 
 test("S3 a role that is missing is told with what is needed", () => {
   const caller = callerOf(`Bearer ${made.token}`, find);
-  expect(() => checkAccess(caller, "anyone")).not.toThrow();
+  expect(() => checkAccess(caller, "anyone", "getRun")).not.toThrow();
   for (const access of ["owner", "operator", "submitter"] as const) {
-    expect(() => checkAccess(caller, access)).toThrow(code("auth.role"));
+    expect(() => checkAccess(caller, access, "x")).toThrow(code("auth.role"));
   }
 });
 
 test("S3 an agent hands in work and operates nothing", () => {
   const agent = { ...callerOf(`Bearer ${made.token}`, find), roles: [roleName("agent")] };
-  expect(() => checkAccess(agent, "submitter")).not.toThrow();
-  expect(() => checkAccess(agent, "operator")).toThrow(code("auth.role"));
+  expect(() => checkAccess(agent, "submitter", "runPlan")).not.toThrow();
+  expect(() => checkAccess(agent, "operator", "deployProgram")).toThrow(code("auth.role"));
+});
+
+test("S31 the machine's own key replaces tokens and does nothing else", () => {
+  const machine = {
+    ...callerOf(`Bearer ${made.token}`, find),
+    roles: [roleName("owner")],
+    isMachine: true,
+  } as const;
+  expect(() => checkAccess(machine, "owner", "replaceToken")).not.toThrow();
+  expect(() => checkAccess(machine, "anyone", "getRun")).toThrow(code("auth.role"));
 });

@@ -101,8 +101,11 @@ test("S21 a host whose risk nobody told counts as risky", () => {
   expect(policy.decide(untold).kind).toBe("permit-with-approval");
 });
 
-test("S21 an irreversible effect without a host waits for the owner", () => {
-  expect(policy.decide({ ...moveFile, effect: "irreversible" }).kind).toBe("permit-with-approval");
+test("S21 an irreversible effect without a host waits for the owner unless its risk is low", () => {
+  expect(policy.decide({ ...moveFile, effect: "irreversible", risk: "medium" }).kind).toBe(
+    "permit-with-approval",
+  );
+  expect(policy.decide({ ...moveFile, effect: "irreversible" }).kind).toBe("permit");
 });
 
 test("S21 an approval never widens what policy denies", () => {

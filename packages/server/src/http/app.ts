@@ -93,8 +93,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     openapi: async () => openApi,
   };
   for (const [name, route] of Object.entries<RouteDefinition>(routes)) {
-    if (route.protocol === "websocket") addStream(app, route, options);
-    else if (route.protocol === "mcp") addMcp(app, route, options);
+    if (route.protocol === "websocket") addStream(app, name, route, options);
+    else if (route.protocol === "mcp") addMcp(app, name, route, options);
     else addRoute(app, name, route, answers[name] ?? missing(name), options);
   }
   return app;
@@ -112,7 +112,7 @@ function addRoute(
     method: route.method,
     url: fastifyPath(route.path),
     bodyLimit: route.bodyBytesMax ?? requestBytesMax,
-    onRequest: guard(route, options),
+    onRequest: guard(name, route, options),
     config: { operation: name },
     handler: async (request, reply) => {
       const input = check(request);
@@ -122,12 +122,12 @@ function addRoute(
   });
 }
 
-function addStream(app: FastifyInstance, route: RouteDefinition, options: AppOptions): void {
+function addStream(app: FastifyInstance, name: string, route: RouteDefinition, options: AppOptions): void {
   const check = inputCheck(route);
   app.route({
     method: "GET",
     url: fastifyPath(route.path),
-    onRequest: guard(route, options),
+    onRequest: guard(name, route, options),
     preValidation: (request, _reply, done) => {
       try {
         check(request);
@@ -145,12 +145,12 @@ function addStream(app: FastifyInstance, route: RouteDefinition, options: AppOpt
   });
 }
 
-function addMcp(app: FastifyInstance, route: RouteDefinition, options: AppOptions): void {
+function addMcp(app: FastifyInstance, name: string, route: RouteDefinition, options: AppOptions): void {
   app.route({
     method: route.method,
     url: route.path,
     bodyLimit: route.bodyBytesMax ?? requestBytesMax,
-    onRequest: guard(route, options),
+    onRequest: guard(name, route, options),
     handler: async (request, reply) => {
       if (request.caller === null) throw fault("auth.missing", "Cannot serve a request without a key");
       await options.mcp(request, reply, request.caller);
@@ -158,12 +158,12 @@ function addMcp(app: FastifyInstance, route: RouteDefinition, options: AppOption
   });
 }
 
-function guard(route: RouteDefinition, options: AppOptions) {
+function guard(name: string, route: RouteDefinition, options: AppOptions) {
   return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
     try {
       if (route.access !== "public") {
         request.caller = callerOf(request.headers.authorization, options.findByKey);
-        checkAccess(request.caller, route.access);
+        checkAccess(request.caller, route.access, name);
       }
       done();
     } catch (error) {

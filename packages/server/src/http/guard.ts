@@ -15,6 +15,8 @@ export interface Caller {
   readonly name: string;
   readonly roles: readonly RoleName[];
   readonly actor: Actor;
+  /** Somebody on the machine itself, by the key of the data folder: may replace tokens and nothing else. */
+  readonly isMachine?: true;
 }
 
 export interface KnownPerson {
@@ -23,6 +25,7 @@ export interface KnownPerson {
   readonly roles: readonly RoleName[];
   readonly key: KeyId;
   readonly tokenHash: Sha256;
+  readonly isMachine?: true;
 }
 
 /** @throws request.host, request.origin */
@@ -67,12 +70,21 @@ export function callerOf(
   if (!timingSafeEqual(given, expected) || person === undefined) {
     throw fault("auth.unknown", "Cannot serve a request with an unknown or replaced key");
   }
-  const { id, name, roles } = person;
-  return { id, name, roles, actor: { kind: "person", id, key: person.key } };
+  const { id, name, roles, isMachine } = person;
+  return {
+    id,
+    name,
+    roles,
+    actor: { kind: "person", id, key: person.key },
+    ...(isMachine === undefined ? {} : { isMachine }),
+  };
 }
 
 /** @throws auth.role */
-export function checkAccess(caller: Caller, access: Access): void {
+export function checkAccess(caller: Caller, access: Access, operation: string): void {
+  if (caller.isMachine === true && operation !== "replaceToken") {
+    throw fault("auth.role", "Cannot let the machine's own key do this: it replaces tokens and nothing else");
+  }
   if (access === "public" || access === "anyone") return;
   const wanted = accessRoles[access];
   if (caller.roles.some((role) => wanted.includes(role))) return;

@@ -1,0 +1,311 @@
+// The compile road, the only way in: text → program → bytes and hash → proof against everything deployed → kept with its certificate.
+//   S18  What is not proved is kept as refused and can be neither approved nor run; a solver that gives up has not proved anything.
+//   S19  A plan is proved like a rule (K45). Its express signature is the node's; whatever needs a person is asked for by the gate.
+import type { BodyOf, CompileOutcome, CompileProblem, ProgramDetail } from "@writ/core/api";
+import type { Catalog, Language } from "@writ/core/capability";
+import { encodeCertificate, hashCertificate } from "@writ/core/certificate-codec";
+import type { Actor } from "@writ/core/entry";
+import type { ProgramHash } from "@writ/core/ids";
+import { hashedProgram } from "@writ/core/program-codec";
+import type { HashedProgram, Program, ProgramSource } from "@writ/core/program";
+import type { Json } from "@writ/core/value";
+import { drawGraph } from "@writ/compiler/graph";
+import { compilePlan, type PlanProblem } from "@writ/compiler/plan";
+import { renderTree } from "@writ/compiler/render";
+import type { RuleProblem } from "@writ/compiler/rule";
+import type { RegisteredProgram, RegisteredWorkspace } from "@writ/runtime/registry";
+import type { DeployedProgram, Verified } from "@writ/verifier/verify";
+import { fault } from "./faults.ts";
+import { detailOf } from "./handlers/programs.ts";
+import { workspaceOf } from "./handlers/workspaces.ts";
+import { createCatalogs, type WorkspaceCatalog } from "./node/catalogs.ts";
+import { record, storeBytes, type NodeContext } from "./node/context.ts";
+import { approveProgram, findProgram, keptOf } from "./node/programs.ts";
+import type { Prover } from "./node/prover.ts";
+import { encodeSource } from "./node/source.ts";
+import { counterexamplesOf } from "./views/counterexample.ts";
+import { excerptOf } from "./views/excerpt.ts";
+import { approvalNeeds, proofReport } from "./views/program.ts";
+
+type Refused = Extract<CompileOutcome, { readonly kind: "refused" }>;
+type Rejected = Extract<CompileOutcome, { readonly kind: "rejected" }>;
+type Ambiguous = Extract<CompileOutcome, { readonly kind: "ambiguous" }>;
+
+export interface CompileRoad {
+  compile(body: BodyOf<"compileProgram">, actor: Actor): Promise<CompileOutcome>;
+  /** Compiles and proves a plan and keeps nothing. */
+  check(text: string, workspace: string | undefined): Promise<Json>;
+  /** Compiles, proves, keeps and signs a plan at once. */
+  express(
+    text: string,
+    workspace: string | undefined,
+    actor: Actor,
+  ): Promise<HashedProgram | Refused | Rejected>;
+  /**
+   * Returns when the program is proved against all that is deployed now.
+   * @throws program.not-proved, program.contradicted
+   */
+  proveAgain(program: HashedProgram, known: RegisteredProgram, actor: Actor): Promise<void>;
+  /** Proves a program from elsewhere and keeps it. */
+  take(program: HashedProgram, source: ProgramSource, workspace: string, actor: Actor): Promise<Verified>;
+}
+
+/** A text that became a program, with how it reads. */
+interface Compiled {
+  readonly kind: "compiled";
+  readonly program: Program;
+  readonly source: ProgramSource;
+  readonly rendered: { readonly en: string; readonly fr: string } | null;
+}
+
+interface Proved {
+  readonly compiled: Compiled;
+  readonly hashed: HashedProgram;
+  readonly verified: Verified;
+  readonly workspace: RegisteredWorkspace;
+}
+
+export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoad {
+  const catalogs = createCatalogs(node);
+  const prove = async (
+    text: string,
+    kind: "rule" | "plan",
+    options: {
+      readonly workspace?: string | undefined;
+      readonly language?: Language | undefined;
+      readonly name?: string | undefined;
+    },
+  ): Promise<Proved | Rejected | Ambiguous> => {
+    const workspace = workspaceOf(node, options.workspace);
+    const known = await catalogs.of(workspace);
+    const compiled =
+      kind === "rule"
+        ? compileRuleText(text, known, options)
+        : compilePlanText(text, known.catalog, options.name);
+    if (compiled.kind !== "compiled") return compiled;
+    const hashed = hashedProgram(compiled.program, node.hasher);
+    const deployed = await deployedPrograms(node, hashed.hash);
+    const { source } = compiled;
+    const verified = await prover.prove({ program: hashed, source, catalog: known.catalog, deployed });
+    return { compiled, hashed, verified, workspace };
+  };
+  return {
+    async compile(body, actor) {
+      const proved = await prove(body.text, body.kind, body);
+      if ("kind" in proved) return proved;
+      await keep(node, proved, actor);
+      if (proved.verified.kind === "refused") return await refusedOf(node, proved);
+      return { kind: "compiled", program: await freshDetail(node, proved) };
+    },
+    async check(text, workspace) {
+      const proved = await prove(text, "plan", { workspace });
+      if ("kind" in proved) return asJson(proved);
+      if (proved.verified.kind === "refused") return asJson(await refusedOf(node, proved));
+      const { program, hash } = proved.hashed;
+      return {
+        kind: "proved",
+        hash,
+        capabilities: program.capabilities,
+        approvalsNeeded: asJson(approvalNeeds(program, true)),
+        checks: proved.verified.certificate.checks.map(({ name, verdict, claim }) => ({
+          name,
+          verdict,
+          claim,
+        })),
+      };
+    },
+    async express(text, workspace, actor) {
+      const proved = await prove(text, "plan", { workspace });
+      if ("kind" in proved) {
+        if (proved.kind === "rejected") return proved;
+        throw new Error("Invariant broken: a plan has one reading");
+      }
+      await keep(node, proved, actor);
+      if (proved.verified.kind === "refused") return await refusedOf(node, proved);
+      const known = findProgram(node, proved.hashed.hash);
+      if (known.approval === null)
+        await approveProgram(node, known, { kind: "node" }, "express: a plan that was proved");
+      return proved.hashed;
+    },
+    async proveAgain(hashed, known, actor) {
+      const { certificate, source } = await keptOf(node, known);
+      if (certificate.verdict !== "proved") {
+        throw fault("program.not-proved", `Cannot deploy \`${known.name}\`: its proof was refused`, {
+          program: known.hash,
+        });
+      }
+      const deployed = await deployedPrograms(node, known.hash);
+      if (deployed.every(({ hash }) => certificate.against.includes(hash))) return;
+      const { catalog } = await catalogs.of(workspaceOf(node, known.workspace));
+      const again = await prover.prove({ program: hashed, source, catalog, deployed });
+      if (again.kind === "refused") {
+        throw fault(
+          "program.contradicted",
+          `Cannot deploy \`${known.name}\`: with what was deployed since it was proved, its proof is refused: ${again.problems[0]?.message ?? ""}`,
+          { program: known.hash, counterexamples: await counterexamplesOf(node, again, source) },
+        );
+      }
+      const { hash, bytes, source: storedSource, name, workspace } = known;
+      const stored = await storeBytes(node.blobs, encodeCertificate(again.certificate));
+      const facts = {
+        program: hash,
+        bytes,
+        source: storedSource,
+        certificate: stored,
+        verdict: "proved",
+        name,
+        workspace,
+      } as const;
+      await record(node, actor, { kind: "program.compiled", facts });
+    },
+    async take(hashed, source, workspaceName, actor) {
+      const workspace = workspaceOf(node, workspaceName);
+      const { catalog } = await catalogs.of(workspace);
+      const deployed = await deployedPrograms(node, hashed.hash);
+      const verified = await prover.prove({ program: hashed, source, catalog, deployed });
+      const compiled = { kind: "compiled", program: hashed.program, source, rendered: null } as const;
+      await keep(node, { compiled, hashed, verified, workspace }, actor);
+      return verified;
+    },
+  };
+}
+
+/** Records the program unless exactly this is what is known already. */
+async function keep(
+  node: NodeContext,
+  { compiled, hashed, verified, workspace }: Proved,
+  actor: Actor,
+): Promise<void> {
+  const { certificate } = verified;
+  const known = node.registry().programs.get(hashed.hash);
+  // A refusal that others brought about is an answer, not a fact about a program whose runs may be under way.
+  if (known !== undefined && known.approval !== null && certificate.verdict === "refused") return;
+  if (known !== undefined && known.workspace === workspace.name) {
+    // What cannot be read any more is recorded again.
+    const before = await keptOf(node, known).then(
+      (kept) => kept.certificate,
+      () => undefined,
+    );
+    // The twin of a program in another language is the same program; what is known keeps the words it was approved with.
+    const isSame =
+      before?.against.join() === certificate.against.join() &&
+      before.verdict === certificate.verdict &&
+      before.encoder === certificate.encoder;
+    if (isSame) return;
+  }
+  const { source, rendered } = compiled;
+  const [bytes, storedSource, storedCertificate] = await Promise.all([
+    storeBytes(node.blobs, hashed.bytes),
+    storeBytes(node.blobs, encodeSource(source, rendered, drawGraph(hashed.program))),
+    storeBytes(node.blobs, encodeCertificate(certificate)),
+  ]);
+  await record(node, actor, {
+    kind: "program.compiled",
+    facts: {
+      program: hashed.hash,
+      bytes,
+      source: storedSource,
+      certificate: storedCertificate,
+      verdict: certificate.verdict,
+      name: source.name.slice(0, 256),
+      workspace: workspace.name,
+    },
+  });
+}
+
+/** The stored program with the words of this compilation. */
+async function freshDetail(node: NodeContext, { compiled, hashed }: Proved): Promise<ProgramDetail> {
+  const { source, rendered } = compiled;
+  return { ...(await detailOf(node, hashed.hash)), text: source.text, language: source.language, rendered };
+}
+
+async function refusedOf(node: NodeContext, { compiled, hashed, verified }: Proved): Promise<Refused> {
+  const { certificate } = verified;
+  return {
+    kind: "refused",
+    hash: hashed.hash,
+    name: compiled.source.name,
+    rendered: compiled.rendered,
+    proof: proofReport(certificate, hashCertificate(encodeCertificate(certificate), node.hasher)),
+    counterexamples: await counterexamplesOf(node, verified, compiled.source),
+  };
+}
+
+/** Programs whose triggers are armed or paused; what failed its own verification is none of them. */
+async function deployedPrograms(node: NodeContext, except: ProgramHash): Promise<readonly DeployedProgram[]> {
+  const { programs } = node.registry();
+  const broken = node.triggers.broken();
+  const deployed = [...programs.values()].filter(
+    ({ hash, deployedAtMs }) => deployedAtMs !== null && hash !== except && !broken.has(hash),
+  );
+  return await Promise.all(
+    deployed.map(async (known) => {
+      const { program, source } = await keptOf(node, known);
+      return { hash: known.hash, program, source };
+    }),
+  );
+}
+
+function compilePlanText(text: string, catalog: Catalog, name: string | undefined): Compiled | Rejected {
+  const compiled = compilePlan({ text, catalog });
+  if (compiled.kind === "rejected") return { kind: "rejected", problems: compiled.problems.map(planProblem) };
+  const source = name === undefined ? compiled.source : { ...compiled.source, name };
+  return { kind: "compiled", program: compiled.program, source, rendered: null };
+}
+
+function planProblem({ code, message, at, remedy }: PlanProblem): CompileProblem {
+  return { code, message, remedy, span: null, at, excerpt: null, suggestions: [] };
+}
+
+function compileRuleText(
+  text: string,
+  { catalog, rules }: WorkspaceCatalog,
+  { language, name }: { readonly language?: Language | undefined; readonly name?: string | undefined },
+): Compiled | Rejected | Ambiguous {
+  const outcome = rules.compile({
+    text,
+    ...(language === undefined ? {} : { language }),
+    ...(name === undefined ? {} : { name }),
+  });
+  switch (outcome.kind) {
+    case "rejected":
+      return { kind: "rejected", problems: outcome.problems.map((problem) => ruleProblem(problem, text)) };
+    case "ambiguous":
+      return {
+        kind: "ambiguous",
+        readings: outcome.readings.map(({ text: said, differsAt }) => ({
+          en: said.en,
+          fr: said.fr,
+          difference: excerptOf(text, differsAt) ?? "",
+        })),
+      };
+    case "compiled": {
+      const { program, source, tree } = outcome;
+      return {
+        kind: "compiled",
+        program,
+        source,
+        rendered: { en: renderTree(tree, "en", catalog), fr: renderTree(tree, "fr", catalog) },
+      };
+    }
+  }
+}
+
+function ruleProblem(
+  { code, message, span, expected, suggestions, remedy }: RuleProblem,
+  text: string,
+): CompileProblem {
+  return {
+    code,
+    message,
+    remedy,
+    span: [span[0], span[1]],
+    at: null,
+    excerpt: excerptOf(text, [span]),
+    suggestions: (suggestions.length > 0 ? suggestions : expected).slice(0, 20),
+  };
+}
+
+function asJson(value: unknown): Json {
+  return value as Json;
+}

@@ -1,0 +1,37 @@
+// The function behind each route.
+import type { Projections } from "@writ/store/projections";
+import type { CompileRoad } from "./compile.ts";
+import { approvalHandlers } from "./handlers/approvals.ts";
+import { capabilityHandlers } from "./handlers/capabilities.ts";
+import { ledgerHandlers } from "./handlers/ledger.ts";
+import { peopleHandlers } from "./handlers/people.ts";
+import { planHandlers } from "./handlers/plans.ts";
+import { programHandlers } from "./handlers/programs.ts";
+import { runHandlers } from "./handlers/runs.ts";
+import { workspaceHandlers } from "./handlers/workspaces.ts";
+import type { Handlers } from "./http/app.ts";
+import { createQueue, type NodeContext } from "./node/context.ts";
+import type { RunWatch } from "./node/run-watch.ts";
+import type { Upkeep } from "./node/upkeep.ts";
+
+export interface HandlerParts {
+  readonly node: NodeContext;
+  readonly road: CompileRoad;
+  readonly watch: RunWatch;
+  readonly projections: Projections;
+  readonly upkeep: Upkeep;
+}
+
+export function createHandlers({ node, road, watch, projections, upkeep }: HandlerParts): Handlers {
+  const inOrder = createQueue();
+  return {
+    ...peopleHandlers(node, inOrder),
+    ...workspaceHandlers(node, inOrder),
+    ...capabilityHandlers(node, inOrder),
+    ...programHandlers(node, road, inOrder),
+    ...runHandlers(node, { projections, watch }),
+    ...planHandlers(node, road, watch),
+    ...approvalHandlers(node),
+    ...ledgerHandlers(node, { projections, upkeep }),
+  };
+}

@@ -1,0 +1,61 @@
+// The ledger and the node itself: read, verified, backed up, told about.
+import type { Entry } from "@writ/core/entry";
+import type { Projections } from "@writ/store/projections";
+import type { Handlers } from "../http/app.ts";
+import type { NodeContext } from "../node/context.ts";
+import type { Upkeep } from "../node/upkeep.ts";
+import { apiEntry } from "../views/entry.ts";
+import { apiFault } from "../views/program.ts";
+
+const entriesPerPage = 100;
+
+export function ledgerHandlers(
+  node: NodeContext,
+  parts: { readonly projections: Projections; readonly upkeep: Upkeep },
+): Pick<Handlers, "readLedger" | "verifyLedger" | "backup" | "status"> {
+  const { ledger, engine, triggers } = node;
+  return {
+    readLedger: async ({ query }) => {
+      const from = query.from ?? 0;
+      const to = from + (query.limit ?? entriesPerPage);
+      const entries: Entry[] = [];
+      for await (const entry of ledger.scan(from, to)) entries.push(entry);
+      return { entries: entries.map(apiEntry), next: to <= ledger.durableSeq() ? to : null };
+    },
+    verifyLedger: () => parts.upkeep.verify(),
+    backup: ({ body }) => parts.upkeep.backup(body.file),
+    status: async () => {
+      const { runs } = parts.projections.counts();
+      const { programs, workspaces } = node.registry();
+      const broken = triggers.broken();
+      const deployed = [...programs.values()].filter(
+        ({ hash, deployedAtMs }) => deployedAtMs !== null && !broken.has(hash),
+      );
+      const problems = [...broken].map(([hash, record]) => ({
+        what: `program ${programs.get(hash)?.name ?? ""} (${hash.slice(0, 8)})`,
+        fault: apiFault(record),
+      }));
+      return {
+        version: node.version,
+        node: ledger.node,
+        data: node.data,
+        startedAtMs: node.startedAtMs,
+        nowMs: node.world.nowMs(),
+        ledger: { ...ledger.head(), durableSeq: ledger.durableSeq() },
+        runs: { active: engine.load().active, waiting: runs.waiting ?? 0, held: runs.held ?? 0 },
+        programs: {
+          deployed: deployed.filter(({ paused }) => !paused).length,
+          paused: deployed.filter(({ paused }) => paused).length,
+          broken: broken.size,
+        },
+        approvalsWaiting: engine.approvals().length,
+        workspaces: [...workspaces.keys()],
+        policy: node.policy.hash,
+        problems: [
+          ...problems,
+          ...node.problems().map(({ what, fault }) => ({ what, fault: apiFault(fault) })),
+        ],
+      };
+    },
+  };
+}

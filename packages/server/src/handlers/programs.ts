@@ -1,0 +1,274 @@
+// Programs: kept once compiled, approved by a person, signed, deployed; verified again at each of these steps.
+//   S12  An approval names a hash. What is signed is re-hashed first; an edited text is another program without an approval.
+//   S13  Deployment verifies signature, keys, revocations, format and certificate again, and proves again against programs that were
+//        deployed since; it never trusts what an earlier step found.
+import type { BodyOf, Envelope, ProgramDetail, ProgramState, ProgramSummary } from "@writ/core/api";
+import { hashCertificate } from "@writ/core/certificate-codec";
+import type { Actor } from "@writ/core/entry";
+import { fromBase64, toBase64 } from "@writ/core/bytes";
+import type { ProgramHash } from "@writ/core/ids";
+import { decodeProgram, hashProgram } from "@writ/core/program-codec";
+import type { Program, ProgramSource, SignedProgram } from "@writ/core/program";
+import { decodeEnvelope, programPayloadType, verifySignedProgram } from "@writ/core/signature";
+import { toJson, parseValue, type Json } from "@writ/core/value";
+import type { RegisteredProgram } from "@writ/runtime/registry";
+import type { CompileRoad } from "../compile.ts";
+import { fault } from "../faults.ts";
+import type { Handlers } from "../http/app.ts";
+import { bytesOf, record, type NodeContext } from "../node/context.ts";
+import { approveProgram, findProgram, keptOf } from "../node/programs.ts";
+import type { KeptSource } from "../node/source.ts";
+import { workspaceOf } from "./workspaces.ts";
+import { counterexamplesOf } from "../views/counterexample.ts";
+import { actorText } from "../views/entry.ts";
+import { approvalNeeds, apiFault, graphOf, proofReport, triggerOf } from "../views/program.ts";
+
+type Queue = <T>(task: () => Promise<T>) => Promise<T>;
+
+export function programHandlers(
+  node: NodeContext,
+  road: CompileRoad,
+  inOrder: Queue,
+): Pick<
+  Handlers,
+  | "compileProgram"
+  | "importProgram"
+  | "listPrograms"
+  | "getProgram"
+  | "getCertificate"
+  | "exportProgram"
+  | "approveProgram"
+  | "deployProgram"
+  | "undeployProgram"
+  | "pauseProgram"
+  | "resumeProgram"
+> {
+  const change = (
+    hash: string,
+    actor: Actor,
+    decide: (known: RegisteredProgram) => Parameters<typeof record>[2],
+  ): Promise<ProgramSummary> =>
+    inOrder(async () => {
+      const known = findProgram(node, hash);
+      await record(node, actor, decide(known));
+      await node.triggers.sync();
+      return summaryOf(node, known.hash);
+    });
+  return {
+    compileProgram: ({ body, caller }) => road.compile(body, caller.actor),
+    importProgram: ({ body, caller }) => inOrder(() => importProgram(node, road, body, caller.actor)),
+    listPrograms: async ({ query }) => {
+      const known = [...node.registry().programs.values()].reverse();
+      const summaries = await Promise.all(known.map(({ hash }) => summaryOf(node, hash)));
+      return {
+        programs: summaries.filter(({ state }) => query.state === undefined || state === query.state),
+      };
+    },
+    getProgram: ({ params }) => detailOf(node, findByPrefix(node, params.hash).hash),
+    getCertificate: async ({ params }) => {
+      const { certificate } = await keptOf(node, findProgram(node, params.hash));
+      return toJson(parseValue(certificate)) as { readonly [key: string]: Json };
+    },
+    exportProgram: async ({ params }) => {
+      const known = findProgram(node, params.hash);
+      const envelope = decodeEnvelope(await bytesOf(node.blobs, approvalOf(known).envelope));
+      return {
+        payloadType: envelope.payloadType,
+        payload: toBase64(envelope.payload),
+        signatures: envelope.signatures.map(({ keyId, algorithm, signature }) => ({
+          keyId,
+          algorithm,
+          signature: toBase64(signature),
+        })),
+      };
+    },
+    approveProgram: ({ params, body, caller }) =>
+      inOrder(async () => {
+        const known = findProgram(node, params.hash);
+        if (known.approval === null) await approveProgram(node, known, caller.actor, body.comment ?? "");
+        return summaryOf(node, known.hash);
+      }),
+    deployProgram: ({ params, caller }) =>
+      inOrder(async () => {
+        const known = findProgram(node, params.hash);
+        if (known.deployedAtMs !== null) {
+          throw fault("program.deployed", `Cannot deploy \`${known.name}\`: it is deployed`, {
+            program: known.hash,
+          });
+        }
+        approvalOf(known);
+        await road.proveAgain(await node.loadProgram(known.hash), known, caller.actor);
+        await record(node, caller.actor, { kind: "program.deployed", facts: { program: known.hash } });
+        await node.triggers.sync();
+        return summaryOf(node, known.hash);
+      }),
+    undeployProgram: ({ params, body, caller }) =>
+      change(params.hash, caller.actor, (known) => {
+        assertDeployed(known);
+        return { kind: "program.undeployed", facts: { program: known.hash, reason: body.reason ?? "" } };
+      }),
+    pauseProgram: ({ params, caller }) =>
+      change(params.hash, caller.actor, (known) => {
+        assertDeployed(known);
+        if (known.paused)
+          throw fault("program.paused", `Cannot pause \`${known.name}\`: it is paused`, {
+            program: known.hash,
+          });
+        return { kind: "program.paused", facts: { program: known.hash } };
+      }),
+    resumeProgram: ({ params, caller }) =>
+      change(params.hash, caller.actor, (known) => {
+        assertDeployed(known);
+        if (!known.paused) {
+          throw fault("program.not-paused", `Cannot resume \`${known.name}\`: it is not paused`, {
+            program: known.hash,
+          });
+        }
+        return { kind: "program.resumed", facts: { program: known.hash } };
+      }),
+  };
+}
+
+/** A signed program from elsewhere: its signatures must be by keys of this ring, and it is proved here again. */
+async function importProgram(
+  node: NodeContext,
+  road: CompileRoad,
+  body: BodyOf<"importProgram">,
+  actor: Actor,
+): Promise<ProgramSummary> {
+  const envelope = envelopeOf(body.envelope);
+  verifySignedProgram(envelope, node.keyRing);
+  const program = decodeProgram(envelope.payload);
+  const hashed = { hash: hashProgram(envelope.payload, node.hasher), program, bytes: envelope.payload };
+  const known = node.registry().programs.get(hashed.hash);
+  const workspace = workspaceOf(node, body.workspace ?? program.workspace.name);
+  if (known === undefined) {
+    const name = body.name ?? `imported ${hashed.hash.slice(0, 8)}`;
+    const source: ProgramSource = { kind: "program", name, text: "", language: null, spans: {} };
+    const verified = await road.take(hashed, source, workspace.name, actor);
+    if (verified.kind === "refused") {
+      throw fault("program.not-proved", `Cannot take \`${name}\`: its proof is refused here`, {
+        program: hashed.hash,
+        counterexamples: await counterexamplesOf(node, verified, source),
+      });
+    }
+  }
+  const kept = findProgram(node, hashed.hash);
+  if (kept.approval === null) await approveProgram(node, kept, actor, "imported");
+  return await summaryOf(node, hashed.hash);
+}
+
+function envelopeOf(given: Envelope): SignedProgram {
+  if (given.payloadType !== programPayloadType) {
+    throw fault("program.malformed", `Cannot take a payload of type \`${given.payloadType}\``, {
+      wanted: programPayloadType,
+    });
+  }
+  try {
+    return {
+      payloadType: programPayloadType,
+      payload: fromBase64(given.payload),
+      signatures: given.signatures.map(({ keyId, algorithm, signature }) => ({
+        keyId,
+        algorithm,
+        signature: fromBase64(signature),
+      })),
+    };
+  } catch (error) {
+    throw fault(
+      "program.malformed",
+      "Cannot read the envelope: payload and signatures are base64",
+      {},
+      error,
+    );
+  }
+}
+
+export async function summaryOf(node: NodeContext, hash: ProgramHash): Promise<ProgramSummary> {
+  const known = findProgram(node, hash);
+  const { program, source } = await keptOf(node, known);
+  return summary(node, known, program, source);
+}
+
+export async function detailOf(node: NodeContext, hash: ProgramHash): Promise<ProgramDetail> {
+  const known = findProgram(node, hash);
+  const { program, bytes, source, certificate, certificateBytes } = await keptOf(node, known);
+  return {
+    ...summary(node, known, program, source),
+    text: source.text,
+    language: source.language,
+    rendered: source.rendered,
+    graph: graphOf(program, source.drawing),
+    proof: proofReport(certificate, hashCertificate(certificateBytes, node.hasher)),
+    capabilities: program.capabilities.map((id) => {
+      const capability = node.modules.find(id);
+      return { id, risk: capability?.risk ?? "unknown", effect: capability?.effect.kind ?? "unknown" };
+    }),
+    approvalsNeeded: approvalNeeds(program, known.approval !== null),
+    approvedBy: known.approval === null ? null : actorText(known.approval.by),
+    sizeBytes: bytes.length,
+  };
+}
+
+function summary(
+  node: NodeContext,
+  known: RegisteredProgram,
+  program: Program,
+  source: KeptSource,
+): ProgramSummary {
+  const broken = node.triggers.broken().get(known.hash);
+  return {
+    hash: known.hash,
+    name: known.name,
+    kind: source.kind,
+    workspace: known.workspace,
+    state: stateOf(known, broken !== undefined),
+    trigger: triggerOf(program),
+    compiledAtMs: known.compiledAtMs,
+    approvedAtMs: known.approval?.atMs ?? null,
+    deployedAtMs: known.deployedAtMs,
+    fault: broken === undefined ? null : apiFault(broken),
+  };
+}
+
+function stateOf(known: RegisteredProgram, isBroken: boolean): ProgramState {
+  if (known.deployedAtMs !== null) {
+    if (isBroken) return "broken";
+    return known.paused ? "paused" : "deployed";
+  }
+  if (known.undeployed) return "undeployed";
+  if (known.verdict === "refused") return "refused";
+  return known.approval === null ? "compiled" : "approved";
+}
+
+/** @throws program.unknown, program.prefix */
+function findByPrefix(node: NodeContext, prefix: string): RegisteredProgram {
+  const found = [...node.registry().programs.values()].filter(({ hash }) => hash.startsWith(prefix));
+  const [only] = found;
+  if (only === undefined)
+    throw fault("program.unknown", `Cannot find a program \`${prefix}…\``, { program: prefix });
+  if (found.length > 1) {
+    throw fault("program.prefix", `Cannot tell which program \`${prefix}…\` is: ${found.length} begin so`, {
+      programs: found.map(({ hash, name }) => ({ hash, name })),
+    });
+  }
+  return only;
+}
+
+function approvalOf(known: RegisteredProgram): NonNullable<RegisteredProgram["approval"]> {
+  if (known.approval !== null) return known.approval;
+  throw fault(
+    "program.not-approved",
+    `Cannot deploy or export \`${known.name}\`: nobody has approved this hash`,
+    {
+      program: known.hash,
+    },
+  );
+}
+
+function assertDeployed(known: RegisteredProgram): void {
+  if (known.deployedAtMs !== null) return;
+  throw fault("program.not-deployed", `Cannot do this to \`${known.name}\`: it is not deployed`, {
+    program: known.hash,
+  });
+}

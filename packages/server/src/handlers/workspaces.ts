@@ -1,0 +1,215 @@
+// Workspaces: the folders the node works in, each with the file that says what rules may speak of.
+//   S10  The workspace file is read when the folder is added and recorded whole; a change counts when it is added again.
+//   S11  Two workspaces never share a folder: neither inside the other.
+import { mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Workspace } from "@writ/core/api";
+import { parseValue } from "@writ/core/value";
+import { parseWorkspace, type WorkspaceFile } from "@writ/core/workspace";
+import { hasCode } from "@writ/core/fault";
+import type { RegisteredWorkspace } from "@writ/runtime/registry";
+import { fault } from "../faults.ts";
+import type { Handlers } from "../http/app.ts";
+import { record, storeValue, valueOf, type NodeContext } from "../node/context.ts";
+import type { Actor } from "@writ/core/entry";
+
+type Queue = <T>(task: () => Promise<T>) => Promise<T>;
+
+export function workspaceHandlers(
+  node: NodeContext,
+  inOrder: Queue,
+): Pick<Handlers, "listWorkspaces" | "addWorkspace" | "removeWorkspace"> {
+  return {
+    listWorkspaces: async () => ({
+      workspaces: await Promise.all(
+        [...node.registry().workspaces.values()].map((known) => apiWorkspace(node, known)),
+      ),
+    }),
+    addWorkspace: ({ body, caller }) => inOrder(() => addWorkspace(node, body.root, caller.actor)),
+    removeWorkspace: ({ params, caller }) =>
+      inOrder(async () => {
+        const { registry } = node;
+        if (!registry().workspaces.has(params.id)) {
+          throw fault("workspace.unknown", `Cannot find the workspace \`${params.id}\``, {
+            workspace: params.id,
+          });
+        }
+        const programs = [...registry().programs.values()].filter(
+          (program) => program.workspace === params.id && program.deployedAtMs !== null,
+        );
+        if (programs.length > 0) {
+          throw fault(
+            "workspace.in-use",
+            `Cannot remove the workspace \`${params.id}\`: programs of it are deployed`,
+            {
+              programs: programs.map(({ hash, name }) => ({ hash, name })),
+            },
+          );
+        }
+        await record(node, caller.actor, { kind: "workspace.removed", facts: { name: params.id } });
+        return { removed: params.id };
+      }),
+  };
+}
+
+/** Adds a folder, or records its file again. @throws workspace.folder, workspace.exists, workspace.file, core.schema-mismatch */
+export async function addWorkspace(
+  node: Pick<NodeContext, "ledger" | "world" | "blobs" | "registry">,
+  folder: string,
+  actor: Actor,
+): Promise<Workspace> {
+  const root = realFolder(folder);
+  const file = readWorkspace(root);
+  for (const other of node.registry().workspaces.values()) {
+    if (other.name === file.name && other.root !== root) {
+      throw fault(
+        "workspace.exists",
+        `Cannot add \`${root}\`: the workspace \`${file.name}\` is \`${other.root}\``,
+        {
+          name: file.name,
+          root: other.root,
+        },
+      );
+    }
+    if (other.name !== file.name && (isInside(root, other.root) || isInside(other.root, root))) {
+      throw fault("workspace.exists", `Cannot add \`${root}\`: it overlaps the workspace \`${other.name}\``, {
+        name: other.name,
+        root: other.root,
+      });
+    }
+  }
+  for (const place of Object.values(file.folders))
+    mkdirSync(path.join(root, place.path), { recursive: true });
+  await record(node, actor, {
+    kind: "workspace.added",
+    facts: { name: file.name, root, file: await storeValue(node.blobs, parseValue(file)) },
+  });
+  return { name: file.name, root, file };
+}
+
+/** The workspace a request means: the one named, or the only one. @throws workspace.unknown, workspace.which */
+export function workspaceOf(
+  node: Pick<NodeContext, "registry">,
+  name: string | undefined,
+): RegisteredWorkspace {
+  const { workspaces } = node.registry();
+  const names = [...workspaces.keys()];
+  const only = name ?? (names.length === 1 ? names[0] : undefined);
+  if (only === undefined) {
+    throw fault("workspace.which", `Cannot tell which of ${names.length} workspaces is meant`, {
+      workspaces: names,
+    });
+  }
+  const known = workspaces.get(only);
+  if (known === undefined) {
+    throw fault("workspace.unknown", `Cannot find the workspace \`${only}\``, {
+      workspace: only,
+      workspaces: names,
+    });
+  }
+  return known;
+}
+
+export async function workspaceFileOf(
+  node: Pick<NodeContext, "blobs">,
+  known: RegisteredWorkspace,
+): Promise<WorkspaceFile> {
+  return parseWorkspace(await valueOf(node.blobs, known.file));
+}
+
+async function apiWorkspace(node: NodeContext, known: RegisteredWorkspace): Promise<Workspace> {
+  return { name: known.name, root: known.root, file: await workspaceFileOf(node, known) };
+}
+
+function realFolder(folder: string): string {
+  try {
+    const root = realpathSync(folder);
+    if (path.isAbsolute(folder) && statSync(root).isDirectory()) return root;
+  } catch (error) {
+    throw fault("workspace.folder", `Cannot use \`${folder}\` as a workspace`, { folder }, error);
+  }
+  throw fault(
+    "workspace.folder",
+    `Cannot use \`${folder}\` as a workspace: it is no absolute path of a folder`,
+    { folder },
+  );
+}
+
+function readWorkspace(root: string): WorkspaceFile {
+  const file = path.join(root, "workspace.json");
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT"))
+      throw fault("workspace.folder", `Cannot read \`${file}\``, { file }, error);
+    return createWorkspace(root, file);
+  }
+  try {
+    return parseWorkspace(JSON.parse(text));
+  } catch (error) {
+    if (hasCode(error, "core.schema-mismatch")) throw error;
+    throw fault(
+      "workspace.file",
+      `Cannot read \`${file}\` as JSON: ${error instanceof Error ? error.message : ""}`,
+      { file },
+      error,
+    );
+  }
+}
+
+/** A small file to start from: an inbox, a folder for what is done, a journal, and no host. */
+function createWorkspace(root: string, file: string): WorkspaceFile {
+  const name = path
+    .basename(root)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_-]+/g, "-")
+    .replace(/^[^a-z]+/, "")
+    .slice(0, 64);
+  const made: WorkspaceFile = {
+    version: 1,
+    name: name === "" ? "workspace" : name,
+    zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    currencies: ["EUR"],
+    folders: {
+      inbox: { path: "inbox", words: { en: ["inbox"], fr: ["boîte de réception"] } },
+      approved: { path: "approved", words: { en: ["approved"], fr: ["approuvés"] } },
+    },
+    files: { journal: { path: "journal.csv", words: { en: ["journal.csv"], fr: ["journal.csv"] } } },
+    roles: {
+      owner: { words: { en: ["owner"], fr: ["propriétaire"] } },
+      accountant: { words: { en: ["accountant"], fr: ["comptable"] } },
+      operator: { words: { en: ["operator"], fr: ["opérateur"] } },
+    },
+    tables: {
+      inbox: {
+        columns: {
+          amount: {
+            type: "decimal",
+            currency: "EUR",
+            min: "-1000000000000",
+            max: "1000000000000",
+            aliases: ["montant"],
+          },
+        },
+      },
+    },
+    hosts: [],
+    profile: "local_worker",
+    settleMs: 500,
+  };
+  try {
+    writeFileSync(file, `${JSON.stringify(made, null, 2)}\n`, { flag: "wx" });
+  } catch (error) {
+    throw fault("workspace.folder", `Cannot write \`${file}\``, { file }, error);
+  }
+  return made;
+}
+
+function isInside(inner: string, outer: string): boolean {
+  return inner === outer || inner.startsWith(outer.endsWith(path.sep) ? outer : outer + path.sep);
+}
+
+function hasErrno(error: unknown, code: string): boolean {
+  return typeof error === "object" && error !== null && "code" in error && error.code === code;
+}

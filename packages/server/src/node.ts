@@ -1,0 +1,332 @@
+// One node: everything wired, and nothing else. The parts know only what they need; here alone they meet.
+//   S32  A node recovers its runs before it arms a trigger, and arms its triggers before it answers a request.
+//   S33  Every deployed program is verified again; one that fails is not armed, is reported with its fault, and the node goes on.
+import path from "node:path";
+import type { FastifyInstance } from "fastify";
+import { decodeCertificate } from "@writ/core/certificate-codec";
+import type { FaultRecord } from "@writ/core/fault";
+import type { KeyId, ProgramHash } from "@writ/core/ids";
+import type { Modules, World } from "@writ/core/ports";
+import { decodeProgram, hashProgram } from "@writ/core/program-codec";
+import type { HashedProgram } from "@writ/core/program";
+import { decodeEnvelope, verifySignedProgram } from "@writ/core/signature";
+import { builtInModules } from "@writ/modules/registry";
+import { createEngine } from "@writ/runtime/engine";
+import { emptyRegistry, foldRegistry, loadProgram, type Registry } from "@writ/runtime/registry";
+import { runStatus } from "@writ/runtime/state";
+import { createTriggers } from "@writ/runtime/triggers";
+import { openStore, type Store } from "@writ/store/open-store";
+import { createCompileRoad } from "./compile.ts";
+import { fault } from "./faults.ts";
+import { createHandlers } from "./handlers.ts";
+import { createApp } from "./http/app.ts";
+import type { KnownPerson } from "./http/guard.ts";
+import { stopTimeoutMs } from "./limits.ts";
+import { openLog, type Log } from "./log.ts";
+import { createMcpEndpoint } from "./mcp.ts";
+import { bytesOf, type NodeContext } from "./node/context.ts";
+import { addExample, beginNode, ownerId, recordPolicy } from "./node/first-start.ts";
+import { removeLocalKey, writeLocalKey } from "./node/local-key.ts";
+import { createProver } from "./node/prover.ts";
+import { createRunWatch } from "./node/run-watch.ts";
+import { createUpkeep } from "./node/upkeep.ts";
+import { createNotifier } from "./notify.ts";
+import { loadPolicy } from "./policies.ts";
+import { createEntryStreams } from "./stream.ts";
+import { newToken } from "./token.ts";
+import { systemEntropy, systemWorld } from "./world.ts";
+
+export interface NodeOptions {
+  /** Absolute path of the data folder. */
+  readonly data: string;
+  /** On 127.0.0.1; 0 takes a free one. */
+  readonly port: number;
+  readonly version: string;
+  /** Lines for whoever looks at the node's terminal. */
+  readonly print: (line: string) => void;
+  readonly world?: World;
+  /** Capabilities beside the built-in ones. */
+  readonly modules?: Modules;
+  /** False leaves the example workspace out on the first start. */
+  readonly example?: boolean;
+}
+
+export interface RunningNode {
+  readonly port: number;
+  /** The owner's token, on the first start only. */
+  readonly ownerToken: string | undefined;
+  /** Where the example workspace is, on the first start only. */
+  readonly exampleRoot: string | undefined;
+  /** Deployed programs that were not armed, and why. */
+  readonly broken: ReadonlyMap<ProgramHash, FaultRecord>;
+  readonly recovered: { readonly runs: number; readonly held: number };
+  readonly context: NodeContext;
+  close(reason: string): Promise<void>;
+}
+
+/** @throws server.port-in-use, store.*, ledger.*, policy.invalid */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { data, version, print } = options;
+  const world = options.world ?? systemWorld;
+  const policy = loadPolicy(path.join(data, "policies"));
+  const store = await openStore({ dataFolder: data, world, entropy: systemEntropy, version });
+  const log = openLog(path.join(data, "node.log"));
+  const closing: (() => Promise<void> | void)[] = [];
+  try {
+    const registry = await followRegistry(store);
+    const modules = options.modules ?? builtInModules();
+    const problems = new Map<string, FaultRecord>();
+    const load = programLoader(store, registry.now);
+    const notifier = createNotifier({
+      file: path.join(data, "notifications.ndjson"),
+      world,
+      log,
+      print,
+      record: (draft) => store.ledger.append(draft),
+    });
+    const engine = createEngine({
+      ledger: store.ledger,
+      blobs: store.blobs,
+      modules,
+      policy: () => policy,
+      registry: registry.now,
+      world,
+      entropy: systemEntropy,
+      hasher: store.hasher,
+      loadProgram: load,
+      unfinishedRuns: async () => store.projections.unfinishedRuns(),
+      log,
+      notifier,
+    });
+    const triggers = createTriggers({
+      ledger: store.ledger,
+      engine,
+      modules,
+      registry: registry.now,
+      world,
+      loadProgram: load,
+      seen: (sourceKey) => store.projections.eventSeen(sourceKey),
+      log,
+    });
+    const context: NodeContext = {
+      version,
+      data,
+      startedAtMs: world.nowMs(),
+      world,
+      entropy: systemEntropy,
+      hasher: store.hasher,
+      signer: store.signer,
+      keyRing: store.keyRing,
+      ledger: store.ledger,
+      blobs: store.blobs,
+      modules,
+      policy,
+      engine,
+      triggers,
+      log,
+      registry: registry.now,
+      addedAtMs: registry.addedAtMs,
+      loadProgram: load,
+      kept: new Map(),
+      problems: () => [...problems].map(([what, record]) => ({ what, fault: record })),
+    };
+    const ownKeys = store.keyRing
+      .all()
+      .filter(({ id }) => id === store.signer.ed25519KeyId || id === store.signer.mlDsa65KeyId);
+    const ownerToken = await beginNode(context, ownKeys);
+    await recordPolicy(context);
+    const exampleRoot =
+      ownerToken === undefined || options.example === false ? undefined : await addExample(context);
+
+    const { runs, broken: lost } = await engine.recover();
+    for (const { run, fault: record } of lost) problems.set(`run ${run}`, record);
+    const held = store.projections.held().length;
+    closing.push(() => engine.stop());
+    await triggers.sync();
+    closing.push(() => triggers.stop());
+
+    const prover = createProver(world);
+    closing.push(() => prover.close());
+    const road = createCompileRoad(context, prover);
+    const watch = createRunWatch(store.ledger, world, (run) => {
+      const state = engine.state(run);
+      return state === undefined || !["running", "cancelling", "undoing"].includes(runStatus(state));
+    });
+    closing.push(() => watch.close());
+    const handlers = createHandlers({
+      node: context,
+      road,
+      watch,
+      projections: store.projections,
+      upkeep: createUpkeep(context, store),
+    });
+    const streams = createEntryStreams(store.ledger, log);
+    const mcp = createMcpEndpoint({
+      version,
+      handlers,
+      checkPlan: (text, workspace) => road.check(text, workspace),
+      log,
+    });
+    closing.push(() => mcp.close());
+    const local = newToken(systemEntropy);
+    const app = await createApp({
+      version,
+      handlers,
+      findByKey: peopleByKey(registry.now, local),
+      stream: (socket, { query }) => streams.open(socket, query),
+      mcp: (request, reply, caller) => mcp.handle(request, reply, caller),
+      log,
+    });
+    closing.push(async () => {
+      streams.closeAll();
+      await app.close();
+    });
+    const port = await listen(app, options.port);
+    writeLocalKey(data, port, local);
+    closing.push(() => removeLocalKey(data));
+    log.info("node.started", { node: store.node, port, version, runs, held });
+    return {
+      port,
+      ownerToken,
+      exampleRoot,
+      broken: triggers.broken(),
+      recovered: { runs, held },
+      context,
+      close: (reason) => stop(closing, store, world, log, reason),
+    };
+  } catch (error) {
+    await stop(closing, store, world, log, "the start failed").catch(() => {});
+    throw error;
+  }
+}
+
+/** In reverse: no new request, no new trigger, no effect under way, then the last entry. Waits for each at most `stopTimeoutMs`. */
+async function stop(
+  closing: readonly (() => Promise<void> | void)[],
+  store: Store,
+  world: World,
+  log: Log,
+  reason: string,
+): Promise<void> {
+  for (const close of [...closing].reverse()) {
+    const timer = new AbortController();
+    const late = world.sleep(stopTimeoutMs, timer.signal).then(
+      () => log.warn("node.stop-slow", {}),
+      () => {},
+    );
+    const done = Promise.resolve()
+      .then(close)
+      .catch((error: unknown) => log.error("node.stop-failed", { error: String(error) }));
+    await Promise.race([done, late]);
+    timer.abort();
+  }
+  await store.close(reason);
+  log.info("node.stopped", { reason });
+}
+
+/** @throws server.port-in-use */
+async function listen(app: FastifyInstance, port: number): Promise<number> {
+  try {
+    await app.listen({ host: "127.0.0.1", port });
+  } catch (error) {
+    const code = typeof error === "object" && error !== null && "code" in error ? error.code : "";
+    if (code === "EADDRINUSE") {
+      throw fault(
+        "server.port-in-use",
+        `Cannot listen on port ${port}: another process does`,
+        { port },
+        error,
+      );
+    }
+    if (code === "EACCES") {
+      throw fault("server.port-in-use", `Cannot listen on port ${port}: this user may not`, { port }, error);
+    }
+    throw error;
+  }
+  const address = app.server.address();
+  if (typeof address !== "object" || address === null)
+    throw new Error("Invariant broken: the server has an address");
+  return address.port;
+}
+
+/** The registry as of the last durable entry: folded from the ledger at the start, then with every batch. */
+async function followRegistry(store: Store) {
+  let registry: Registry = emptyRegistry;
+  const addedAtMs = new Map<string, number>();
+  const fold = (entry: Parameters<typeof foldRegistry>[1]): void => {
+    registry = foldRegistry(registry, entry);
+    if (entry.kind === "person.added") addedAtMs.set(entry.facts.person, entry.atMs);
+  };
+  for await (const entry of store.projections.nodeEntries()) fold(entry);
+  store.ledger.subscribe((entries) => {
+    for (const entry of entries) if (entry.run === null) fold(entry);
+  });
+  return { now: () => registry, addedAtMs: (person: string) => addedAtMs.get(person) ?? 0 };
+}
+
+/** Loads an approved program and checks it whole; kept in memory until anything it was checked against changes. */
+function programLoader(
+  store: Store,
+  registry: () => Registry,
+): (hash: ProgramHash) => Promise<HashedProgram> {
+  let checkedAgainst: readonly unknown[] = [];
+  const loaded = new Map<ProgramHash, Promise<HashedProgram>>();
+  return (hash) => {
+    const { programs, keys, revokedCapabilities } = registry();
+    const current = [programs, keys, revokedCapabilities];
+    if (current.some((part, i) => part !== checkedAgainst[i])) {
+      loaded.clear();
+      checkedAgainst = current;
+    }
+    const known = loaded.get(hash);
+    if (known !== undefined) return known;
+    const loading = load(store, registry(), hash);
+    loaded.set(hash, loading);
+    loading.catch(() => loaded.delete(hash));
+    return loading;
+  };
+}
+
+/** @throws program.unknown, program.refused, program.not-approved, program.certificate, signature.*, program.version, capability.revoked */
+async function load(store: Store, registry: Registry, hash: ProgramHash): Promise<HashedProgram> {
+  const program = await loadProgram(registry, hash, {
+    bytesOf: (stored) => bytesOf(store.blobs, stored),
+    decodeEnvelope,
+    verify: (envelope) => verifySignedProgram(envelope, store.keyRing),
+    decode: decodeProgram,
+    hash: (payload) => hashProgram(payload, store.hasher),
+  });
+  const known = registry.programs.get(hash);
+  const certificate =
+    known === undefined ? undefined : decodeCertificate(await bytesOf(store.blobs, known.certificate));
+  if (certificate?.program !== hash || certificate.verdict !== "proved") {
+    throw fault(
+      "program.certificate",
+      `Cannot run the program \`${known?.name ?? hash}\`: its certificate does not prove it`,
+      {
+        program: hash,
+      },
+    );
+  }
+  return program;
+}
+
+/** People by the id of their key; the map is made anew only when the people change. */
+function peopleByKey(
+  registry: () => Registry,
+  local: { readonly key: KeyId; readonly tokenHash: KnownPerson["tokenHash"] },
+) {
+  let people: unknown;
+  let byKey = new Map<KeyId, KnownPerson>();
+  return (key: KeyId): KnownPerson | undefined => {
+    const now = registry().people;
+    if (now !== people) {
+      people = now;
+      byKey = new Map([...now.values()].map((person) => [person.key, person]));
+      const owner = [...now.values()].find(({ id }) => id === ownerId) ?? [...now.values()][0];
+      if (owner !== undefined)
+        byKey.set(local.key, { ...owner, key: local.key, tokenHash: local.tokenHash, isMachine: true });
+    }
+    return byKey.get(key);
+  };
+}

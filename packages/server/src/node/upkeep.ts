@@ -1,0 +1,63 @@
+// Upkeep: the ledger verified from its files, and the data folder copied and put back.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { LedgerReport, ResponseOf } from "@writ/core/api";
+import type { FaultRecord } from "@writ/core/fault";
+import type { BadPlace } from "@writ/core/ledger-verify";
+import { restore } from "@writ/store/backup";
+import { storeFaults } from "@writ/store/faults";
+import type { Store } from "@writ/store/open-store";
+import { verifyFolder } from "@writ/store/verify-folder";
+import { fault } from "../faults.ts";
+import { apiFault } from "../views/program.ts";
+import type { NodeContext } from "./context.ts";
+
+export interface Upkeep {
+  /** Reads every byte on the disk; a running node goes on meanwhile. */
+  verify(): Promise<LedgerReport>;
+  /** @throws backup.exists */
+  backup(file: string): Promise<ResponseOf<"backup">>;
+}
+
+export function createUpkeep({ world, data }: Pick<NodeContext, "world" | "data">, store: Store): Upkeep {
+  return {
+    async verify() {
+      const startedMs = world.monotonicMs();
+      const { bad, entries, runs, checkpoints, blobs, head } = await verifyFolder(data, { node: store.node });
+      if (bad !== null) return { kind: "damaged", fault: apiFault(faultOf(bad)), entries };
+      return {
+        kind: "intact",
+        entries,
+        runs,
+        checkpoints,
+        blobs,
+        head: entries === 0 ? null : { seq: entries - 1, hash: head },
+        elapsedMs: world.monotonicMs() - startedMs,
+      };
+    },
+    async backup(file) {
+      if (!path.isAbsolute(file) || existsSync(file)) {
+        throw fault(
+          "backup.exists",
+          `Cannot write the backup \`${file}\`: name a new file by its absolute path`,
+          { file },
+        );
+      }
+      const { entries, sizeBytes } = await store.backup(file);
+      return { file, sizeBytes, entries };
+    },
+  };
+}
+
+/** Unpacks a backup into a data folder that is new or empty, and says so. @throws store.* */
+export async function restoreBackup(file: string, data: string): Promise<string> {
+  const { entries, files } = await restore(file, data);
+  return `${entries} entries and ${files} files are back in ${data}; stop the node they came from for good before you start this one`;
+}
+
+function faultOf(bad: BadPlace): FaultRecord {
+  const code = bad.kind === "blob" ? "store.blob-damaged" : "ledger.damaged";
+  const { kind, remedy } = storeFaults[code];
+  const { file, offset, seq, message } = bad;
+  return { code, kind, remedy, message, facts: { place: bad.kind, file, offset, seq } };
+}

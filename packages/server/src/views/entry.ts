@@ -1,0 +1,142 @@
+// What is shown of an entry: the whole as JSON, or one line for people.
+import type { ApiEntry, EntrySummary } from "@writ/core/api";
+import type { Actor, Entry } from "@writ/core/entry";
+import { parseValue, toJson, type Json } from "@writ/core/value";
+
+type JsonObject = { readonly [key: string]: Json };
+
+export function apiEntry(entry: Entry): ApiEntry {
+  const { seq, epoch, node, kind, run, cause, actor, atMs, hash, previousHash, runPrevious, facts } = entry;
+  return {
+    seq,
+    epoch,
+    node,
+    kind,
+    run,
+    cause,
+    actor: { ...actor },
+    atMs,
+    hash,
+    previousHash,
+    runPrevious,
+    facts: toJson(parseValue(facts)) as JsonObject,
+  };
+}
+
+export function entrySummary(entry: Entry): EntrySummary {
+  const { facts } = entry;
+  const step = "step" in facts ? facts.step : null;
+  return { seq: entry.seq, atMs: entry.atMs, kind: entry.kind, step, text: entryText(entry) };
+}
+
+export function actorText(actor: Actor): string {
+  switch (actor.kind) {
+    case "person":
+      return actor.id;
+    case "node":
+      return "the node";
+    case "program":
+      return `program ${actor.program.slice(0, 8)}`;
+  }
+}
+
+/** One line for people; what a step did, not how it is stored. */
+export function entryText(entry: Entry): string {
+  switch (entry.kind) {
+    case "ledger.created":
+      return `ledger of ${entry.facts.node} created`;
+    case "node.started":
+      return `node started, version ${entry.facts.version}`;
+    case "node.stopped":
+      return `node stopped: ${entry.facts.reason}`;
+    case "person.added":
+      return `${entry.facts.person} added as ${entry.facts.roles.join(", ")}`;
+    case "person.token-replaced":
+      return `new token for ${entry.facts.person}`;
+    case "person.roles-set":
+      return `${entry.facts.person} is now ${entry.facts.roles.join(", ")}`;
+    case "person.removed":
+      return `${entry.facts.person} removed`;
+    case "workspace.added":
+      return `workspace ${entry.facts.name} at ${entry.facts.root}`;
+    case "workspace.removed":
+      return `workspace ${entry.facts.name} removed`;
+    case "policy.set":
+      return `policy ${short(entry.facts.hash)} in force`;
+    case "key.added":
+      return `key ${entry.facts.key} added for ${entry.facts.purpose}`;
+    case "key.revoked":
+      return `key ${entry.facts.key} revoked: ${entry.facts.reason}`;
+    case "capability.revoked":
+      return `${entry.facts.capability} revoked: ${entry.facts.reason}`;
+    case "capability.restored":
+      return `${entry.facts.capability} restored`;
+    case "program.compiled":
+      return `${entry.facts.name} compiled to ${short(entry.facts.program)}: ${entry.facts.verdict}`;
+    case "program.approved":
+      return `${short(entry.facts.program)} approved by ${actorText(entry.actor)}`;
+    case "program.deployed":
+    case "program.paused":
+    case "program.resumed":
+      return `${short(entry.facts.program)} ${entry.kind.slice("program.".length)}`;
+    case "program.undeployed":
+      return `${short(entry.facts.program)} undeployed${because(entry.facts.reason)}`;
+    case "event.received":
+      return `${entry.facts.event.type} ${entry.facts.event.subject ?? ""}`.trim();
+    case "notification.sent":
+      return `${entry.facts.to} told: ${entry.facts.text}`;
+    case "run.started":
+      return `started by ${actorText(entry.facts.principal)}: ${entry.facts.event.type}`;
+    case "effect.intended":
+      return `${entry.facts.capability} ${targetsText(entry.facts.targets)}`.trim();
+    case "effect.completed":
+      return `done, ${entry.facts.evidence}${entry.facts.resolved ? ", found after a crash" : ""}`;
+    case "effect.failed":
+    case "effect.refused":
+      return `${entry.facts.fault.code}: ${entry.facts.fault.message}`;
+    case "effect.held":
+      return `held: ${entry.facts.reason}`;
+    case "effect.settled":
+      return `${actorText(entry.facts.by)} decided: ${entry.facts.decision}`;
+    case "approval.requested":
+      return `waits for the ${entry.facts.role}${because(entry.facts.message)}`;
+    case "approval.decided":
+      return `${actorText(entry.facts.by)}: ${entry.facts.decision}${because(entry.facts.comment)}`;
+    case "approval.expired":
+      return "nobody decided in time";
+    case "timer.set":
+      return `${entry.facts.why} set`;
+    case "timer.fired":
+      return `${entry.facts.why} over`;
+    case "event.emitted":
+      return `emitted ${entry.facts.event.type}`;
+    case "run.cancel-requested":
+      return `${actorText(entry.facts.by)} cancels${entry.facts.undo ? " and undoes" : ""}${because(entry.facts.reason)}`;
+    case "undo.requested":
+      return `${actorText(entry.facts.by)} undoes${because(entry.facts.reason)}`;
+    case "undo.intended":
+      return `undo by ${entry.facts.capability}`;
+    case "undo.completed":
+      return "undone";
+    case "undo.held":
+      return `undo held: ${entry.facts.fault.message}`;
+    case "undo.settled":
+      return `${actorText(entry.facts.by)} decided on the undo: ${entry.facts.decision}`;
+    case "run.ended":
+      return entry.facts.fault === null
+        ? entry.facts.status
+        : `${entry.facts.status}: ${entry.facts.fault.code}: ${entry.facts.fault.message}`;
+  }
+}
+
+function targetsText(targets: readonly { readonly does: string; readonly name: string }[]): string {
+  return targets.map((target) => `${target.does} ${target.name}`).join(", ");
+}
+
+function because(reason: string): string {
+  return reason === "" ? "" : `: ${reason}`;
+}
+
+function short(hash: string): string {
+  return hash.slice(0, 8);
+}

@@ -1,0 +1,121 @@
+// What is shown of a run: folded from its entries by the machine, never kept twice.
+import type { Approval, Effect, RunDetail, RunSummary } from "@writ/core/api";
+import type { EffectPreview } from "@writ/core/entry";
+import type { ApprovalId, ProgramHash, RunId } from "@writ/core/ids";
+import type { RunEntry } from "@writ/core/entry";
+import { toJson, type Json } from "@writ/core/value";
+import { hasRole } from "@writ/runtime/registry";
+import { runStatus, type ApprovalState, type RunState, type StepState } from "@writ/runtime/state";
+import { actorText, entrySummary } from "./entry.ts";
+import { apiFault, labelOf } from "./program.ts";
+
+type JsonObject = { readonly [key: string]: Json };
+
+/** Names what ids stand for. */
+export type NameOf = (program: ProgramHash) => string;
+
+export function runSummary(state: RunState, nameOf: NameOf): RunSummary {
+  const { event } = state;
+  return {
+    id: state.run,
+    program: state.program,
+    programName: nameOf(state.program),
+    workspace: state.workspace,
+    status: runStatus(state),
+    startedAtMs: state.startedAtMs,
+    endedAtMs: state.ended?.atMs ?? null,
+    event: { id: event?.id ?? "", type: event?.type ?? "", subject: event?.subject ?? null },
+  };
+}
+
+export function runDetail(
+  state: RunState,
+  entries: readonly RunEntry[],
+  nameOf: NameOf,
+  roles: readonly string[],
+): RunDetail {
+  return {
+    ...runSummary(state, nameOf),
+    startedBy: actorText(state.principal),
+    eventData: toJson(state.event?.data ?? null),
+    steps: [...state.prepared.steps.values()].map(({ step }) => {
+      const of = state.steps.get(step.id);
+      return {
+        id: step.id,
+        op: step.op.op,
+        label: labelOf(step).slice(0, 4096),
+        state: of?.status ?? "PENDING",
+        attempt: of?.attempt ?? 0,
+        fault: of?.fault === undefined || of.fault === null ? null : apiFault(of.fault),
+        held: of === undefined ? null : heldOf(of),
+      };
+    }),
+    approvals: [...state.approvals.values()].map((approval) =>
+      apiApproval(
+        { ...approval, run: state.run, program: state.program, workspace: state.workspace },
+        nameOf,
+        roles,
+      ),
+    ),
+    result: toJson(state.ended?.result ?? null),
+    fault:
+      state.ended?.fault === undefined || state.ended.fault === null ? null : apiFault(state.ended.fault),
+    entries: entries.map(entrySummary),
+  };
+}
+
+export interface PlacedApproval extends ApprovalState {
+  readonly approval: ApprovalId;
+  readonly run: RunId;
+  readonly program: ProgramHash;
+  readonly workspace: string;
+}
+
+export function apiApproval(approval: PlacedApproval, nameOf: NameOf, roles: readonly string[]): Approval {
+  return {
+    id: approval.approval,
+    run: approval.run,
+    step: approval.step,
+    program: approval.program,
+    programName: nameOf(approval.program),
+    workspace: approval.workspace,
+    role: approval.role,
+    message: approval.message,
+    effects: approval.effects.map(apiEffect),
+    reason: approval.why === "gate" ? "gate" : "program",
+    onExpiry: approval.onExpiry,
+    requestedAtMs: approval.requestedAtMs,
+    expiresAtMs: approval.expiresAtMs,
+    state: approval.state,
+    mayDecide: mayDecide(roles, approval.role),
+  };
+}
+
+/** Agents hand in work; they never decide on it, whatever other roles they were given. */
+export function mayDecide(roles: readonly string[], role: string): boolean {
+  return !roles.includes("agent") && hasRole(roles, role);
+}
+
+export function apiEffect(effect: EffectPreview): Effect {
+  return {
+    step: effect.step,
+    capability: effect.capability,
+    params: toJson(effect.params) as JsonObject,
+    later: { ...effect.later },
+    targets: effect.targets.map(({ kind, name, resolved, does, state }) => ({
+      kind,
+      name,
+      resolved,
+      does,
+      state,
+    })),
+    hash: effect.hash,
+  };
+}
+
+function heldOf(step: StepState): RunDetail["steps"][number]["held"] {
+  if (step.phase.kind === "held") return { what: "effect", reason: step.phase.reason };
+  if (step.undo?.phase === "held")
+    return { what: "undo", reason: step.undo.fault?.message ?? "the world moved on since" };
+  return null;
+}
