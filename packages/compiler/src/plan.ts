@@ -3,6 +3,7 @@ import type { Catalog } from "@writ/core/capability";
 import type { Program, ProgramSource } from "@writ/core/program";
 import { checkProgram } from "@writ/core/program-check";
 import { readJson, spanAt, type JsonNode } from "./plan/json.ts";
+import { problemsMax } from "./plan/limits.ts";
 import { lowerPlan } from "./plan/lower.ts";
 import type { PlanProblem } from "./plan/problem.ts";
 import { readPlan, type Plan } from "./plan/read.ts";
@@ -40,9 +41,6 @@ export function compilePlan({
   if (problems.length > 0) return rejected(problems, root);
   return { kind: "compiled", program, source: sourceOf(plan, text) };
 }
-
-/** Enough to correct a plan from; a wrong generator repeats itself. */
-const problemsMax = 100;
 
 function rejected(problems: readonly PlanProblem[], root: JsonNode): PlanCompilation {
   return {

@@ -238,6 +238,12 @@ test("N4 501 actions are refused, and a profile allows fewer", () => {
   );
 });
 
+test("N4 a plan holds at most ten thousand templates", () => {
+  const content = "{{result.nothing.x}}".repeat(10_001);
+  const [first, ...others] = problems(plan([action("a", { params: { path: "reports/x", content } })]));
+  expect([first?.code, others.length]).toEqual(["plan.too-large", 0]);
+});
+
 test("N5 what is not supported yet is refused by name, and null means absent", () => {
   const fields = [
     "perception",

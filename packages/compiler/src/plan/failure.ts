@@ -4,6 +4,7 @@ import { stepTimeoutMsMax } from "@writ/core/limits";
 import type { FailurePolicy, Operands } from "@writ/core/program";
 import { isRepeatable, isRetryCode, stepTimeoutCode } from "@writ/core/program-check";
 import type { WorkspaceFile } from "@writ/core/workspace";
+import { retryDelayMsMax } from "./limits.ts";
 import { pointer, problem, type PlanProblem } from "./problem.ts";
 import type { OnError, PlanAction, PlanRetry } from "./read.ts";
 
@@ -12,9 +13,6 @@ export const retryClasses: Readonly<Record<string, readonly string[]>> = {
   TimeoutError: ["http.timeout", stepTimeoutCode],
   ConnectionError: ["http.connection"],
 };
-
-/** A delay never grows beyond this, unless the first one is longer. */
-const retryDelayMsMax = 64_000;
 
 export interface FailureChoice {
   readonly action: PlanAction;

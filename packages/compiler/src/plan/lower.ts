@@ -18,13 +18,12 @@ import type {
 import type { WorkspaceFile } from "@writ/core/workspace";
 import { failureOf, lastPolicy } from "./failure.ts";
 import type { JsonNode } from "./json.ts";
+import { planConcurrencyMax } from "./limits.ts";
 import { operandOf, textOperand, type Slots } from "./operand.ts";
+import { containsTemplate } from "./params.ts";
 import { pointer, problem, type PlanProblem } from "./problem.ts";
 import type { PlanApproval } from "./read.ts";
 import type { ResolvedAction, ResolvedPlan } from "./resolve.ts";
-
-/** Runs of one plan at once. Plans that are handed in are independent requests; locks order what they share. */
-const planConcurrencyMax = 128;
 
 /** Ids of actions hold no dot, so these never meet one. */
 const finishId = stepId("plan.finish");
@@ -126,22 +125,35 @@ function opcode(
 function operandsOf(params: ReadonlyMap<string, JsonNode>, { slots, problems }: Lowering): Operands {
   return Object.fromEntries(
     [...params].map(([name, node]) => {
-      const operand = operandOf(node, slots);
-      if (operand.kind === "expression" && operand.text.length > expressionLengthMax) {
+      // What is written out stands in the expression too; building it first would cost more than it is worth.
+      const written = containsTemplate(node) ? textLength(node) : 0;
+      const operand: Operand =
+        written > expressionLengthMax ? { kind: "literal", value: null } : operandOf(node, slots);
+      const length = operand.kind === "expression" ? operand.text.length : written;
+      if (length > expressionLengthMax) {
         problems.push(
           problem(
             "plan.too-large",
             node.at,
-            `Cannot take ${operand.text.length} characters with templates in \`${name}\`: at most ${expressionLengthMax}`,
-            {
-              lengthMax: expressionLengthMax,
-            },
+            `Cannot take ${length} characters with templates in \`${name}\`: at most ${expressionLengthMax}`,
+            { lengthMax: expressionLengthMax },
           ),
         );
       }
       return [name, operand];
     }),
   );
+}
+
+function textLength(node: JsonNode): number {
+  switch (node.kind) {
+    case "scalar":
+      return typeof node.value === "string" ? node.value.replaceAll(/\{\{.*?\}\}/gs, "").length : 1;
+    case "list":
+      return node.items.reduce((sum, item) => sum + textLength(item), 0);
+    case "object":
+      return [...node.fields.values()].reduce((sum, item) => sum + textLength(item), 0);
+  }
 }
 
 /**
@@ -244,7 +256,7 @@ function declarations({ actions }: ResolvedPlan): readonly SlotDeclaration[] {
     const sources = reads.map(({ reference }): readonly Label[] =>
       reference.root === "trigger" ? ["origin:event"] : (labels.get(reference.id) ?? []),
     );
-    const all = joinLabels(definition.labels, ...sources);
+    const all = joinLabels(definition.labels, sources.flat());
     labels.set(action.id, all);
     return { name: slot, schema: definition.result, labels: all };
   });

@@ -12,26 +12,50 @@ export function orderActions(
   dependencies: Dependencies,
 ): { readonly order: readonly string[] } | { readonly circle: readonly string[] } {
   const left = new Set(ids);
+  const missing = new Map(ids.map((id) => [id, dependencies.get(id)?.size ?? 0]));
+  const followers = followersOf(dependencies);
   const order: string[] = [];
   while (left.size > 0) {
-    const next = [...left].find((id) => ![...(dependencies.get(id) ?? [])].some((other) => left.has(other)));
+    const next = firstOf(left, (id) => missing.get(id) === 0);
     if (next === undefined) return { circle: circleIn(left, dependencies) };
     left.delete(next);
     order.push(next);
+    for (const follower of followers.get(next) ?? []) missing.set(follower, (missing.get(follower) ?? 0) - 1);
   }
   return { order };
 }
 
-/** Everything an action depends on, directly or through others. */
-export function ancestorsOf(id: string, dependencies: Dependencies): ReadonlySet<string> {
-  const found = new Set<string>();
-  const pending = [...(dependencies.get(id) ?? [])];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (found.has(next)) continue;
-    found.add(next);
-    pending.push(...(dependencies.get(next) ?? []));
+/** Whether the first action depends on the second, directly or through others. `order` respects the dependencies. */
+export function followsIn(
+  order: readonly string[],
+  dependencies: Dependencies,
+): (id: string, other: string) => boolean {
+  const places = new Map(order.map((id, place) => [id, place]));
+  const bit = (id: string) => 1n << BigInt(places.get(id) ?? 0);
+  const before = new Map<string, bigint>();
+  for (const id of order) {
+    let all = 0n;
+    for (const other of dependencies.get(id) ?? []) all |= (before.get(other) ?? 0n) | bit(other);
+    before.set(id, all);
   }
-  return found;
+  return (id, other) => ((before.get(id) ?? 0n) & bit(other)) !== 0n;
+}
+
+function followersOf(dependencies: Dependencies): ReadonlyMap<string, readonly string[]> {
+  const followers = new Map<string, string[]>();
+  for (const [id, others] of dependencies) {
+    for (const other of others) {
+      const list = followers.get(other);
+      if (list === undefined) followers.set(other, [id]);
+      else list.push(id);
+    }
+  }
+  return followers;
+}
+
+function firstOf(ids: Iterable<string>, fits: (id: string) => boolean): string | undefined {
+  for (const id of ids) if (fits(id)) return id;
+  return undefined;
 }
 
 /** Every action that is left waits for another one that is left, so that following them must come back. */

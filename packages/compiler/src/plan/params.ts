@@ -3,6 +3,7 @@
 import { schemaProblems, type Schema } from "@writ/core/schema";
 import type { WorkspaceFile } from "@writ/core/workspace";
 import { valueOf, type JsonNode } from "./json.ts";
+import { problemsMax } from "./limits.ts";
 import { closest, pointer, problem, suggestion, type PlanProblem } from "./problem.ts";
 import { hasTemplate, readTemplates, type TextPart } from "./templates.ts";
 
@@ -24,7 +25,7 @@ export function checkParams(
   for (const [name, node] of params) {
     const inner = Object.hasOwn(properties, name) ? properties[name] : undefined;
     if (inner === undefined) {
-      const near = closest(name, Object.keys(properties));
+      const near = closest(name, Object.keys(properties), check.problems);
       check.problems.push(
         problem(
           "plan.params",
@@ -121,7 +122,8 @@ function checkShape(schema: Schema, node: JsonNode, check: ParamCheck): void {
       checkShape(alternative, node, { ...check, problems });
       return problems;
     });
-    if (tries.every((problems) => problems.length > 0)) check.problems.push(...(tries[0] ?? []));
+    if (tries.every((problems) => problems.length > 0))
+      check.problems.push(...(tries[0] ?? []).slice(0, problemsMax));
     return;
   }
   const wrong = (expected: string) =>

@@ -1,5 +1,6 @@
 import type { FaultFacts } from "@writ/core/fault";
 import { planFaults, type PlanProblemCode } from "./faults.ts";
+import { problemsMax } from "./limits.ts";
 
 /** One reason why a plan is refused. */
 export interface PlanProblem {
@@ -28,7 +29,13 @@ export function pointer(at: string, key: string | number): string {
 }
 
 /** Up to three known names that are near the wrong one, nearest first: about as near as the best, at most a third of the letters off. */
-export function closest(wrong: string, known: readonly string[]): readonly string[] {
+export function closest(
+  wrong: string,
+  known: readonly string[],
+  found: readonly PlanProblem[],
+): readonly string[] {
+  // Nobody will see more problems than these; looking for names costs time that a hostile plan could multiply.
+  if (found.length >= problemsMax) return [];
   const limit = Math.max(2, Math.floor(wrong.length / 3));
   const near = known
     .map((name) => ({ name, distance: editDistance(wrong.slice(0, 200), name) }))

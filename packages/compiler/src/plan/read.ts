@@ -465,7 +465,7 @@ function fieldReader(problems: PlanProblem[]) {
             );
             continue;
           }
-          const near = closest(name, known);
+          const near = closest(name, known, problems);
           problems.push(
             problem(
               "plan.unknown-field",

@@ -3,7 +3,8 @@ import type { CapabilityDefinition, Catalog } from "@writ/core/capability";
 import { capabilityName, slotName, type SlotName } from "@writ/core/ids";
 import type { Schema } from "@writ/core/schema";
 import type { JsonNode } from "./json.ts";
-import { ancestorsOf, orderActions, type Dependencies } from "./order.ts";
+import { planReferencesMax, profileActionsMax } from "./limits.ts";
+import { followsIn, orderActions, type Dependencies } from "./order.ts";
 import { checkParams, fieldSchema, shapeOf } from "./params.ts";
 import { closest, pointer, problem, suggestion, type PlanProblem } from "./problem.ts";
 import type { Plan, PlanAction } from "./read.ts";
@@ -43,6 +44,7 @@ export function resolvePlan(plan: Plan, catalog: Catalog, problems: PlanProblem[
   const before = problems.length;
   checkProfile(plan, catalog, problems);
   const known = resolveActions(plan, catalog, problems);
+  if (hasTooManyReads(known, problems)) return null;
   const compensating = compensatingIds(plan, known, problems);
   const normal = plan.actions.filter(({ id }) => !compensating.has(id));
   const explicit = explicitDependencies(plan, compensating, problems);
@@ -71,7 +73,7 @@ export function resolvePlan(plan: Plan, catalog: Catalog, problems: PlanProblem[
     );
     return null;
   }
-  if (plan.mode === "sequential") checkForwardReads(normal, known, explicit, problems);
+  if (plan.mode === "sequential") checkForwardReads(normal, ordered.order, known, explicit, problems);
   if (problems.length > before) return null;
   return {
     mode: plan.mode,
@@ -80,8 +82,23 @@ export function resolvePlan(plan: Plan, catalog: Catalog, problems: PlanProblem[
   };
 }
 
-/** Actions a plan may hold under each profile. */
-const profileActionsMax = { readonly: 20, local_worker: 50, power_user: 200, unrestricted: 500 } as const;
+function hasTooManyReads(known: ReadonlyMap<string, ResolvedAction>, problems: PlanProblem[]): boolean {
+  let count = 0;
+  for (const { reads, undoReads } of known.values()) count += reads.length + undoReads.length;
+  if (count <= planReferencesMax) return false;
+  problems.push(
+    problem(
+      "plan.too-large",
+      "/actions",
+      `Cannot take ${count} templates in one plan: at most ${planReferencesMax}`,
+      {
+        count,
+        countMax: planReferencesMax,
+      },
+    ),
+  );
+  return true;
+}
 
 function checkProfile(plan: Plan, { workspace }: Catalog, problems: PlanProblem[]): void {
   const countMax = profileActionsMax[workspace.profile];
@@ -183,7 +200,7 @@ function capabilityFinder(plan: Plan, catalog: Catalog, problems: PlanProblem[])
         ),
       );
     } else if (!modules.has(module)) {
-      const near = closest(module, [...modules]);
+      const near = closest(module, [...modules], problems);
       problems.push(
         problem(
           "plan.module-version",
@@ -220,6 +237,7 @@ function capabilityFinder(plan: Plan, catalog: Catalog, problems: PlanProblem[])
       const near = closest(
         name,
         open.map(({ id }) => capabilityName(id)),
+        problems,
       );
       const inModule = open.flatMap(({ id }) => (id.startsWith(`${module}.`) ? [capabilityName(id)] : []));
       problems.push(
@@ -279,7 +297,7 @@ function compensatingIds(
         ),
       );
     if (target === undefined) {
-      const near = closest(rollback.action, [...byId.keys()]);
+      const near = closest(rollback.action, [...byId.keys()], problems);
       problems.push(
         problem(
           "plan.unknown-reference",
@@ -339,7 +357,7 @@ function explicitDependencies(
   compensating: ReadonlySet<string>,
   problems: PlanProblem[],
 ): Dependencies {
-  const ids = plan.actions.map(({ id }) => id);
+  const ids = new Set(plan.actions.map(({ id }) => id));
   const explicit = new Map<string, ReadonlySet<string>>();
   for (const { id, dependsOn } of plan.actions) {
     if (compensating.has(id)) continue;
@@ -347,14 +365,14 @@ function explicitDependencies(
     for (const { id: other, at } of dependsOn) {
       if (other === id)
         problems.push(problem("plan.dependency", at, `Cannot let \`${id}\` wait for itself`, { action: id }));
-      else if (!ids.includes(other)) {
-        const near = closest(other, ids);
+      else if (!ids.has(other)) {
+        const near = closest(other, [...ids], problems);
         problems.push(
           problem(
             "plan.dependency",
             at,
             `Cannot find the action \`${other.slice(0, 80)}\` that \`${id}\` waits for${suggestion(near)}`,
-            { closest: near, known: ids.slice(0, 50) },
+            { closest: near, known: [...ids].slice(0, 50) },
           ),
         );
       } else if (compensating.has(other)) {
@@ -380,19 +398,20 @@ function referencedIds(
   compensating: ReadonlySet<string>,
   problems: PlanProblem[],
 ): readonly string[] {
-  const refuse = (code: "plan.reference-order" | "plan.rollback", at: string, id: string, why: string) =>
-    problems.push(problem(code, at, `Cannot read the result of \`${id}\`${why}`, { action: id }));
-  return [...reads, ...undoReads].flatMap((placed) => {
-    const { reference, at } = placed;
-    if (reference.root !== "result" || !checkReference(reference, at, known, problems)) return [];
-    const { id } = reference;
-    const isUndo = undoReads.includes(placed);
-    if (id === action.id && isUndo) return [];
-    if (id === action.id) refuse("plan.reference-order", at, id, ` in \`${id}\` itself`);
-    else if (compensating.has(id)) refuse("plan.rollback", at, id, ": it runs only to take something back");
-    else return [id];
-    return [];
-  });
+  const idsOf = (placed: readonly PlacedReference[], own: "refused" | "allowed") =>
+    placed.flatMap(({ reference, at }) => {
+      if (reference.root !== "result" || !checkReference(reference, at, known, problems)) return [];
+      const { id } = reference;
+      if (id === action.id && own === "allowed") return [];
+      if (id !== action.id && !compensating.has(id)) return [id];
+      const [code, why] =
+        id === action.id
+          ? (["plan.reference-order", ` in \`${id}\` itself`] as const)
+          : (["plan.rollback", ": it runs only to take something back"] as const);
+      problems.push(problem(code, at, `Cannot read the result of \`${id}\`${why}`, { action: id }));
+      return [];
+    });
+  return [...idsOf(reads, "refused"), ...idsOf(undoReads, "allowed")];
 }
 
 /** Whether the reference names an action and a field its result may have. */
@@ -404,7 +423,7 @@ function checkReference(
 ): boolean {
   const target = known.get(reference.id);
   if (target === undefined) {
-    const near = closest(reference.id, [...known.keys()]);
+    const near = closest(reference.id, [...known.keys()], problems);
     problems.push(
       problem(
         "plan.unknown-reference",
@@ -420,7 +439,7 @@ function checkReference(
   }
   const missing = missingField(target.definition.result, reference.path);
   if (missing === null) return true;
-  const near = closest(String(missing.part), missing.available);
+  const near = closest(String(missing.part), missing.available, problems);
   problems.push(
     problem(
       "plan.unknown-result-field",
@@ -464,29 +483,26 @@ function missingField(
 /** In sequential mode the list is the order: what reads from a later action must say so in `depends_on`. */
 function checkForwardReads(
   actions: readonly PlanAction[],
+  order: readonly string[],
   known: ReadonlyMap<string, ResolvedAction>,
   explicit: Dependencies,
   problems: PlanProblem[],
 ): void {
   const places = new Map(actions.map(({ id }, place) => [id, place]));
+  const follows = followsIn(order, explicit);
   for (const [place, { id }] of actions.entries()) {
-    const ancestors = ancestorsOf(id, explicit);
     const resolved = known.get(id);
     for (const { reference, at } of [...(resolved?.reads ?? []), ...(resolved?.undoReads ?? [])]) {
-      if (reference.root !== "result" || ancestors.has(reference.id)) continue;
-      if ((places.get(reference.id) ?? -1) > place) {
-        problems.push(
-          problem(
-            "plan.reference-order",
-            at,
-            `Cannot read the result of \`${reference.id}\` in \`${id}\`: it runs later and \`${id}\` does not depend on it`,
-            {
-              reader: id,
-              read: reference.id,
-            },
-          ),
-        );
-      }
+      if (reference.root !== "result" || (places.get(reference.id) ?? -1) <= place) continue;
+      if (follows(id, reference.id)) continue;
+      problems.push(
+        problem(
+          "plan.reference-order",
+          at,
+          `Cannot read the result of \`${reference.id}\` in \`${id}\`: it runs later and \`${id}\` does not depend on it`,
+          { reader: id, read: reference.id },
+        ),
+      );
     }
   }
 }

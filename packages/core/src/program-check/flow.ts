@@ -96,9 +96,10 @@ function fillBlock(
     const step = block.steps[place] as Step;
     let ended = 0n;
     let isReached = true;
+    const tolerated = new Set(step.tolerates);
     for (const id of step.after) {
       const other = places.get(id) as number;
-      const isTolerated = step.tolerates.includes(id);
+      const isTolerated = tolerated.has(id);
       const isCertain = (certain & bit(other)) !== 0n;
       if (!isCertain && !isTolerated) isReached = false;
       const otherDone = done[other] ?? 0n;
@@ -158,7 +159,9 @@ function orderOf(
         });
         isWhole = false;
       }
-      followers.set(other, [...(followers.get(other) ?? []), place]);
+      const list = followers.get(other);
+      if (list === undefined) followers.set(other, [place]);
+      else list.push(place);
     }
     if (new Set(after).size !== after.length)
       report("P5", id, `Cannot name one step twice in \`after\` of \`${id}\``);
