@@ -22,9 +22,8 @@ export function encodeCbor(value: Value): Uint8Array {
 
 /** @throws core.cbor-invalid when the bytes are not the deterministic encoding of exactly one value */
 export function decodeCbor(bytes: Uint8Array): Value {
-  const reader = cborReader(bytes);
-  const value = reader.value();
-  if (reader.at() !== bytes.length) throw invalid("bytes after the value", reader.at());
+  const { value, end } = readItem(bytes);
+  if (end !== bytes.length) throw invalid("bytes after the value", end);
   return value;
 }
 
@@ -37,17 +36,6 @@ export interface CborWriter {
   number(value: number): void;
   value(value: unknown): void;
   finish(): Uint8Array;
-}
-
-export interface CborReader {
-  at(): number;
-  mapHead(): number;
-  text(): string;
-  bytes(): Uint8Array;
-  number(): number;
-  value(): Value;
-  /** Passes one item, checking heads and lengths, but neither texts nor the order of keys. */
-  skip(): void;
 }
 
 // Encoding is synchronous and never re-entered, so that one buffer serves every caller.
@@ -302,11 +290,11 @@ export function cborWriter(): CborWriter {
 // Maps from bytes inherit nothing, not even `__proto__`: a key is data, whatever its name.
 const noInheritance: object = Object.freeze(Object.create(null));
 
-/** Reads items of deterministic CBOR one after another. Every method throws core.cbor-invalid at the first deviation. */
-export function cborReader(source: Uint8Array, start = 0): CborReader {
+/** The first item of the bytes, and where it ends. @throws core.cbor-invalid at the first deviation */
+function readItem(source: Uint8Array): { readonly value: Value; readonly end: number } {
   const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
   const end = source.length;
-  let at = start;
+  let at = 0;
 
   function need(count: number): void {
     if (count > end - at) throw invalid("end of bytes inside a value", at);
@@ -498,25 +486,6 @@ export function cborReader(source: Uint8Array, start = 0): CborReader {
     return content;
   }
 
-  function skip(): void {
-    // Items still to pass; a depth is not needed because nothing is built and nothing recurses.
-    for (let pending = 1; pending > 0; pending--) {
-      need(1);
-      const initial = source[at++] as number;
-      const major = initial >> 5;
-      if (major <= 1) argument(initial);
-      else if (major <= 3) {
-        const size = length(initial, 1);
-        at += size;
-      } else if (major === 4) pending += length(initial, 1);
-      else if (major === 5) pending += 2 * length(initial, 2);
-      else if (major === 6) {
-        if (initial < 0xc2 || initial > 0xc4) throw invalid("a tag other than 2, 3 and 4", at);
-        pending++;
-      } else simple(initial);
-    }
-  }
-
   function simple(initial: number): Value {
     if (initial === 0xf4) return false;
     if (initial === 0xf5) return true;
@@ -527,27 +496,36 @@ export function cborReader(source: Uint8Array, start = 0): CborReader {
     throw invalid("a simple value other than false, true and null", at);
   }
 
-  return {
-    at: () => at,
-    mapHead: () => {
-      need(1);
-      const initial = source[at] as number;
-      if (initial >> 5 !== 5) throw invalid("another type where a map was expected", at);
-      at++;
-      return length(initial, 2);
-    },
-    text,
-    bytes: () => {
-      need(1);
-      const initial = source[at] as number;
-      if (initial >> 5 !== 2) throw invalid("another type where bytes were expected", at);
-      at++;
-      return bytesOf(length(initial, 1));
-    },
-    number,
-    value: () => value(0),
-    skip,
-  };
+  const item = value(0);
+  return { value: item, end: at };
+}
+
+/**
+ * Where the item at `at` ends, without building it: heads and lengths are checked, but neither texts nor the order of keys.
+ * @throws core.cbor-invalid
+ */
+export function skipCbor(bytes: Uint8Array, at: number): number {
+  const end = bytes.length;
+  // Items still to pass; nothing is built and nothing recurses, so depth needs no limit.
+  for (let pending = 1; pending > 0; pending--) {
+    if (at >= end) throw invalid("end of bytes inside a value", at);
+    const initial = bytes[at++] as number;
+    const major = initial >> 5;
+    const info = initial & 31;
+    let argument = info;
+    if (info >= 24) {
+      const size = info === 24 ? 1 : info === 25 ? 2 : info === 26 ? 4 : info === 27 ? 8 : 0;
+      if (size === 0 || at + size > end) throw invalid("a head that is wrong or cut off", at);
+      argument = 0;
+      for (const stop = at + size; at < stop; at++) argument = argument * 256 + (bytes[at] as number);
+    }
+    if (major === 2 || major === 3) at += argument;
+    else if (major === 4) pending += argument;
+    else if (major === 5) pending += 2 * argument;
+    else if (major === 6) pending++;
+    if (at > end || pending > end) throw invalid("a length beyond the bytes", at);
+  }
+  return at;
 }
 
 /** Bytewise order of the encoded keys: by length in UTF-8 first, because the head comes first. */

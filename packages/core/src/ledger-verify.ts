@@ -126,6 +126,7 @@ function chainCheck(
   let tornBytes = 0;
   let endOffset = 0;
   let checkedCheckpoints = 0;
+  let nextCheckpointSize = sizeInName(checkpoints[0]?.file ?? "");
   let signedEntries = 0;
 
   function segment(current: NamedBytes, next: SegmentHeader | null): BadPlace | null {
@@ -171,11 +172,9 @@ function chainCheck(
       const entry = bytes.subarray(offset, frame.bounds[i + 1]);
       const problem = entryCheck(entry);
       if (problem !== null) return bad("entry", file, offset, problem);
-      const next = checkpoints[checkedCheckpoints];
-      if (next !== undefined && sizeInName(next.file) === seq) {
-        const wrong = checkpointCheck(next);
-        if (wrong !== null) return wrong;
-      }
+      const next = seq === nextCheckpointSize ? checkpoints[checkedCheckpoints] : undefined;
+      const wrong = next === undefined ? null : checkpointCheck(next);
+      if (wrong !== null) return wrong;
     }
     return null;
   }
@@ -252,6 +251,7 @@ function chainCheck(
   /** The checkpoint whose size has just been reached. */
   function checkpointCheck(current: { readonly file: string; readonly bytes: Uint8Array }): BadPlace | null {
     checkedCheckpoints++;
+    nextCheckpointSize = sizeInName(checkpoints[checkedCheckpoints]?.file ?? "");
     const wrong = (message: string): BadPlace => bad("checkpoint", current.file, 0, message);
     const checkpoint = checkpointOf(current.bytes);
     if (checkpoint === undefined || node === null) return wrong("it is malformed");

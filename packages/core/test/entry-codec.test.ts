@@ -82,7 +82,6 @@ describe("entries as bytes", () => {
     expect(readEnvelope(bytes)).toEqual({
       run: draft.run,
       seq: 41,
-      atMs: draft.atMs,
       kind: "effect.completed",
       node: place.node,
       epoch: 3,
