@@ -1,4 +1,5 @@
 // The engine: performs what the machine decides, and records what happened. See SPEC.md, rules E1 to E12.
+import type { WorkspaceContext } from "@writ/core/capability";
 import type { Actor, EffectPreview, EntryDraft, RunEnd } from "@writ/core/entry";
 import type { Event } from "@writ/core/event";
 import { Fault, type FaultRecord } from "@writ/core/fault";
@@ -128,6 +129,8 @@ export interface Engine {
   ): Promise<Preview>;
   /** Derives every state again from the run's entries and performs nothing. @throws run.unknown */
   replay(run: RunId): Promise<Replay>;
+  /** The workspace as capabilities and sources see it. @throws workspace.unknown */
+  workspace(name: string): Promise<WorkspaceContext>;
   /** Runs that have started and not ended, and how many may. */
   load(): { readonly active: number; readonly activeMax: number };
   /** Why the engine does nothing more (the ledger failed, or a bug), or null. */
@@ -539,6 +542,7 @@ export function createEngine(options: EngineOptions): Engine {
       const program = prepare(await options.loadProgram(started.facts.program));
       return replay(entries, program, ({ seq }) => values.get(seq));
     },
+    workspace: (name) => core.loadWorkspace(name),
     halted: () => core.halted(),
     load: () => ({ active: core.runs.size, activeMax }),
     async stop() {

@@ -1,10 +1,24 @@
-// Triggers: arms deployed programs and starts their runs. See SPEC.md, rules T1 to T9.
+// Triggers: one source session for every source that deployed programs listen to, and the runs that its events start.
+//   T1  An event and the runs it starts are one commit: never one without the other.
+//   T2  A sighting is recorded once, whatever a source reports again after a restart.
+//   T3  Events of paused programs are recorded and start nothing; so do events that nobody's filter takes.
+//   T4  A program is verified again when it is armed; one that is refused is `broken`, the others are armed.
+//   T5  A source waits while the node has as many runs as it may: nothing is dropped, nothing is queued in memory only.
+import type { Entry, EntryDraft } from "@writ/core/entry";
+import type { Event } from "@writ/core/event";
+import { hasCode, type FaultRecord } from "@writ/core/fault";
 import type { ProgramHash } from "@writ/core/ids";
-import type { Ledger, Modules, World } from "@writ/core/ports";
+import type { EventSource, Ledger, Modules, Sighting, SourceSession, World } from "@writ/core/ports";
 import type { HashedProgram } from "@writ/core/program";
-import type { FaultRecord } from "@writ/core/fault";
-import type { Engine, Log } from "./engine.ts";
-import type { Registry } from "./registry.ts";
+import { encodeCbor } from "@writ/core/cbor";
+import { toHex } from "@writ/core/bytes";
+import type { Value } from "@writ/core/value";
+import type { Engine, Log, StartRun } from "./engine.ts";
+import { recordOf } from "./engine/core.ts";
+import { createTimers } from "./engine/timers.ts";
+import { fault } from "./faults.ts";
+import { checkCapabilities, sessionOfSourceKey, type RegisteredProgram, type Registry } from "./registry.ts";
+import { createCondition, holdKey, holds, mayStart, type Condition } from "./triggers/condition.ts";
 
 export interface TriggerOptions {
   readonly ledger: Ledger;
@@ -14,7 +28,7 @@ export interface TriggerOptions {
   readonly world: World;
   /** Verified again at each arming; what it throws makes the program `broken`. */
   readonly loadProgram: (program: ProgramHash) => Promise<HashedProgram>;
-  /** Whether an `event.received` entry with this `sourceKey` stands in the ledger, from the projections; asked for keys of earlier processes. */
+  /** Whether an `event.received` entry with this `sourceKey` stands in the ledger, from the projections. */
   readonly seen: (sourceKey: string) => boolean;
   readonly log?: Log;
 }
@@ -32,4 +46,332 @@ export interface Triggers {
     readonly programs: readonly ProgramHash[];
   }[];
   stop(): Promise<void>;
+}
+
+interface Armed {
+  readonly hashed: HashedProgram;
+  readonly workspace: string;
+  readonly session: string | null;
+  readonly condition: Condition | null;
+}
+
+interface Session {
+  readonly key: string;
+  readonly source: EventSource;
+  readonly workspace: string;
+  readonly opened: SourceSession;
+}
+
+/** How far back a restart looks for hold and throttle times, besides the times themselves. */
+const lookBackMs = 24 * 3_600_000;
+const lookBackEntriesMax = 100_000;
+const lookBackChunk = 4096;
+/** Keys of this process that the projections may not have yet. */
+const recentMax = 100_000;
+
+export function createTriggers(options: TriggerOptions): Triggers {
+  const { engine, ledger, world, registry, log } = options;
+  const armed = new Map<ProgramHash, Armed>();
+  const brokenPrograms = new Map<ProgramHash, FaultRecord>();
+  const sessions = new Map<string, Session>();
+  const recent = new Set<string>();
+  const timers = createTimers(world, (error) =>
+    log?.error("trigger.timer-failed", { fault: recordOf(error) }),
+  );
+  let turn: Promise<void> = Promise.resolve();
+  let stopped = false;
+
+  const isSeen = (sourceKey: string) => recent.has(sourceKey) || options.seen(sourceKey);
+
+  const remember = (sourceKey: string): void => {
+    recent.add(sourceKey);
+    const [oldest] = recent;
+    if (recent.size > recentMax && oldest !== undefined) recent.delete(oldest);
+  };
+
+  const runOf = ({ hashed, workspace }: Armed, event: Event, source: EventSource): StartRun => ({
+    program: hashed,
+    event,
+    labels: source.definition.labels,
+    principal: { kind: "program", program: hashed.hash },
+    workspace,
+  });
+
+  const isActive = (hash: ProgramHash): boolean => {
+    const known = registry().programs.get(hash);
+    return known !== undefined && isDeployed(known) && !known.paused;
+  };
+
+  const sighted = async (
+    key: string,
+    source: EventSource,
+    workspace: string,
+    sighting: Sighting,
+  ): Promise<void> => {
+    const sourceKey = `${key}#${sighting.key}`;
+    for (;;) {
+      if (stopped) throw fault("runtime.stopped", "Cannot record an event: the node is stopping", {});
+      if (isSeen(sourceKey)) return;
+      const listening = [...armed.values()].filter(
+        (each) => each.session === key && isActive(each.hashed.hash),
+      );
+      const firing = listening.filter(
+        (each) => each.condition?.trigger.holdMs === 0 && fires(each, sighting.event),
+      );
+      const first: EntryDraft<"event.received"> = {
+        kind: "event.received",
+        run: null,
+        cause: null,
+        actor: { kind: "node" },
+        atMs: world.nowMs(),
+        facts: {
+          event: sighting.event,
+          workspace,
+          labels: source.definition.labels,
+          sourceKey,
+          cursor: sighting.cursor,
+        },
+      };
+      try {
+        const { durable } = engine.startTogether(
+          first,
+          firing.map((each) => runOf(each, sighting.event, source)),
+        );
+        remember(sourceKey);
+        for (const each of firing) if (each.condition !== null) each.condition.lastStartMs = world.nowMs();
+        for (const each of listening)
+          if (each.condition !== null) hold(each, each.condition, sighting.event, source, world.nowMs());
+        await durable;
+        return;
+      } catch (error) {
+        if (!hasCode(error, "runtime.busy")) throw error;
+        await world.sleep(1000);
+      }
+    }
+  };
+
+  const fires = ({ hashed, condition }: Armed, event: Event): boolean =>
+    condition !== null &&
+    holds(condition, event, (error) =>
+      log?.warn("trigger.filter-failed", { program: hashed.hash, fault: recordOf(error) }),
+    ) &&
+    mayStart(condition, hashed.program, world.nowMs());
+
+  /** Begins, continues or ends the hold time that the event speaks of. */
+  const hold = (each: Armed, condition: Condition, event: Event, source: EventSource, atMs: number): void => {
+    const { holdMs } = condition.trigger;
+    if (holdMs === 0) return;
+    const key = holdKey(event);
+    const holding = condition.holding.get(key);
+    if (!holds(condition, event, () => undefined)) {
+      holding?.cancel();
+      condition.holding.delete(key);
+      return;
+    }
+    if (holding !== undefined) {
+      holding.event = event;
+      return;
+    }
+    const begun = { sinceMs: atMs, event, fired: false, cancel: (): void => undefined };
+    condition.holding.set(key, begun);
+    begun.cancel = timers.at(atMs + holdMs, () => held(each, condition, begun, source));
+  };
+
+  const held = (
+    each: Armed,
+    condition: Condition,
+    holding: { event: Event; fired: boolean; cancel: () => void },
+    source: EventSource,
+  ): void => {
+    const { hash, program } = each.hashed;
+    if (stopped || holding.fired || !isActive(hash) || armed.get(hash) !== each) return;
+    if (!mayStart(condition, program, world.nowMs())) {
+      holding.fired = true;
+      return;
+    }
+    try {
+      engine.startRun(runOf(each, holding.event, source));
+      holding.fired = true;
+      condition.lastStartMs = world.nowMs();
+    } catch (error) {
+      if (!hasCode(error, "runtime.busy")) throw error;
+      holding.cancel = timers.at(world.nowMs() + 1000, () => held(each, condition, holding, source));
+    }
+  };
+
+  const sync = async (): Promise<void> => {
+    if (stopped) return;
+    const deployed = new Map([...registry().programs].filter(([, program]) => isDeployed(program)));
+    for (const hash of armed.keys()) if (!deployed.has(hash)) disarm(hash);
+    for (const hash of brokenPrograms.keys()) if (!deployed.has(hash)) brokenPrograms.delete(hash);
+    const fresh: Armed[] = [];
+    for (const [hash, registered] of deployed) {
+      try {
+        const known = armed.get(hash);
+        const hashed = known?.hashed ?? (await options.loadProgram(hash));
+        checkCapabilities(registry(), hashed.program);
+        brokenPrograms.delete(hash);
+        if (known !== undefined) continue;
+        const made = arm(hashed, registered.workspace);
+        armed.set(hash, made);
+        fresh.push(made);
+      } catch (error) {
+        disarm(hash);
+        brokenPrograms.set(hash, recordOf(error));
+        log?.error("trigger.broken", { program: hash, fault: recordOf(error) });
+      }
+    }
+    await restore(fresh);
+    await openSessions();
+  };
+
+  /** @throws trigger.source-unknown */
+  const arm = (hashed: HashedProgram, workspace: string): Armed => {
+    const { trigger } = hashed.program;
+    if (trigger.kind === "manual") return { hashed, workspace, session: null, condition: null };
+    sourceOf(trigger.source);
+    return {
+      hashed,
+      workspace,
+      session: sessionKey(workspace, trigger.source, trigger.config),
+      condition: createCondition(trigger),
+    };
+  };
+
+  const sourceOf = (id: string): EventSource => {
+    const source = options.modules.sources().find(({ definition }) => definition.id === id);
+    if (source === undefined)
+      throw fault("trigger.source-unknown", `Cannot listen to \`${id}\`: this node does not have it`, {
+        source: id,
+      });
+    return source;
+  };
+
+  const disarm = (hash: ProgramHash): void => {
+    for (const holding of armed.get(hash)?.condition?.holding.values() ?? []) holding.cancel();
+    armed.delete(hash);
+  };
+
+  const openSessions = async (): Promise<void> => {
+    const wanted = new Map<string, Armed>();
+    for (const each of armed.values()) if (each.session !== null) wanted.set(each.session, each);
+    for (const [key, session] of sessions) {
+      if (wanted.has(key)) continue;
+      sessions.delete(key);
+      await session.opened.stop();
+    }
+    for (const [key, { hashed, workspace }] of wanted) {
+      const { trigger } = hashed.program;
+      if (sessions.has(key) || trigger.kind !== "source" || stopped) continue;
+      try {
+        const source = sourceOf(trigger.source);
+        const opened = await source.start({
+          config: trigger.config,
+          workspace: await engine.workspace(workspace),
+          cursor: registry().cursors.get(key) ?? null,
+          world,
+          seen: (sightingKey) => isSeen(`${key}#${sightingKey}`),
+          report: (sighting) => sighted(key, source, workspace, sighting),
+          problem: (error) =>
+            log?.warn("source.problem", { source: trigger.source, workspace, fault: recordOf(error) }),
+        });
+        sessions.set(key, { key, source, workspace, opened });
+      } catch (error) {
+        for (const each of armed.values())
+          if (each.session === key) brokenPrograms.set(each.hashed.hash, recordOf(error));
+        for (const [hash, each] of armed) if (each.session === key) disarm(hash);
+        log?.error("trigger.broken", { source: trigger.source, workspace, fault: recordOf(error) });
+      }
+    }
+  };
+
+  /** Hold and throttle times of programs that were just armed, from what the ledger says of the time before. */
+  const restore = async (fresh: readonly Armed[]): Promise<void> => {
+    const timed = fresh.filter(
+      ({ condition }) => condition !== null && condition.trigger.holdMs + condition.trigger.throttleMs > 0,
+    );
+    if (timed.length === 0) return;
+    const longestMs = Math.max(
+      ...timed.map(
+        ({ condition }) => 2 * (condition?.trigger.holdMs ?? 0) + (condition?.trigger.throttleMs ?? 0),
+      ),
+    );
+    for (const entry of await entriesSince(world.nowMs() - Math.max(lookBackMs, longestMs))) {
+      for (const each of timed) if (each.condition !== null) relive(each, each.condition, entry);
+    }
+  };
+
+  const relive = (each: Armed, condition: Condition, entry: Entry): void => {
+    if (entry.kind === "run.started" && entry.facts.program === each.hashed.hash) {
+      condition.lastStartMs = entry.atMs;
+      const holding = condition.holding.get(holdKey(entry.facts.event));
+      if (holding !== undefined) {
+        holding.fired = true;
+        holding.cancel();
+      }
+    }
+    if (entry.kind === "event.received" && sessionOfSourceKey(entry.facts.sourceKey) === each.session) {
+      const { trigger } = condition;
+      hold(each, condition, entry.facts.event, sourceOf(trigger.source), entry.atMs);
+    }
+  };
+
+  const entriesSince = async (atMs: number): Promise<readonly Entry[]> => {
+    let entries: Entry[] = [];
+    let to = ledger.durableSeq() + 1;
+    let isOld = false;
+    while (to > 0 && !isOld && entries.length < lookBackEntriesMax) {
+      const from = Math.max(0, to - lookBackChunk);
+      const chunk: Entry[] = [];
+      for await (const entry of ledger.scan(from, to)) {
+        if (entry.atMs < atMs) isOld = true;
+        else if (entry.kind === "run.started" || entry.kind === "event.received") chunk.push(entry);
+      }
+      entries = [...chunk, ...entries];
+      to = from;
+    }
+    return entries;
+  };
+
+  return {
+    sync() {
+      turn = turn.then(sync, sync);
+      return turn;
+    },
+    broken: () => brokenPrograms,
+    sessions: () =>
+      [...sessions.values()].map(({ key, source, workspace }) => ({
+        key,
+        source: source.definition.id,
+        workspace,
+        programs: [...armed.values()].filter((each) => each.session === key).map(({ hashed }) => hashed.hash),
+      })),
+    async stop() {
+      stopped = true;
+      timers.stop();
+      await turn.catch(() => undefined);
+      for (const { opened } of sessions.values()) await opened.stop();
+      sessions.clear();
+    },
+  };
+}
+
+function isDeployed(program: RegisteredProgram): boolean {
+  return program.deployedAtMs !== null && !program.undeployed;
+}
+
+/** The same for every program that listens to the same thing. */
+export function sessionKey(
+  workspace: string,
+  source: string,
+  config: Readonly<Record<string, Value>>,
+): string {
+  return `${workspace}/${source}/${fingerprint(encodeCbor(config))}`;
+}
+
+/** 64 bits of FNV-1a: tells the few configurations of one source in one workspace apart; nothing is trusted because of it. */
+function fingerprint(bytes: Uint8Array): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return toHex(Uint8Array.from({ length: 8 }, (_, i) => Number((hash >> BigInt(56 - 8 * i)) & 0xffn)));
 }

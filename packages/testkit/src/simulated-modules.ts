@@ -57,7 +57,7 @@ export interface SimulatedSite {
   /** Everything that was really done, in order. */
   readonly effects: readonly SimulatedEffect[];
   behave(name: string, behaviour: Behaviour): void;
-  /** Asked before and after every effect; false: the process that asked is dead and hears nothing more. */
+  /** Asked before and after every effect, with its key; false: the process that asked is dead and hears nothing more. */
   setReach(reach: (point: string) => boolean): void;
   /** Moves both clocks, waking sleepers in order and letting everything run that they wake. */
   advance(ms: number): Promise<void>;
@@ -415,7 +415,7 @@ async function act(
   effect: () => Performed & { readonly counted?: boolean },
 ): Promise<Performed> {
   const behaviour = shared.behaviours.get(what.name);
-  if (!shared.reach(`before ${what.capability}`)) return never();
+  if (!shared.reach(`before ${what.capability} ${context.idempotencyKey}`)) return never();
   switch (behaviour?.kind) {
     case "silent":
       return never();
@@ -441,7 +441,7 @@ async function act(
       step: context.step ?? "",
     });
   }
-  if (!shared.reach(`after ${what.capability}`)) return never();
+  if (!shared.reach(`after ${what.capability} ${context.idempotencyKey}`)) return never();
   if (behaviour?.kind === "done-then-bug") throw new Error("simulated bug");
   if (behaviour?.kind === "lie") return { ...performed, result: "not what was promised" };
   return performed;

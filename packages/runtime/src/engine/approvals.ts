@@ -66,12 +66,17 @@ async function request(
   run: ActiveRun,
   command: Extract<Command, { kind: "request-approval" }>,
 ): Promise<void> {
-  const { step, role, why, expiresAtMs } = command;
+  const { step, role, why } = command;
   const op = run.state.prepared.steps.get(step)?.step.op;
   const effects =
     why === "program" && op?.op === "approve" ? await previewEffects(core, run, callsOf(op.body.steps)) : [];
   const { phase } = stepOf(run, step);
   if (core.phase() !== "running" || phase.kind !== "approval" || phase.approval !== null) return;
+  // The time to decide begins when the request is recorded: a run may have waited for its turn since the machine asked.
+  const expiresAtMs =
+    why === "program" && op?.op === "approve"
+      ? core.options.world.nowMs() + op.withinMs
+      : command.expiresAtMs;
   appendRequest(core, run, {
     step,
     role,

@@ -7,7 +7,11 @@ type TimerCommand = Extract<Command, { kind: "set-timer" | "await-timer" }>;
 
 export function setTimer(core: Core, run: ActiveRun, { step, attempt, atMs, why }: TimerCommand): void {
   if (!isWanted(run, { step, attempt, why, set: false })) return;
-  core.apply(run, { kind: "timer.set", facts: { step, attempt, atMs, why } });
+  // A duration begins when it is recorded: a run may have waited for its turn since the machine asked.
+  const op = run.state.prepared.steps.get(step)?.step.op;
+  const lasts = why === "wait" && op?.op === "wait" && op.until.kind === "duration" ? op.until.ms : null;
+  const at = lasts === null ? atMs : core.options.world.nowMs() + lasts;
+  core.apply(run, { kind: "timer.set", facts: { step, attempt, atMs: at, why } });
 }
 
 export function awaitTimer(core: Core, run: ActiveRun, { step, attempt, atMs, why }: TimerCommand): void {
