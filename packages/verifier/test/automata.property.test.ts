@@ -74,16 +74,16 @@ describe("automata", () => {
     );
   });
 
-  test("A12 a pattern matches names as a shell does", () => {
+  test("A12 a pattern matches names as the file source does", () => {
     const cases: readonly (readonly [string, string, boolean])[] = [
       ["*.csv", "a.csv", true],
+      ["*.csv", "A.CSV", true],
+      ["csv", "a.csv", true],
+      ["csv", "csv", false],
       ["*.csv", "a.csv.bak", false],
       ["*.csv", "b/a.csv", false],
-      ["**/*.csv", "b/c/a.csv", true],
-      ["**/*.csv", "a.csv", true],
-      ["?[0-9].{csv,txt}", "a1.txt", true],
-      ["?[!0-9].csv", "a1.csv", false],
-      ["\\*.csv", "a.csv", false],
+      ["?-*.{csv}", "a-.{csv}", true],
+      ["[a].csv", "a.csv", false],
     ];
     for (const [pattern, name, expected] of cases) {
       expect([pattern, name, accepts(machineOf(patternLanguage(pattern)), name)]).toEqual([

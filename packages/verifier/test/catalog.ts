@@ -121,7 +121,7 @@ export const capabilities: readonly CapabilityDefinition[] = [
     params: Type.Object(
       {
         url: Type.String({ maxLength: 8192, "x-host": true }),
-        body_json: Type.Unsafe<Value>(Type.Object({}, { "x-carried": true })),
+        body_json: Type.Unsafe<Value>(Type.Object({})),
         attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 5 })),
       },
       closed,

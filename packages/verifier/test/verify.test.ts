@@ -433,8 +433,20 @@ describe("checks 29 and 30", () => {
       ),
     );
     expect(refusals(await verify(approved))).toEqual([]);
-    const carried = program(inSequence(read, post(url, cel("{'content': r.content}"))));
-    expect(refusals(await verify(carried))).toEqual([]);
+    const content = await verify(program(inSequence(read, post(url, cel("{'content': r.content}")))));
+    expect(refusals(content)).toEqual([[30, "verifier.untrusted-steering"]]);
+    const reversible = program(
+      inSequence(
+        read,
+        branch("b", [
+          [
+            "r.sizeBytes > 3",
+            inSequence(call("d", "filesystem.delete_file", { path: cel("event.data.path") })),
+          ],
+        ]),
+      ),
+    );
+    expect(refusals(await verify(reversible))).toEqual([]);
   });
 });
 

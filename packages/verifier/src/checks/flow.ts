@@ -3,16 +3,14 @@
 //   L2  What is secret reaches no step that leaves containment, neither as an argument nor by deciding whether it runs.
 //   L3  What is untrusted neither chooses an argument of a consequential step nor decides whether it runs, unless an approval dominates
 //       the step. The trigger itself, with its filter, is what the person approved with the program; it steers nothing.
-//   L4  A parameter marked `x-carried` is content on its way to a fixed, listed host of low or medium risk: it chooses nothing.
 import type { Expression } from "@writ/core/expression";
 import { isUntrusted, type Label } from "@writ/core/label";
 import { outputOf, type Analysis, type Site } from "../model/analysis.ts";
 import { conditionsOf } from "../model/formula.ts";
 import { nameOfPath, type AccessPath } from "../model/typing.ts";
 import { pathsReadDirectly } from "../encode/replay.ts";
-import { hostOf, isApproved } from "./approval.ts";
+import { isApproved } from "./approval.ts";
 import { isConsequential, leavesContainment, paramsWith } from "./consequence.ts";
-import { usesOf } from "./effects.ts";
 import { counterexample, holds, violated, type Result } from "./result.ts";
 
 /** Why a slot has a label: the step that wrote it and the slot or event field it took it from. */
@@ -35,7 +33,7 @@ const integrity = {
   name: "untrusted data steers nothing consequential",
   claim:
     "For all runs: without an approval, no untrusted value chooses what an irreversible or outgoing step does or whether it runs " +
-    "(content carried to a listed host of low or medium risk chooses nothing; the trigger is what the program's approval covers)",
+    "(the trigger with its filter is what the program's own approval covers)",
   method: "fixpoint",
 } as const;
 
@@ -55,10 +53,7 @@ export function checkFlow(analysis: Analysis): readonly Result[] {
       }
     }
     if (isConsequential(analysis, site) && !isApproved(site)) {
-      const carried = isToListedHost(analysis, site)
-        ? paramsWith(site.action.definition.params, "x-carried")
-        : [];
-      const found = firstFlow(analysis, labels, site, carried, false, isUntrusted);
+      const found = firstFlow(analysis, labels, site, [], false, isUntrusted);
       if (found !== null) {
         const what =
           site.action.definition.effect.kind === "irreversible" ? "cannot be undone" : "leaves the workspace";
@@ -195,15 +190,4 @@ function labelsAt(analysis: Analysis, labels: Labels, path: AccessPath): Readonl
   if (field === "id" || field === "time" || field === "type" || field === "source") return new Map();
   const own: readonly Label[] = analysis.source?.labels ?? [];
   return new Map(own.map((label) => [label, null] as const));
-}
-
-function isToListedHost(analysis: Analysis, site: Site): boolean {
-  const hosts = usesOf(analysis).filter((use) => use.site === site && use.kind === "host");
-  return (
-    hosts.length > 0 &&
-    hosts.every((use) => {
-      const risk = hostOf(analysis, use)?.risk;
-      return risk === "low" || risk === "medium";
-    })
-  );
 }

@@ -2,7 +2,7 @@
 import type { Analysis } from "../model/analysis.ts";
 import { policiesOf } from "../model/analysis.ts";
 import { hostOf } from "./approval.ts";
-import { usesOf } from "./effects.ts";
+import { usesOf, type Use } from "./effects.ts";
 import { counterexample, holds, violated, type Result } from "./result.ts";
 
 const base = {
@@ -20,10 +20,13 @@ export function checkRetries(analysis: Analysis): readonly Result[] {
       (policy) => policy.kind === "retry" && policy.attemptsMax > 1,
     );
     const { definition } = action;
-    if (!isRetried || definition.effect.kind === "read" || definition.crash !== "neither") return [];
+    if (!isRetried || definition.effect.kind === "read" || definition.crash === "idempotent") return [];
+    const honours = (use: Use) => hostOf(analysis, use)?.isIdempotent === true;
     const hosts = usesOf(analysis).filter((use) => use.site === site && use.kind === "host");
-    const isOnce = hosts.length > 0 && hosts.every((use) => hostOf(analysis, use)?.isIdempotent === true);
-    if (isOnce) return [];
+    // What can be asked about is asked before it is tried again; a host can only be asked when it honours the key of the request.
+    const isSettled =
+      definition.crash === "queryable" ? hosts.every(honours) : hosts.length > 0 && hosts.every(honours);
+    if (isSettled) return [];
     const summary = `Step \`${step.id}\` of “${analysis.name}” is retried, but \`${definition.id}\` may have acted before it failed and would act twice`;
     return [
       violated(
