@@ -261,14 +261,13 @@ export const catalog: Catalog = {
       summary: { en: "The clock struck", fr: "L'horloge a sonné" },
       config: Type.Object(
         {
-          everyMs: Type.Optional(Type.Integer({ minimum: 1000 })),
-          atMinute: Type.Optional(Type.Integer({ minimum: 0, maximum: 1439 })),
-          days: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 6 }), { maxItems: 7 })),
+          every_ms: Type.Optional(Type.Integer({ minimum: 1000, maximum: 31_622_400_000 })),
+          cron: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
           zone: Type.Optional(Type.String({ maxLength: 64 })),
         },
         closed,
       ),
-      event: Type.Object({ at: Type.String({ maxLength: 64 }) }, closed),
+      event: Type.Object({ scheduledMs: Type.Integer(), catchUp: Type.Boolean() }, closed),
       phrases: { en: [], fr: [] },
       labels: [],
     },

@@ -211,7 +211,7 @@ function triggerOf(binding: Binding, start: TriggerNode, guard: Guard): Trigger 
       return {
         kind: "source",
         source: source.id,
-        config: { everyMs: start.ms },
+        config: { every_ms: start.ms },
         filter: null,
         holdMs: 0,
         throttleMs,
@@ -220,12 +220,17 @@ function triggerOf(binding: Binding, start: TriggerNode, guard: Guard): Trigger 
       return {
         kind: "source",
         source: source.id,
-        config: { atMinute: start.minute % 1440, days: [...start.days], zone },
+        config: { cron: cronOf(start.minute % 1440, start.days), zone },
         filter: null,
         holdMs: 0,
         throttleMs,
       };
   }
+}
+
+/** Five fields: minute, hour, day of the month, month, day of the week. */
+function cronOf(minute: number, days: readonly number[]): string {
+  return `${minute % 60} ${Math.floor(minute / 60)} * * ${days.length === 0 ? "*" : days.join(",")}`;
 }
 
 function configValue(binding: Binding, term: Term): Value {

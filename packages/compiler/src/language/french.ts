@@ -21,7 +21,7 @@ export const french: Surface = {
       "dès que {Source:source} [ et que? {Cond:where} ]",
       "quand|lorsque {Source:source} et que {Cond:where} pendant {Duration:hold}",
     ],
-    every: ["toutes|tous les {Span:ms}", "chaque {Span:ms}"],
+    every: ["toutes les {Span:ms}", "tous les {Span:ms}", "chaque {Span:ms}"],
     atTime: ["à {Time:minute} [ {OnDays:days} ]", "{EachDays:days} à {Time:minute}"],
     onRequest: ["sur demande", "à le demande", "à la demande"],
 
@@ -113,7 +113,11 @@ export const french: Surface = {
     ],
 
     onlyBetween: ["seulement|uniquement entre {Time:from} et {Time:to} [ {OnDays:days} ]"],
-    throttle: ["à le plus une fois toutes|tous les {Span:ms}", "à le plus une fois par {Span:ms}"],
+    throttle: [
+      "à le plus une fois toutes les {Span:ms}",
+      "à le plus une fois tous les {Span:ms}",
+      "à le plus une fois par {Span:ms}",
+    ],
     priority: ["priorité :~ {PriorityWord:priority}", "avec une priorité {PriorityWord:priority}"],
     onFailure: [
       "en cas de échec ,|:? {Final:then}",
@@ -196,7 +200,22 @@ export const french: Surface = {
     folder: ["dossier"],
   },
   prepositions: ["de", "dans", "pour"],
-  feminine: ["somme", "moyenne", "valeur", "taille", "date", "ligne", "quantité", "extension", "approbation"],
+  feminine: [
+    "somme",
+    "moyenne",
+    "valeur",
+    "taille",
+    "date",
+    "ligne",
+    "quantité",
+    "extension",
+    "approbation",
+    "semaines",
+    "heures",
+    "minutes",
+    "secondes",
+    "millisecondes",
+  ],
   unsupported: {
     "for each": ["pour chaque", "pour tous", "pour toutes"],
     repeat: ["répète", "répéter"],

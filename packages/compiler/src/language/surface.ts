@@ -86,7 +86,7 @@ export interface Surface {
   readonly fields: Readonly<Record<string, readonly string[]>>;
   /** Words that join a noun to what it is of (`sum of …`). */
   readonly prepositions: readonly string[];
-  /** Nouns that take `la`. */
+  /** Nouns that take `la`, and units that take `toutes`. */
   readonly feminine: readonly string[];
   /** Wordings of the full language that this version refuses by name. */
   readonly unsupported: Readonly<Record<string, readonly string[]>>;

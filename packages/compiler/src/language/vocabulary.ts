@@ -70,12 +70,14 @@ export function phraseTemplate(
   surface: GrammarBuilder["surface"],
   kindOf: (param: string) => ParamKind,
 ): readonly string[] {
-  return phrase.split(" ").flatMap((item) => {
+  return phrase.split(" ").flatMap((item, index) => {
     const placeholder = /^\{(\w+)\}$/u.exec(item);
     if (placeholder !== null) return [`{Arg.${kindOf(placeholder[1] ?? "")}:${placeholder[1]}}`];
-    return foldWords(item, surface.language).map((word) =>
+    const words = foldWords(item, surface.language).map((word) =>
       surface.articles.includes(word) ? `ART:${word}` : word,
     );
+    // Phrases leave articles out: `read text of …` is also spoken `read the text of …`.
+    return index === 1 && words.every((word) => !word.startsWith("ART")) ? ["ART~", ...words] : words;
   });
 }
 

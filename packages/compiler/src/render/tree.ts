@@ -111,7 +111,7 @@ class Writer {
         });
       }
       case "every":
-        return this.#construct("every", { ms: this.#duration(node.ms) });
+        return this.#recurring("every", node.ms);
       case "at":
         return this.#construct("atTime", {
           minute: [own(writtenTime(node.minute))],
@@ -323,6 +323,21 @@ class Writer {
     ];
   }
 
+  /** A period: its last template for one unit (`every hour`), otherwise the first, or the second for a unit that is masculine. */
+  #recurring(construct: "every" | "throttle", ms: number): readonly Piece[] {
+    const [count, unit] = this.#duration(ms);
+    const templates = this.#surface.templates[construct];
+    const isOne = count?.text === "1";
+    const { language, feminine } = this.#surface;
+    const index = isOne
+      ? templates.length - 1
+      : language === "fr" && !feminine.includes(unit?.text ?? "")
+        ? 1
+        : 0;
+    const said = [count, unit].slice(isOne ? 1 : 0).flatMap((piece) => (piece === undefined ? [] : [piece]));
+    return this.#fill([templates[index] ?? ""].map(parseTemplate), { ms: said });
+  }
+
   /** Undefined for every day. */
   #onDays(days: readonly number[]): readonly Piece[] | undefined {
     if (days.length === 0) return undefined;
@@ -368,7 +383,7 @@ class Writer {
         days: this.#onDays(days),
       }),
     );
-    if (throttleMs > 0) sentences.push(this.#construct("throttle", { ms: this.#duration(throttleMs) }));
+    if (throttleMs > 0) sentences.push(this.#recurring("throttle", throttleMs));
     if (priority !== "normal")
       sentences.push(
         this.#construct("priority", { priority: [word(this.#surface.priorities[priority][0] ?? priority)] }),
