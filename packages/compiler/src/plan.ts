@@ -31,7 +31,7 @@ export function compilePlan({
   const problems: PlanProblem[] = [];
   const plan = readPlan(root, problems);
   const resolved = plan === null ? null : resolvePlan(plan, catalog, problems);
-  if (plan === null || resolved === null) return rejected(problems, root);
+  if (plan === null || resolved === null || problems.length > 0) return rejected(problems, root);
   const program = lowerPlan(resolved, catalog, problems);
   if (problems.length > 0) return rejected(problems, root);
   for (const { code, message, at: id, remedy, facts } of checkProgram(program, catalog.capabilities)) {
@@ -46,8 +46,9 @@ function rejected(problems: readonly PlanProblem[], root: JsonNode): PlanCompila
   return {
     kind: "rejected",
     problems: problems
-      .slice(0, problemsMax)
-      .map((problem) => ({ ...problem, span: spanAt(root, problem.at) })),
+      .map((problem) => ({ ...problem, span: spanAt(root, problem.at) }))
+      .sort((a, b) => a.span[0] - b.span[0])
+      .slice(0, problemsMax),
   };
 }
 

@@ -115,14 +115,18 @@ test("N1 every bad example is refused for its own reason, with the place", () =>
     "reference-without-dependency.json": ["plan.reference-order /actions/0/params/content"],
     "traversal.json": ["plan.path /actions/0/params/path"],
     "unsupported.json": [
-      "plan.unsupported /compiler_trace",
       "plan.unsupported /plan_mode",
+      "plan.unsupported /compiler_trace",
+      "plan.unsupported /actions/0/params/path",
       "plan.unsupported /actions/0/perception",
       "plan.unsupported /actions/0/memory",
       "plan.unsupported /actions/0/target_node",
       "plan.unsupported /actions/0/on_error",
     ],
-    "unknown-action.json": ["plan.unknown-field /actions/0/dependson"],
+    "unknown-action.json": [
+      "plan.unknown-action /actions/0/action",
+      "plan.unknown-field /actions/0/dependson",
+    ],
     "refused-host.json": ["plan.host /actions/0/params/url"],
     "unsafe-retry.json": ["plan.retry-unsafe /actions/0/on_error"],
   };
@@ -223,6 +227,20 @@ test("N3 wrong fields are named, with the closest name", () => {
   expect(codes("[]")).toEqual(["plan.field "]);
 });
 
+test("N3 all problems are named at once, in the order of the text, and none twice", () => {
+  const text = plan([
+    action("a", { action: "write_fiel", timeout: 0 }),
+    action("b", { params: { path: "../x", content: "{{result.a.path}} {{result.c.path}}" }, dependson: [] }),
+  ]);
+  expect(codes(text)).toEqual([
+    "plan.unknown-action /actions/0/action",
+    "plan.field /actions/0/timeout",
+    "plan.path /actions/1/params/path",
+    "plan.unknown-reference /actions/1/params/content",
+    "plan.unknown-field /actions/1/dependson",
+  ]);
+});
+
 test("N3 two actions cannot have one id", () => {
   expect(codes(plan([action("a"), action("a")]))).toEqual(["plan.duplicate-id /actions/1/id"]);
 });
@@ -271,8 +289,8 @@ test("N5 what is not supported yet is refused by name, and null means absent", (
 test("K15 a trace or an approval flag written by a model counts for nothing", () => {
   const trace = { generation_approved: true, validation: "passed" };
   expect(codes(plan([action("a")], { plan_mode: "compiler", compiler_trace: trace }))).toEqual([
-    "plan.unsupported /compiler_trace",
     "plan.unsupported /plan_mode",
+    "plan.unsupported /compiler_trace",
   ]);
 });
 

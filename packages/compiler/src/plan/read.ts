@@ -55,10 +55,9 @@ export interface PlanApproval {
   readonly at: string;
 }
 
-/** The plan, or null when problems (pushed to the list) make it unreadable. */
+/** The plan, or null when it is too broken to look further. Wrong fields are pushed to the list and read as absent. */
 export function readPlan(root: JsonNode, problems: PlanProblem[]): Plan | null {
   const read = fieldReader(problems);
-  const before = problems.length;
   const fields = read.object(root, "the plan", planFields, planUnsupported);
   if (fields === undefined) return null;
   const version = fields.get("protocol_version");
@@ -87,10 +86,10 @@ export function readPlan(root: JsonNode, problems: PlanProblem[]): Plan | null {
   const mode = read.choice(fields.get(modes[0] ?? ""), ["sequential", "parallel"] as const) ?? "sequential";
   const list = required(fields, "actions", "", problems);
   const actions = list === undefined ? undefined : readActions(list, problems, read);
-  if (problems.length > before || actions === undefined || description === undefined) return null;
+  if (actions === undefined) return null;
   return {
     id: id ?? null,
-    description,
+    description: description ?? "",
     mode,
     moduleRequirements: readRequirements(fields.get("module_requirements"), read),
     actions,
@@ -215,16 +214,19 @@ function readActions(
     return undefined;
   }
   const actions = items.flatMap((item) => readAction(item, problems, read) ?? []);
+  let isComplete = actions.length === items.length;
   const seen = new Set<string>();
   for (const { id, node } of actions) {
     if (seen.has(id)) {
+      isComplete = false;
       problems.push(
         problem("plan.duplicate-id", `${node.at}/id`, `Cannot have two actions called \`${id}\``, { id }),
       );
     }
     seen.add(id);
   }
-  return actions;
+  // Without an action, or with two of one name, everything that names it would look wrong too.
+  return isComplete ? actions : undefined;
 }
 
 function readAction(node: JsonNode, problems: PlanProblem[], read: FieldReader): PlanAction | undefined {
@@ -241,6 +243,8 @@ function readAction(node: JsonNode, problems: PlanProblem[], read: FieldReader):
   const module = read.text(required(fields, "module", node.at, problems), name);
   const action = read.text(required(fields, "action", node.at, problems), name);
   const params = fields.get("params");
+  const isObject = read.object(params, "`params`", null, {}) !== undefined;
+  const isMissing = params === undefined || (params.kind === "scalar" && params.value === null);
   const dependsOn = (read.list(fields.get("depends_on")) ?? []).flatMap((item) => {
     const other = read.text(item, {});
     return other === undefined ? [] : [{ id: other, at: item.at }];
@@ -257,11 +261,12 @@ function readAction(node: JsonNode, problems: PlanProblem[], read: FieldReader):
   const retry = readRetry(fields.get("retry"), onError, pointer(node.at, "on_error"), read);
   const rollback = readRollback(fields.get("rollback"), problems, read);
   if (id === undefined || module === undefined || action === undefined) return undefined;
+  if (!isObject && !isMissing) return undefined;
   return {
     id,
     module,
     action,
-    params: read.object(params, "`params`", null, {}) === undefined ? null : (params ?? null),
+    params: isObject ? (params ?? null) : null,
     dependsOn,
     onError: onError ?? "abort",
     timeoutMs: timeoutMs === undefined ? stepTimeoutMsDefault : Math.round(timeoutMs * 1000),

@@ -51,7 +51,8 @@ export function resolvePlan(plan: Plan, catalog: Catalog, problems: PlanProblem[
   const dependencies = new Map<string, ReadonlySet<string>>();
   for (const action of normal) {
     const resolved = known.get(action.id);
-    const reads = resolved === undefined ? [] : referencedIds(resolved, known, compensating, problems);
+    const reads =
+      resolved === undefined ? [] : referencedIds(resolved, { plan, known, compensating, problems });
     dependencies.set(action.id, new Set([...(explicit.get(action.id) ?? []), ...reads]));
   }
   const ordered = orderActions(
@@ -391,16 +392,22 @@ function explicitDependencies(
   return explicit;
 }
 
+interface ReferenceScope {
+  readonly plan: Plan;
+  readonly known: ReadonlyMap<string, ResolvedAction>;
+  readonly compensating: ReadonlySet<string>;
+  readonly problems: PlanProblem[];
+}
+
 /** The other actions whose results an action or its compensation reads; wrong references become problems. */
 function referencedIds(
   { action, reads, undoReads }: ResolvedAction,
-  known: ReadonlyMap<string, ResolvedAction>,
-  compensating: ReadonlySet<string>,
-  problems: PlanProblem[],
+  scope: ReferenceScope,
 ): readonly string[] {
+  const { compensating, problems } = scope;
   const idsOf = (placed: readonly PlacedReference[], own: "refused" | "allowed") =>
     placed.flatMap(({ reference, at }) => {
-      if (reference.root !== "result" || !checkReference(reference, at, known, problems)) return [];
+      if (reference.root !== "result" || !checkReference(reference, at, scope)) return [];
       const { id } = reference;
       if (id === action.id && own === "allowed") return [];
       if (id !== action.id && !compensating.has(id)) return [id];
@@ -418,12 +425,14 @@ function referencedIds(
 function checkReference(
   reference: Extract<Reference, { root: "result" }>,
   at: string,
-  known: ReadonlyMap<string, ResolvedAction>,
-  problems: PlanProblem[],
+  { plan, known, problems }: ReferenceScope,
 ): boolean {
   const target = known.get(reference.id);
   if (target === undefined) {
-    const near = closest(reference.id, [...known.keys()], problems);
+    const ids = plan.actions.map(({ id }) => id);
+    // It is there, but what it does is unknown: that is a problem of its own.
+    if (ids.includes(reference.id)) return true;
+    const near = closest(reference.id, ids, problems);
     problems.push(
       problem(
         "plan.unknown-reference",
@@ -431,7 +440,7 @@ function checkReference(
         `Cannot find the action \`${reference.id}\` whose result is read${suggestion(near)}`,
         {
           closest: near,
-          known: [...known.keys()].slice(0, 50),
+          known: ids.slice(0, 50),
         },
       ),
     );
