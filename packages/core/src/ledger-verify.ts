@@ -1,8 +1,8 @@
 // Verification of a ledger, offline: needs the bytes and nothing else, trusts only the keys that the ledger's first entry introduced.
-//   V1  Every batch, every hash link, every link within a run, every sequence number and epoch is checked, from the first entry on.
-//   V2  Every checkpoint's tree head is recomputed from the entries and both of its signatures are checked.
-//   V3  Every blob that is kept has the hash it is named by, and every blob that an entry refers to is kept.
-//   V4  The result names the first bad place: of the ledger by sequence, then checkpoints by size, then blobs by name.
+//   A1  Every batch, every hash link, every link within a run, every sequence number and epoch is checked, from the first entry on.
+//   A2  Every checkpoint's tree head is recomputed from the entries and both of its signatures are checked.
+//   A3  Every blob that is kept has the hash it is named by, and every blob that an entry refers to is kept.
+//   A4  The result names the first bad place: of the ledger by sequence, then checkpoints by size, then blobs by name.
 //   Not found: what a holder of the node's key rewrote after the last checkpoint that somebody else keeps a copy of.
 import { equalBytes, fromHex, fromUtf8, toHex } from "./bytes.ts";
 import {

@@ -1,9 +1,9 @@
 // Segment files of a ledger, format 1: a header, then batches one after another, then zeros to the end of the preallocated file.
-//   G1  A segment holds one epoch. Its header names its number, epoch, first sequence number and the hash of the entry before it,
+//   S1  A segment holds one epoch. Its header names its number, epoch, first sequence number and the hash of the entry before it,
 //       and is durable before the first batch is written.
-//   G2  A batch is one frame: all of its entries are there, or none. Its checksum starts from the segment's salt, which nobody
+//   S2  A batch is one frame: all of its entries are there, or none. Its checksum starts from the segment's salt, which nobody
 //       outside knows, so that the content of an entry can never pass for a frame.
-//   G3  Frames start at multiples of 8; the checksum covers the zeros up to there. All integers are big-endian.
+//   S3  Frames start at multiples of 8; the checksum covers the zeros up to there. All integers are big-endian.
 import { crc32 } from "./crc32.ts";
 
 export const segmentHeaderBytes = 64;

@@ -20,7 +20,7 @@ import {
 const hasher: Hasher = { sha256: (bytes) => new Uint8Array(createHash("sha256").update(bytes).digest()) };
 
 describe("CRC-32", () => {
-  test("G2 is the polynomial of zip, also in parts", () => {
+  test("S2 is the polynomial of zip, also in parts", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(100), (bytes, cut) => {
         const split = Math.min(cut, bytes.length);
@@ -41,7 +41,7 @@ describe("segments", () => {
   };
   const entries = [new Uint8Array([1, 2, 3]), new Uint8Array(0), new Uint8Array(20).fill(9)];
 
-  test("G1 a header comes back; any changed byte shows", () => {
+  test("S1 a header comes back; any changed byte shows", () => {
     const bytes = encodeSegmentHeader(header);
     expect(decodeSegmentHeader(bytes)).toEqual(header);
     for (let at = 0; at < bytes.length; at++) {
@@ -51,7 +51,7 @@ describe("segments", () => {
     }
   });
 
-  test("G2 G3 a batch comes back; any changed or missing byte shows", () => {
+  test("S2 S3 a batch comes back; any changed or missing byte shows", () => {
     const bytes = encodeFrame(2 ** 33, entries, 77);
     expect(bytes.length).toBe(frameSize(entries));
     expect(bytes.length % 8).toBe(0);
@@ -67,7 +67,7 @@ describe("segments", () => {
     }
   });
 
-  test("G2 the same bytes inside an entry of another segment are no batch", () => {
+  test("S2 the same bytes inside an entry of another segment are no batch", () => {
     const inner = encodeFrame(5, entries, 77);
     const outer = encodeFrame(0, [inner], 78);
     expect(findFrame(outer.subarray(8), 0, 78)).toBeUndefined();
