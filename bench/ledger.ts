@@ -175,14 +175,17 @@ try {
   await store.close();
 
   let from = performance.now();
+  const cpuBefore = process.cpuUsage();
   const verified = await verifyFolder(folder);
   const verifyMs = performance.now() - from;
+  const cpu = process.cpuUsage(cpuBefore);
   if (verified.bad !== null) throw new Error(`The ledger does not verify: ${verified.bad.message}`);
   report({
     bench: "ledger",
     figure: "entries verified: chain, runs, checkpoints",
     value: rounded((verified.entries * 1000) / verifyMs, 0),
     unit: "1/s",
+    perCpuSecond: rounded((verified.entries * 1_000_000) / (cpu.user + cpu.system), 0),
     entries: verified.entries,
     checkpoints: verified.checkpoints,
     runs: verified.runs,

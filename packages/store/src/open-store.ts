@@ -7,7 +7,7 @@ import { openBlobs } from "./blobs.ts";
 import { fault } from "./faults.ts";
 import { lockFolder, type FolderLock } from "./folder-lock.ts";
 import { foldedKeyRing, openKeys, type FoldedKeyRing, type NodeKeys } from "./keys.ts";
-import { openLedger } from "./ledger.ts";
+import { openLedger, type OpenLedger } from "./ledger.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { nodeHasher } from "./node-crypto.ts";
 import { nodeDisk } from "./node-disk.ts";
@@ -76,6 +76,7 @@ async function openOn(
   const keyRing = foldedKeyRing(keys.records);
   const file = folder === null ? ":memory:" : join(folder.dataFolder, "projections.db");
   const projections = openProjections(file, identity.node, world);
+  let opened: OpenLedger | null = null;
   try {
     const ledger = await openLedger({
       disk,
@@ -88,6 +89,7 @@ async function openOn(
       knownSeq: projections.knownSeq,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
+    opened = ledger;
     await projections.follow(ledger);
     for await (const entry of projections.nodeEntries()) keyRing.fold(entry);
     ledger.subscribe((entries) => {
@@ -129,6 +131,8 @@ async function openOn(
       },
     };
   } catch (error) {
+    // The error on its way says why; that the rest could not be closed either adds nothing.
+    await opened?.close().catch(() => undefined);
     projections.close();
     throw error;
   }

@@ -80,7 +80,7 @@ function copy(): Files {
 }
 
 describe("a sound ledger", () => {
-  test("V1 V2 V3 is verified whole", async () => {
+  test("A1 A2 A3 is verified whole", async () => {
     const verified = await verify(original);
     expect(verified).toMatchObject({
       bad: null,
@@ -95,7 +95,7 @@ describe("a sound ledger", () => {
     expect(named(original, "ledger").length).toBeGreaterThan(3);
   });
 
-  test("V1 what a crash cut off is no bad place", async () => {
+  test("A1 what a crash cut off is no bad place", async () => {
     const world = simulatedWorld({ seed: 6, automatic: true });
     const disk = simulatedDisk({ seed: 6 });
     const store = await simulatedStore(disk, world);
@@ -119,7 +119,7 @@ describe("one changed byte", () => {
     );
   }
 
-  test("V1 V2 V3 K53 is found wherever it is, in the file it is in", async () => {
+  test("A1 A2 A3 K53 is found wherever it is, in the file it is in", async () => {
     const file = fc.constantFrom(...places());
     const change = fc.tuple(
       file,
@@ -144,7 +144,7 @@ describe("one changed byte", () => {
     );
   });
 
-  test("V3 a missing blob is named, with the entry that refers to it", async () => {
+  test("A3 a missing blob is named, with the entry that refers to it", async () => {
     const files = copy();
     const [blob] = named(files, "blobs");
     files.delete(blob?.name ?? "");
@@ -152,7 +152,7 @@ describe("one changed byte", () => {
     expect(bad).toMatchObject({ kind: "blob", message: "it is missing", seq: expect.any(Number) });
   });
 
-  test("V2 a missing segment or a missing end is found", async () => {
+  test("A2 a missing segment or a missing end is found", async () => {
     for (const place of [1, -1]) {
       const files = copy();
       const removed = named(files, "ledger").at(place)?.name ?? "";
