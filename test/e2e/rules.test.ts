@@ -4,6 +4,7 @@ import type { CompileOutcome, Preview, ProgramSummary } from "@writ/core/api";
 import { faultRecord } from "@writ/core/fault";
 import { fromBase64, toBase64 } from "@writ/core/bytes";
 import { expect, test } from "vitest";
+import { pause } from "../support/node-process.ts";
 import { englishRuleFile, frenchRuleFile, storyRule } from "../support/rules.ts";
 import { answerOf, Story } from "../support/story.ts";
 
@@ -78,7 +79,7 @@ test("E3 a contradiction, an impossible guard and an escape are refused with und
     // Can never be true.
     'When a CSV file arrives in the inbox, read it. If the sum of "amount" is above 10 000 EUR and the sum of "amount" is below 5 000 EUR, move the file to rejected.',
     // Could leave the workspace.
-    'When a CSV file arrives in the inbox, move the file to "../outside".',
+    'When a CSV file arrives in the inbox, move the file to "../outside/".',
   ];
   for (const text of refusals) {
     const file = path.join(story.node.folder, "refused.rule");
@@ -138,9 +139,9 @@ test("E4 a revoked capability stops deployment, and what is deployed", async () 
   const revoked = await story.writ("capability", "revoke", "filesystem.move_file", "--reason", "test");
   expect(revoked.code, revoked.error).toBe(0);
   story.drop("low-office-supplies.csv");
-  const run = await story.runOf("low-office-supplies.csv", "failed", "rolled_back").catch(() => undefined);
+  await pause(2000);
   expect(story.has("approved/low-office-supplies.csv")).toBe(false);
-  if (run !== undefined) expect(JSON.stringify(run)).toContain("revoked");
+  expect(story.has("inbox/low-office-supplies.csv")).toBe(true);
   await story.writ("undeploy", hash.slice(0, 12));
   const again = await story.writ("deploy", hash.slice(0, 12));
   expect(again.code).not.toBe(0);

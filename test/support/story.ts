@@ -100,7 +100,7 @@ export class Story implements AsyncDisposable {
         for (const { id } of runs) {
           const run = await client.call("getRun", { params: { run: id } });
           if (!JSON.stringify(run.eventData).includes(name)) continue;
-          seen = `${run.status} ${JSON.stringify(run.fault)}`;
+          seen = `${run.status} ${JSON.stringify({ fault: run.fault, steps: run.steps, entries: run.entries })}`;
           if (statuses.includes(run.status)) return run;
         }
         return undefined;

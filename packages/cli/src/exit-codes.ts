@@ -24,7 +24,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export function exitCodeOf(fault: FaultRecord): ExitCode {
   if (fault.code === "client.unreachable") return exitCodes.unreachable;
-  if (fault.code.startsWith("auth.") || fault.code === "approval.role") return exitCodes.notAllowed;
+  if (fault.code.startsWith("auth.") || fault.code === "approval.wrong-role") return exitCodes.notAllowed;
   switch (fault.kind) {
     case "rejected":
       return exitCodes.rejected;

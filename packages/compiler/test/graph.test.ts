@@ -17,7 +17,12 @@ function compiled(name: string): Program {
 }
 
 const halt: FailurePolicy = { kind: "safe_halt" };
-const step = (id: string, op: Opcode, after: readonly string[] = [], failure: FailurePolicy = halt): Step => ({
+const step = (
+  id: string,
+  op: Opcode,
+  after: readonly string[] = [],
+  failure: FailurePolicy = halt,
+): Step => ({
   id: stepId(id),
   after: after.map(stepId),
   tolerates: [],

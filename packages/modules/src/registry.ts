@@ -2,37 +2,16 @@
 import type { Capability } from "@writ/core/capability";
 import type { EventSource, Modules } from "@writ/core/ports";
 import { httpCapabilities } from "./api-http/index.ts";
-import { aggregate, appendRow, readTable } from "./csv/index.ts";
-import {
-  appendFile,
-  copyFile,
-  fileArrived,
-  moveBack,
-  moveFile,
-  readFile,
-  removeAppended,
-  restoreFile,
-  writeFile,
-} from "./filesystem/index.ts";
+import { tick } from "./clock/index.ts";
+import * as csv from "./csv/index.ts";
+import * as filesystem from "./filesystem/index.ts";
 
 /** Every built-in capability, the internal ones that only undo included, and every built-in source. */
 export function builtInModules(): Modules {
+  const { fileArrived, ...files } = filesystem;
   return modulesOf(
-    [
-      readFile,
-      writeFile,
-      appendFile,
-      copyFile,
-      moveFile,
-      restoreFile,
-      moveBack,
-      removeAppended,
-      readTable,
-      aggregate,
-      appendRow,
-      ...httpCapabilities(),
-    ],
-    [fileArrived],
+    [...Object.values(files), ...Object.values(csv), ...httpCapabilities()],
+    [fileArrived, tick],
   );
 }
 

@@ -370,7 +370,7 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
         await checkpoints.settled();
         if (tree.size() > checkpoints.size()) await checkpoints.write(tree);
         await writer.close();
-      }
+      } else await writer.abandon();
       await reader.close();
       if (before !== null) throw before;
     },

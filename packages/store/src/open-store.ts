@@ -131,7 +131,8 @@ async function openOn(
       },
     };
   } catch (error) {
-    // The error on its way says why; that the rest could not be closed either adds nothing.
+    // Stopped first, so that nothing more is signed; the error on its way says why.
+    opened?.stop(error);
     await opened?.close().catch(() => undefined);
     projections.close();
     throw error;

@@ -1,37 +1,22 @@
 // Tree to program: names, units and things resolved to exact versions; nothing of the language is left.
 //   R10 Step ids are s1, s2 … in reading order; a read stands before its first use.
 //   R11 What of the workspace the program used is frozen into it, and nothing else.
-import type { Catalog, SourceDefinition } from "@writ/core/capability";
+import type { Catalog } from "@writ/core/capability";
 import { renderExpression, type Expression } from "@writ/core/expression";
-import { capabilityName, roleName, slotName } from "@writ/core/ids";
+import { roleName, slotName } from "@writ/core/ids";
 import { approvalTimeoutMsDefault, runTimeoutMsDefault } from "@writ/core/limits";
-import type {
-  Block,
-  FrozenWorkspace,
-  Invariant,
-  Program,
-  ProgramSource,
-  TimeWindow,
-  Trigger,
-} from "@writ/core/program";
-import { schemaProblems, type Schema } from "@writ/core/schema";
-import type { Value } from "@writ/core/value";
+import type { Block, Invariant, Program, ProgramSource, TimeWindow } from "@writ/core/program";
 import type { Reading } from "../language/parse.ts";
-import type {
-  ConditionNode,
-  DayWindow,
-  InvariantNode,
-  NodeKey,
-  StepNode,
-  Term,
-  TriggerNode,
-} from "../language/tree.ts";
+import type { DayWindow, InvariantNode, NodeKey, StepNode, Term, TriggerNode } from "../language/tree.ts";
 import { keywords } from "../language/vocabulary.ts";
 import { ruleProblem, type RuleProblem } from "../rule-problems.ts";
-import { addAct, areIndependent, arrivedFile, bindAct, notePath, type BoundAct } from "./acts.ts";
-import { bindCondition } from "./conditions.ts";
+import { addAct, bindAct, type BoundAct } from "./acts.ts";
+import { eventSchema, freeze } from "./freeze.ts";
+import { areIndependent } from "./independent.ts";
+import { arrivedFile, notePath } from "./paths.ts";
 import { Binding, Chain, type FileState } from "./state.ts";
-import { placePath, sorted } from "./terms.ts";
+import { placePath } from "./terms.ts";
+import { bindTrigger, conjunction, noGuard, sourceOf, splitGuard, watchedFolder } from "./trigger.ts";
 
 export type Bound =
   | { readonly kind: "bound"; readonly program: Program; readonly spans: ProgramSource["spans"] }
@@ -89,172 +74,6 @@ export function bindTree(reading: Reading, catalog: Catalog): Bound {
     ties[`invariant.${index}`] = binding.spanOf(key);
   });
   return { kind: "bound", program, spans: ties };
-}
-
-function sourceOf(start: TriggerNode, catalog: Catalog): SourceDefinition | null {
-  switch (start.k) {
-    case "event":
-      return catalog.sources.find(({ id }) => id === start.source) ?? null;
-    case "every":
-    case "at":
-      return catalog.sources.find(({ id }) => capabilityName(id) === "clock.tick") ?? null;
-    case "request":
-      return null;
-  }
-}
-
-function watchedFolder(start: TriggerNode, catalog: Catalog): string | null {
-  if (start.k !== "event") return null;
-  for (const term of Object.values(start.args)) {
-    if (term.k === "place" && term.of === "folder") return term.name;
-    if (term.k === "path") {
-      const path = term.path.replace(/\/$/u, "");
-      const found = Object.entries(catalog.workspace.folders).find(([, folder]) => folder.path === path);
-      if (found !== undefined) return found[0];
-    }
-  }
-  return null;
-}
-
-interface Guard {
-  /** Conditions on the event alone: the trigger's filter. */
-  readonly filter: readonly NodeKey[];
-  /** Conditions that need a read: the first thing the run decides. */
-  readonly inside: readonly NodeKey[];
-  readonly windows: readonly DayWindow[];
-}
-
-const noGuard: Guard = { filter: [], inside: [], windows: [] };
-
-function splitGuard(binding: Binding, where: NodeKey): Guard {
-  const node = binding.tree.nodes[where] as ConditionNode;
-  const parts = node.k === "and" ? node.of : [where];
-  const filter: NodeKey[] = [];
-  const inside: NodeKey[] = [];
-  const windows: DayWindow[] = [];
-  for (const key of parts) {
-    const part = binding.tree.nodes[key] as ConditionNode;
-    if (part.k === "clock") windows.push({ from: part.from, to: part.to, days: part.days });
-    else if (reads(binding, key)) inside.push(key);
-    else filter.push(key);
-  }
-  return { filter, inside, windows };
-}
-
-function reads(binding: Binding, key: NodeKey): boolean {
-  const node = binding.tree.nodes[key] as ConditionNode;
-  switch (node.k) {
-    case "cmp":
-      return node.left.k === "noun" || node.right.k === "noun";
-    case "between":
-      return [node.of, node.low, node.high].some((term) => term.k === "noun");
-    case "and":
-    case "or":
-      return node.of.some((part) => reads(binding, part));
-    case "not":
-      return reads(binding, node.of);
-    case "clock":
-      return false;
-  }
-}
-
-function conjunction(
-  binding: Binding,
-  keys: readonly NodeKey[],
-  at: Parameters<typeof bindCondition>[2],
-): Expression | null {
-  const parts = keys.map((key) => bindCondition(binding, key, at));
-  return parts.reduce((left, right) =>
-    left === null || right === null ? null : { kind: "binary", operator: "&&", left, right },
-  );
-}
-
-function bindTrigger(binding: Binding, start: TriggerNode, guard: Guard): Trigger | null {
-  const trigger = triggerOf(binding, start, guard);
-  if (trigger?.kind !== "source" || binding.source === null) return trigger;
-  for (const { at, message } of schemaProblems(binding.source.config, trigger.config))
-    binding.problems.push(
-      ruleProblem(
-        "rule.value",
-        `Cannot listen to \`${binding.source.id}\` so: \`${at}\` ${message}`,
-        binding.spanOf(binding.tree.trigger),
-      ),
-    );
-  return trigger;
-}
-
-function triggerOf(binding: Binding, start: TriggerNode, guard: Guard): Trigger | null {
-  const { tree, source } = binding;
-  const { throttleMs } = tree.limits;
-  if (start.k === "request") return { kind: "manual" };
-  if (source === null) return null;
-  const zone = binding.catalog.workspace.zone;
-  switch (start.k) {
-    case "event": {
-      const file = arrivedFile(Object.keys(keywords(source.event).properties ?? {}));
-      const filter =
-        guard.filter.length === 0
-          ? null
-          : conjunction(binding, guard.filter, { chain: new Chain(binding, new Map()), file });
-      const config: Record<string, Value> = {};
-      for (const [param, term] of Object.entries(start.args)) config[param] = configValue(binding, term);
-      return {
-        kind: "source",
-        source: source.id,
-        config: sorted(config),
-        filter: filter === null ? null : renderExpression(filter),
-        holdMs: start.holdMs,
-        throttleMs,
-      };
-    }
-    case "every":
-      return {
-        kind: "source",
-        source: source.id,
-        config: { every_ms: start.ms },
-        filter: null,
-        holdMs: 0,
-        throttleMs,
-      };
-    case "at":
-      return {
-        kind: "source",
-        source: source.id,
-        config: { cron: cronOf(start.minute % 1440, start.days), zone },
-        filter: null,
-        holdMs: 0,
-        throttleMs,
-      };
-  }
-}
-
-/** Five fields: minute, hour, day of the month, month, day of the week. */
-function cronOf(minute: number, days: readonly number[]): string {
-  return `${minute % 60} ${Math.floor(minute / 60)} * * ${days.length === 0 ? "*" : days.join(",")}`;
-}
-
-function configValue(binding: Binding, term: Term): Value {
-  switch (term.k) {
-    case "place":
-      return placePath(binding, term);
-    case "path":
-      notePath(binding, term.path);
-      return term.path.replace(/\/$/u, "");
-    case "text":
-      return term.text;
-    case "quantity":
-      return Number(term.value);
-    case "url":
-      return term.url;
-    case "role":
-      return term.name;
-    case "file":
-    case "field":
-    case "time":
-    case "noun":
-    case "list":
-      return null;
-  }
 }
 
 /** Binds the steps in order; gives where the event's file is after them. */
@@ -425,54 +244,4 @@ function bindInvariant(binding: Binding, key: NodeKey): Invariant {
 
 function timeWindow(window: DayWindow, catalog: Catalog): TimeWindow {
   return { fromMinute: window.from, toMinute: window.to, days: window.days, zone: catalog.workspace.zone };
-}
-
-/** What the slot `event` holds. */
-function eventSchema(source: SourceDefinition | null): Schema {
-  const text = { type: "string", maxLength: 4096 };
-  return {
-    type: "object",
-    properties: {
-      id: text,
-      type: text,
-      source: text,
-      time: text,
-      data: source?.event ?? { type: "object", properties: {}, additionalProperties: false },
-    },
-    required: ["id", "type", "source", "time", "data"],
-    additionalProperties: false,
-  };
-}
-
-function freeze(binding: Binding): FrozenWorkspace {
-  const { workspace } = binding.catalog;
-  const { used } = binding;
-  const places = (
-    names: ReadonlySet<string>,
-    all: Readonly<Record<string, { readonly path: string; readonly access?: "read" | "write" }>>,
-  ): FrozenWorkspace["folders"] =>
-    [...names].sort().flatMap((key) => {
-      const place = all[key];
-      return place === undefined ? [] : [{ name: key, path: place.path, access: place.access ?? "write" }];
-    });
-  return {
-    name: workspace.name,
-    zone: workspace.zone,
-    profile: workspace.profile,
-    folders: places(used.folders, workspace.folders),
-    files: places(used.files, workspace.files),
-    roles: [...used.roles].sort(),
-    columns: [...used.columns.entries()]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([, { folder, column }]) => {
-        const declared = workspace.tables[folder]?.columns[column];
-        if (declared === undefined) return [];
-        const { type, currency, unit, min = null, max = null } = declared;
-        return [{ folder, column, type, dimension: currency ?? unit ?? null, min, max }];
-      }),
-    hosts: workspace.hosts
-      .filter(({ host }) => used.hosts.has(host))
-      .map(({ host, scheme, risk, idempotent = false }) => ({ host, scheme, risk, idempotent }))
-      .sort((a, b) => (a.host < b.host ? -1 : 1)),
-  };
 }

@@ -1,9 +1,15 @@
 export { appendFile } from "./append-file.ts";
 export { copyFile } from "./copy-file.ts";
+export { createArchive } from "./create-archive.ts";
+export { createDirectory, removeCreatedFolders } from "./create-directory.ts";
+export { deleteFile, restoreFolder } from "./delete-file.ts";
+export { extractArchive, undoExtract } from "./extract-archive.ts";
 export { fileArrived } from "./file-arrived.ts";
+export { computeChecksum, getFileInfo, listDirectory, searchFiles } from "./look-around.ts";
 export { moveBack } from "./move-back.ts";
 export { moveFile } from "./move-file.ts";
 export { readFile } from "./read-file.ts";
 export { removeAppended } from "./remove-appended.ts";
 export { restoreFile } from "./restore-file.ts";
+export { watchPath } from "./watch-path.ts";
 export { writeFile } from "./write-file.ts";

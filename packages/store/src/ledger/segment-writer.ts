@@ -18,6 +18,8 @@ export interface SegmentWriter {
   }): Promise<{ readonly segment: number; readonly offset: number }>;
   /** Gives back the preallocated rest of the active segment. */
   close(): Promise<void>;
+  /** Lets go of the files as they are, after a failure. */
+  abandon(): Promise<void>;
 }
 
 export interface SegmentWriterOptions {
@@ -143,6 +145,9 @@ export async function openSegmentWriter(
     async close() {
       await finish();
       await fence.close();
+    },
+    async abandon() {
+      await Promise.allSettled([extending, file.close(), fence.close()]);
     },
   };
 }

@@ -5,7 +5,7 @@
 //   F3  Pairs are first told apart by their triggers and by the languages of their places; what is left is asked in one query,
 //       one selector for each pair. Hold times and throttles are left out: more is possible, never less.
 import { capabilityName } from "@writ/core/ids";
-import { evaluate, type Expression } from "@writ/core/expression";
+import { evaluate, renderExpression, type Expression } from "@writ/core/expression";
 import { equalValues } from "@writ/core/value";
 import { machineOf, shortestWord, type Machine } from "../automata/machine.ts";
 import { placeMachine, segmentsOf } from "../automata/path.ts";
@@ -23,6 +23,8 @@ import {
   type Script,
 } from "../encode/script.ts";
 import { areOrdered, type Analysis } from "../model/analysis.ts";
+import { cronsMayMeet } from "../model/cron.ts";
+import { sharedReads } from "../model/reads.ts";
 import { conditionsOf, holds as isTrue } from "../model/formula.ts";
 import { present, schemaData, type AccessPath } from "../model/typing.ts";
 import { languagesOfPlace } from "./containment.ts";
@@ -47,6 +49,8 @@ interface Pair {
 }
 
 const problemsMax = 5;
+/** Pairs that one query speaks of. */
+const pairsMax = 2000;
 
 const between = {
   check: 10,
@@ -86,6 +90,11 @@ export async function checkConflicts(context: Context, cache: ConflictCache): Pr
     "command different things of one place (hold times and throttles are left out)";
   const base = { ...between, claim };
   const commands = pairs.filter((pair) => pair.kind === "conflict");
+  if (commands.length > pairsMax) {
+    return [
+      unknown({ ...base, method: "automata" }, `${commands.length} pairs of steps may touch one place`),
+    ];
+  }
   const results =
     commands.length === 0 ? [holds({ ...base, method: "automata" })] : await decide(context, base, commands);
   return [
@@ -109,15 +118,22 @@ function meet(left: Analysis, right: Analysis, cache: ConflictCache): boolean {
 
 export async function checkParallel(context: Context): Promise<readonly Result[]> {
   const { subject } = context;
-  const uses = usesOf(subject).filter((use) => !use.action.isCompensation);
-  const pairs = pairsOf(uses, uses, subject).filter(
-    ({ left, right, kind }) =>
-      kind === "conflict" &&
-      subject.sites.indexOf(left.site) < subject.sites.indexOf(right.site) &&
-      !areOrdered(left.site, right.site),
-  );
-  if (pairs.length === 0) return [holds({ ...inside, method: "graph" })];
-  return decide(context, inside, pairs);
+  const uses = usesOf(subject).filter((use) => !use.action.isCompensation && isPlace(use) && isWrite(use));
+  const touches = new Map<string, boolean>();
+  const pairs: Pair[] = [];
+  for (const [index, left] of uses.entries()) {
+    for (const right of uses.slice(index + 1)) {
+      if (left.site === right.site || clash(left, right) !== "conflict" || areOrdered(left.site, right.site))
+        continue;
+      // Steps made from one template name their places with the same expressions: each pair of expressions is looked at once.
+      const key = [left, right].map((use) => `${use.kind} ${renderExpression(use.place)}`).join("\n");
+      const canMeetThere = touches.get(key) ?? canTouch(left, right);
+      touches.set(key, canMeetThere);
+      if (canMeetThere) pairs.push({ left, right, other: subject, kind: "conflict" });
+    }
+  }
+  if (pairs.length > pairsMax) return [unknown(inside, `${pairs.length} pairs of steps may touch one place`)];
+  return pairs.length === 0 ? [holds({ ...inside, method: "graph" })] : decide(context, inside, pairs);
 }
 
 type Base = {
@@ -268,29 +284,25 @@ function conflictOf(
   if (problem !== null) {
     return unknown(asked, `a possible contradiction with “${other.name}” could not be replayed: ${problem}`);
   }
-  const values = [
+  const values = distinctValues([
     ...valuesOf(subject, left, mine),
-    ...valuesOf(other, right, isSelf ? mine : theirs).map((value) => ({
-      name: isSelf ? value.name : `${value.name} (${other.name})`,
-      value: value.value,
-    })),
+    ...(isSelf ? valuesOf(other, right, mine) : valuesOf(other, right, theirs, ` (${other.name})`)),
     ...clockValues(script, answer, [subject, other]),
-  ];
-  const distinct = withoutRepeats(values, other.name);
+  ]);
   const keysLeft = keysOf(left);
   const keysRight = keysOf(right);
   const first = quoteRule(subject, [left.site.step.id], sayUse(left, mine));
   const second = quoteRule(other, [right.site.step.id], sayUse(right, isSelf ? mine : theirs));
   const place = said(left.place, mine) ?? "the same place";
   const summary = isSelf
-    ? `In “${subject.name}”, ${first} and ${second} may run at once and both act on \`${place}\` in different ways (${sayValues(distinct)})`
-    : `“${subject.name}” and “${other.name}” contradict each other: with ${sayValues(distinct)}, the first does ${first} and the second does ${second} to \`${place}\``;
+    ? `In “${subject.name}”, ${first} and ${second} may run at once and both act on \`${place}\` in different ways (${sayValues(values)})`
+    : `“${subject.name}” and “${other.name}” contradict each other: with ${sayValues(values)}, the first does ${first} and the second does ${second} to \`${place}\``;
   return violated(
     asked,
     isSelf ? "verifier.parallel-conflict" : "verifier.contradiction",
     counterexample(subject, {
       summary,
-      values: distinct,
+      values,
       path: [...left.site.path, ...right.site.path.map((step) => (isSelf ? step : `${other.name}: ${step}`))],
       keys: isSelf ? [...keysLeft, ...keysRight] : keysLeft,
       other: isSelf ? null : other.subject.hash,
@@ -344,26 +356,25 @@ function keysOf(use: Use): readonly string[] {
   return [use.site.step.id, ...conditionsOf(use.site.reach).map((condition) => condition.at)];
 }
 
-function valuesOf(analysis: Analysis, use: Use, replay: Replay) {
+/** What the conditions and the place read. What only this program sees is marked; the event and shared readings are everybody's. */
+function valuesOf(analysis: Analysis, use: Use, replay: Replay, mark = "") {
   const expressions = [
     ...conditionsOf(analysis.filter).map((condition) => condition.expression),
     ...conditionsOf(use.site.reach).map((condition) => condition.expression),
+    use.place,
   ];
-  const paths: readonly AccessPath[] = pathsRead(analysis, [...expressions, use.place]);
-  return valuesRead(analysis, replay.bindings, paths);
+  const shared = sharedReads(analysis);
+  return pathsRead(analysis, expressions).flatMap((path) => {
+    const isShared = path.root === "event" || shared.has(path.root);
+    return valuesRead(analysis, replay.bindings, [path]).map(({ name, value }) => ({
+      name: isShared ? name : `${name}${mark}`,
+      value,
+    }));
+  });
 }
 
-/** A value both rules share is said once. */
-function withoutRepeats(values: readonly { readonly name: string; readonly value: string }[], other: string) {
-  const seen = new Map<string, string>();
-  const kept: { name: string; value: string }[] = [];
-  for (const { name, value } of values) {
-    const plain = name.replace(` (${other})`, "");
-    if (seen.get(plain) === value) continue;
-    seen.set(plain, value);
-    kept.push({ name, value });
-  }
-  return kept;
+function distinctValues(values: readonly { readonly name: string; readonly value: string }[]) {
+  return [...new Map(values.map((value) => [`${value.name} = ${value.value}`, value])).values()];
 }
 
 function clockValues(script: Script, answer: Answer, analyses: readonly Analysis[]) {
@@ -549,6 +560,10 @@ export function canMeet(left: Analysis, right: Analysis): boolean {
     const [x, y] = [a.config[key], b.config[key]];
     if (x === undefined || y === undefined || equalValues(x, y)) continue;
     if (typeof x !== "string" || typeof y !== "string") continue;
+    if (key === "cron" && equalValues(a.config["zone"] ?? null, b.config["zone"] ?? null)) {
+      if (!cronsMayMeet(x, y)) return false;
+      continue;
+    }
     if (key === "pattern") {
       const both = [patternLanguage(x), patternLanguage(y)].map(machineOf);
       if (shortestWord({ in: both }).kind === "none") return false;
