@@ -100,6 +100,17 @@ function listed(analysis: Analysis): readonly StructuralProblem[] {
     }));
 }
 
+/** Steps that have surely completed whenever a step after them begins: a failure of theirs ends the run, and nothing before them can skip them. */
+function certainSteps(block: Block): ReadonlySet<string> {
+  const certain = new Set<string>();
+  for (const { id, after, tolerates, failure } of inOrder(block.steps)) {
+    const last = failure.kind === "retry" ? failure.then : failure;
+    const ends = last.kind === "safe_halt" || last.kind === "compensate" || last.kind === "safe_value";
+    if (ends && after.every((other) => certain.has(other) || tolerates.includes(other))) certain.add(id);
+  }
+  return certain;
+}
+
 /** Slots that are certainly written before a step begins; a step that reads another one is a problem. */
 function bindings(analysis: Analysis): readonly StructuralProblem[] {
   const problems: StructuralProblem[] = [];
@@ -115,10 +126,11 @@ function bindings(analysis: Analysis): readonly StructuralProblem[] {
   const visit = (block: Block, before: ReadonlySet<string>): ReadonlySet<string> => {
     const after = new Map<string, ReadonlySet<string>>();
     const all = new Set(before);
+    const certain = certainSteps(block);
     for (const step of inOrder(block.steps)) {
       const known = new Set(before);
       for (const id of step.after) {
-        if (step.tolerates.includes(id)) continue;
+        if (step.tolerates.includes(id) && !certain.has(id)) continue;
         for (const name of after.get(id) ?? []) known.add(name);
       }
       for (const text of expressionsOf(step)) {
