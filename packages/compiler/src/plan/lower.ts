@@ -32,7 +32,12 @@ const approveId = (id: string): StepId => stepId(`approve.${id}`);
 export function lowerPlan(plan: ResolvedPlan, catalog: Catalog, problems: PlanProblem[]): Program {
   const slots: Slots = new Map(plan.actions.map(({ action, slot }) => [action.id, slot]));
   const lower = { plan, catalog, slots, problems };
-  const steps = plan.actions.map((action, place) => lowerAction(action, place, lower));
+  const certain = new Set<StepId>();
+  const steps = plan.actions.map((action, place) => {
+    const step = lowerAction(action, edges(action, place, { ...plan, certain }), lower);
+    if (isCertain(step, certain)) certain.add(step.id);
+    return step;
+  });
   const called = plan.actions.flatMap(({ definition, compensation }) =>
     compensation === null ? [definition.id] : [definition.id, compensation.definition.id],
   );
@@ -47,7 +52,7 @@ export function lowerPlan(plan: ResolvedPlan, catalog: Catalog, problems: PlanPr
     invariants: [],
     workspace: freeze(catalog.workspace),
     slots: declarations(plan),
-    body: { steps: [...steps, finishStep(plan, steps)] },
+    body: { steps: [...steps, finishStep(plan, steps, certain)] },
   };
 }
 
@@ -63,9 +68,8 @@ function outerId({ action }: ResolvedAction): StepId {
   return action.approval === null ? stepId(action.id) : approveId(action.id);
 }
 
-function lowerAction(resolved: ResolvedAction, place: number, lower: Lowering): Step {
+function lowerAction(resolved: ResolvedAction, { after, tolerates }: Edges, lower: Lowering): Step {
   const { action, definition } = resolved;
-  const { after, tolerates } = edges(resolved, place, lower.plan);
   const { approval } = action;
   const op = opcode(resolved, lower);
   const last = lastPolicy(action.onError);
@@ -156,35 +160,36 @@ function textLength(node: JsonNode): number {
   }
 }
 
+interface Edges {
+  readonly after: readonly StepId[];
+  readonly tolerates: readonly StepId[];
+}
+
 /**
  * What a step waits for, and what of it may have failed or been skipped (N14, N15): what only stood before it in the list always; a dependency
- * whose action says `continue` when nothing is read from it; a dependency whose result is read never.
+ * whose action says `continue` when nothing is read from it; a dependency whose result is read never. What is certain needs no tolerance.
  */
 function edges(
   { action, reads, undoReads }: ResolvedAction,
   place: number,
-  { mode, actions, dependencies }: ResolvedPlan,
-): { readonly after: readonly StepId[]; readonly tolerates: readonly StepId[] } {
+  { mode, actions, dependencies, certain }: ResolvedPlan & { readonly certain: ReadonlySet<StepId> },
+): Edges {
   const depends = dependencies.get(action.id) ?? new Set<string>();
   const read = new Set(
     [...reads, ...undoReads].flatMap(({ reference }) => (reference.root === "result" ? [reference.id] : [])),
   );
   const previous = mode === "sequential" ? actions[place - 1] : undefined;
   const before = actions.filter((other) => depends.has(other.action.id) || other === previous);
+  const isTolerated = ({ action: { id, onError } }: ResolvedAction) =>
+    !read.has(id) && (!depends.has(id) || onError === "continue");
   return {
     after: before.map(outerId),
-    tolerates: before
-      .filter(
-        ({ action: other }) =>
-          !read.has(other.id) && (!depends.has(other.id) || other.onError === "continue"),
-      )
-      .map(outerId),
+    tolerates: before.filter((other) => isTolerated(other) && !certain.has(outerId(other))).map(outerId),
   };
 }
 
 /** Returns the results, by action id, of the actions that have surely completed whenever the end is reached (N17). */
-function finishStep(plan: ResolvedPlan, steps: readonly Step[]): Step {
-  const certain = certainSteps(steps);
+function finishStep(plan: ResolvedPlan, steps: readonly Step[], certain: ReadonlySet<StepId>): Step {
   const awaited = new Set(steps.flatMap(({ after }) => after));
   const after = steps.filter(({ id }) => !awaited.has(id)).map(({ id }) => id);
   const results = plan.actions.filter((action) => certain.has(outerId(action)));
@@ -202,15 +207,11 @@ function finishStep(plan: ResolvedPlan, steps: readonly Step[]): Step {
   };
 }
 
-/** Steps stand behind those they wait for. */
-function certainSteps(steps: readonly Step[]): ReadonlySet<StepId> {
-  const certain = new Set<StepId>();
-  for (const { id, after, tolerates, failure } of steps) {
-    const last = failure.kind === "retry" ? failure.then : failure;
-    const isReached = after.every((other) => certain.has(other) || tolerates.includes(other));
-    if (isReached && last.kind !== "skip" && last.kind !== "continue") certain.add(id);
-  }
-  return certain;
+/** Whether it has completed whenever the run goes on after it. `certain` holds those before it that have. */
+function isCertain({ after, tolerates, failure }: Step, certain: ReadonlySet<StepId>): boolean {
+  const last = failure.kind === "retry" ? failure.then : failure;
+  const isReached = after.every((other) => certain.has(other) || tolerates.includes(other));
+  return isReached && last.kind !== "skip" && last.kind !== "continue";
 }
 
 function checkApproval(
