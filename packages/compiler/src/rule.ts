@@ -11,7 +11,7 @@ import { parseRule, type Reading } from "./language/parse.ts";
 import type { Surface } from "./language/surface.ts";
 import type { Span, Tree } from "./language/tree.ts";
 import { differences } from "./language/difference.ts";
-import { renderTree } from "./render.ts";
+import { renderProgramText, renderTree } from "./render.ts";
 import { ruleProblem, type RuleProblem } from "./rule-problems.ts";
 
 export type { Span, Spans, Tree } from "./language/tree.ts";
@@ -20,6 +20,8 @@ export { ruleFaults, type RuleProblem, type RuleProblemCode } from "./rule-probl
 /** One meaning of an ambiguous rule, said unambiguously in both languages. */
 export interface RuleReading {
   readonly text: Readonly<Record<Language, string>>;
+  /** The program it would be, as `renderProgramText` writes it: tells readings apart that sound the same. */
+  readonly listing: string;
   /** Characters of the rule whose meaning differs from another reading's. */
   readonly differsAt: readonly Span[];
 }
@@ -81,11 +83,12 @@ export function ruleCompiler(catalog: Catalog): RuleCompiler {
         return {
           kind: "ambiguous",
           language: detected,
-          readings: meanings.bound.map(({ reading }) => ({
+          readings: meanings.bound.map(({ reading, bound }) => ({
             text: {
               en: renderTree(reading.tree, "en", catalog),
               fr: renderTree(reading.tree, "fr", catalog),
             },
+            listing: renderProgramText(bound.program),
             differsAt: differences(
               reading,
               meanings.bound.map((other) => other.reading),

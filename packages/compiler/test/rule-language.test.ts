@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Language } from "@writ/core/capability";
+import { capabilityId } from "@writ/core/ids";
 import { ruleCompiler, type RuleOutcome } from "@writ/compiler/rule";
 import { renderProgramText } from "@writ/compiler/render";
 import { encodeProgram } from "@writ/core/program-codec";
@@ -42,6 +43,11 @@ test.each([
   [
     "avec l'approbation du comptable sous 1 jour, lis-le.",
     "with the approval of the accountant within 1 day, read it.",
+  ],
+  ["demande l'accord du comptable puis lis-le.", "ask for the accountant's approval and then read it."],
+  [
+    "si la somme de « amount » est de plus de 5 EUR, lis-le.",
+    'if the sum of "amount" is higher than 5 EUR, read it.',
   ],
   ["lis-le. N’écris jamais en dehors de l’espace de travail.", "read it. Never write outside the workspace."],
   ["lis-le. Ne jamais écrire hors de l'espace de travail.", "read it. Never write outside the workspace."],
@@ -248,4 +254,75 @@ test("R3 a name before a colon is the rule's name and no part of the program", (
   const named = compile(`Invoices of the day: ${en}read it.`);
   expect(named.source.name).toBe("Invoices of the day");
   expect(encodeProgram(named.program).join()).toBe(bytes(`${en}read it.`));
+});
+
+test("R4 readings that cannot be bound are none, and readings with one program are one", () => {
+  // `$` would be two currencies; only one of them is the column's.
+  const columns = { amount: { type: "decimal", currency: "CAD" } } as const;
+  const twoDollars = ruleCompiler({
+    ...catalog,
+    workspace: { ...catalog.workspace, currencies: ["USD", "CAD"], tables: { inbox: { columns } } },
+  });
+  const outcome = twoDollars.compile({ text: `${en}if the sum of "amount" is above $5, read it.` });
+  expect(outcome.kind).toBe("compiled");
+});
+
+test("R4 two capabilities with one phrase are a question whose listings differ", () => {
+  const [first] = catalog.capabilities;
+  if (first === undefined) throw new Error("the catalog is empty");
+  const twin = ruleCompiler({
+    ...catalog,
+    capabilities: [...catalog.capabilities, { ...first, id: capabilityId("other.move_file@1.0.0") }],
+  });
+  const outcome = twin.compile({ text: `${en}move it to approved.` });
+  expect(outcome.kind === "ambiguous" && new Set(outcome.readings.map(({ listing }) => listing)).size).toBe(
+    2,
+  );
+});
+
+test("R5 the plural and the key of a name are understood, a name of its own comes first", () => {
+  expect(bytes(`${en}move it to report.`)).toBe(bytes(`${en}move it to the reports folder.`));
+  expect(bytes(`${fr}déplace-le vers archive.`)).toBe(bytes(`${en}move it to archive.`));
+});
+
+test("R10 ids follow the text, and a read stands before its first use", () => {
+  const { program } = compile(
+    `${en}if its name is "a", copy it to archive. Append the sum of "amount" to journal.csv.`,
+  );
+  expect(program.body.steps.map(({ id, op }) => [id, op.op])).toEqual([
+    ["s1", "branch"],
+    ["s3", "load"],
+    ["s4", "call"],
+  ]);
+});
+
+test("R21 a folder keeps the file's name, a path says which of both it is", () => {
+  const into = (place: string): string => renderProgramText(compile(`${en}move it to ${place}.`).program);
+  expect(into("the archive")).toContain('destination = "archive/" + event.data.name');
+  expect(into("archive/2026/")).toContain('destination = "archive/2026/" + event.data.name');
+  expect(into('"archive"')).toContain('destination = "archive/" + event.data.name');
+  expect(into("archive/last.csv")).toContain('destination = "archive/last.csv"');
+});
+
+test("R22 `the sum` is the one spoken of before, also across sentences", () => {
+  const text = `${en}append the sum of "amount" to journal.csv. Append the sum to reports/sum.txt.`;
+  expect(renderProgramText(compile(text).program).match(/string\(aggregate_1\.sum\)/gu)).toHaveLength(2);
+});
+
+test("R23 only steps whose capability declares transient faults are retried", () => {
+  const { program } = compile(
+    `${en}move it to archive. Append the time to journal.csv. On failure, retry 2 times.`,
+  );
+  expect(program.body.steps.map(({ failure }) => failure)).toEqual([
+    {
+      kind: "retry",
+      attemptsMax: 3,
+      delayMs: 1000,
+      factor: 2,
+      delayMsMax: 60_000,
+      on: ["filesystem.busy"],
+      then: { kind: "safe_halt" },
+    },
+    { kind: "safe_halt" },
+  ]);
 });

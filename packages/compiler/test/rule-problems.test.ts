@@ -105,6 +105,11 @@ test.each([
   [`${start}read it until Friday.`, "rule.unsupported"],
   [`${start}read it unless the count of "amount" is 0.`, "rule.unsupported"],
   [`${start}if the time is between 08:00 and 18:00, read it.`, "rule.unsupported"],
+  [`${start}read it. At most 3 times per hour.`, "rule.unsupported"],
+  [`${start}if the sum of "amount" is at most banana, read it.`, "rule.syntax"],
+  [`${start}if the sum of "amount" is above ${"9".repeat(61)} EUR, read it.`, "rule.number"],
+  ["Every 10 milliseconds, read journal.csv.", "rule.value"],
+  [`${start}send its name to "nowhere${"x".repeat(9000)}".`, "rule.value"],
   [`${start}déplace it to approved.`, "rule.mixed-language"],
   ["Quand un fichier CSV arrive dans la boîte de réception, move it to approved.", "rule.mixed-language"],
 ])("R30 case %# is refused with its own code", (text, code) => {

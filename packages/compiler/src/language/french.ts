@@ -49,12 +49,12 @@ export const french: Surface = {
 
     if: ["si {Cond:when} {Then} {Seq.in:then} [ {Else} {Seq:otherwise} ]"],
     approve: [
-      "demande|demander ART approbation de {Role:role} [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} [ {Refused} {Seq:otherwise} ]",
-      "avec ART approbation de {Role:role} [ sous|dans {Delay:within} ] ,~ {Seq:body} [ {Refused} {Seq:otherwise} ]",
+      "demande|demander ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} [ {Refused} {Seq:otherwise} ]",
+      "avec ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] ,~ {Seq:body} [ {Refused} {Seq:otherwise} ]",
     ],
     approveElse: [
-      "demande|demander ART approbation de {Role:role} [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} {Else} {Seq:otherwise}",
-      "avec ART approbation de {Role:role} [ sous|dans {Delay:within} ] ,~ {Seq:body} {Else} {Seq:otherwise}",
+      "demande|demander ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} {Else} {Seq:otherwise}",
+      "avec ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] ,~ {Seq:body} {Else} {Seq:otherwise}",
     ],
     wait: ["attends|attendre pendant~ {Duration:ms}"],
     group: ["( {Seq.free:steps} )"],
@@ -141,6 +141,7 @@ export const french: Surface = {
       "est supérieur|supérieure|supérieurs|supérieures à",
       "est|reste au-dessus de",
       "est plus grand|grande que",
+      "est de~ plus de",
       "est~ >",
     ],
     ">=": ["est à le moins de~", "vaut à le moins", "est supérieur|supérieure ou égal|égale à", "est~ >=|≥"],
@@ -149,6 +150,7 @@ export const french: Surface = {
       "est inférieur|inférieure|inférieurs|inférieures à",
       "est au-dessous|en-dessous|sous de~",
       "est plus petit|petite que",
+      "est de~ moins de",
       "est~ <",
     ],
     "<=": ["est à le plus de~", "vaut à le plus", "est inférieur|inférieure ou égal|égale à", "est~ <=|≤"],
@@ -224,7 +226,7 @@ export const french: Surface = {
     always: ["toujours"],
     while: ["tant que"],
     unless: ["sauf si"],
-    "at most N times": ["à le plus"],
+    "at most N times": ["^ à le plus"],
   },
   common:
     "le la les un une quand si puis et ou est de à vers dans avec chaque sinon jamais seulement fichier déplace demande lorsque".split(

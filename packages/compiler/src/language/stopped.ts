@@ -154,8 +154,10 @@ function unsupportedAt(
 ): { readonly name: string; readonly span: Span } | null {
   for (const [name, wordings] of Object.entries(surface.unsupported))
     for (const wording of wordings) {
-      const words = wording.split(" ");
-      for (let start = Math.max(0, at - words.length); start <= at; start++) {
+      const isFirst = wording.startsWith("^ ");
+      const words = (isFirst ? wording.slice(2) : wording).split(" ");
+      const last = isFirst ? 0 : at;
+      for (let start = Math.max(0, at - words.length); start <= last; start++) {
         if (!words.every((word, index) => tokens[start + index]?.text === word)) continue;
         const from = tokens[start]?.span[0] ?? 0;
         return { name, span: [from, tokens[start + words.length - 1]?.span[1] ?? from] };

@@ -88,7 +88,7 @@ export interface Surface {
   readonly prepositions: readonly string[];
   /** Nouns that take `la`, and units that take `toutes`. */
   readonly feminine: readonly string[];
-  /** Wordings of the full language that this version refuses by name. */
+  /** Wordings of the full language that this version refuses by name; `^` binds one to the sentence's beginning. */
   readonly unsupported: Readonly<Record<string, readonly string[]>>;
   /** Frequent words by which the language is recognised. */
   readonly common: readonly string[];
