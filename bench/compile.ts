@@ -41,7 +41,7 @@ try {
     });
     if (compiled["kind"] !== "compiled")
       throw new Error(`Not compiled: ${JSON.stringify(compiled).slice(0, 2000)}`);
-    const hash = compiled["program"] as string;
+    const { hash } = compiled["program"] as { readonly hash: string };
     await post(`/programs/${hash}/approve`, { comment: "benchmark" });
     return { hash, ms: performance.now() - from };
   };

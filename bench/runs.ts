@@ -2,7 +2,7 @@
 // the node, so each needs its durable intent. Beside it, in the same run, the disk's raw `fdatasync` rate.
 //   node --conditions=@writ/source bench/runs.ts [--seconds 8] [--history 0]
 // `--history N` first brings the ledger to N entries with the same runs, then measures again.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { counterClient } from "./support/counter-client.ts";
@@ -16,6 +16,24 @@ const history = numberArgument("history", 0);
 const stepsPerRun = 3;
 
 const data = await mkdtemp(path.join(tmpdir(), "writ-bench-"));
+// The default profile permits no capability it does not know; the counter needs a wider one.
+const root = path.join(data, "folder");
+await mkdir(root);
+await writeFile(
+  path.join(root, "workspace.json"),
+  JSON.stringify({
+    version: 1,
+    name: "bench",
+    zone: "UTC",
+    currencies: [],
+    folders: {},
+    files: {},
+    roles: {},
+    tables: {},
+    hosts: [],
+    profile: "power_user",
+  }),
+);
 const counter = await start("counter.ts", []);
 const node = await start("node.ts", [data, counter.firstLine]);
 const outside = await counterClient(Number(counter.firstLine));
@@ -28,6 +46,8 @@ try {
       throw new Error(`${at} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body as Record<string, unknown>;
   };
+
+  await post("/workspaces", { root });
 
   const plan = {
     plan_id: "bench-runs",
@@ -43,11 +63,11 @@ try {
   const compiled = await post("/programs/compile", {
     kind: "plan",
     text: JSON.stringify(plan),
-    workspace: "invoices",
+    workspace: "bench",
   });
   if (compiled["kind"] !== "compiled")
     throw new Error(`The benchmark's plan was not compiled: ${JSON.stringify(compiled)}`);
-  const program = compiled["program"] as string;
+  const { hash: program } = compiled["program"] as { readonly hash: string };
   await post(`/programs/${program}/approve`, { comment: "benchmark" });
   await post(`/programs/${program}/deploy`, {});
 
