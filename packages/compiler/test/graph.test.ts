@@ -154,7 +154,7 @@ const everything: Program = {
 };
 
 test("D1 the drawings of the examples are the golden ones", async () => {
-  for (const name of ["report", "failing-late", "retry", "parallel"]) {
+  for (const name of ["report", "failing-late", "retry", "parallel", "own-rollback"]) {
     await expect(drawGraph(compiled(name))).toMatchFileSnapshot(golden(`graph-${name}`));
   }
 });

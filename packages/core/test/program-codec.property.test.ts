@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { encodeCbor } from "@writ/core/cbor";
+import { decodeCertificate } from "@writ/core/certificate-codec";
 import { decodeProgram, encodeProgram, hashProgram } from "@writ/core/program-codec";
 import { checkProgram } from "@writ/core/program-check";
+import { decodeEnvelope } from "@writ/core/signature";
 import { equalValues, parseValue, type Value } from "@writ/core/value";
-import { arbitraryCapabilities, programArbitrary } from "@writ/testkit/program-arbitrary";
+import { arbitraryCapabilities, programArbitrary, valueArbitrary } from "@writ/testkit/program-arbitrary";
 
 const hasher = { sha256: (bytes: Uint8Array) => createHash("sha256").update(bytes).digest() };
 const plain = (data: unknown): Value => parseValue(data);
@@ -44,6 +47,18 @@ test("F2 arbitrary bytes never crash the decoder", () => {
     fc.property(fc.uint8Array({ maxLength: 64 }), (tail) => {
       const bytes = Uint8Array.from([8, 1, ...tail]);
       expect(() => decodeProgram(bytes)).toThrow(expect.objectContaining({ code: "program.malformed" }));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("F2 F4 arbitrary CBOR never crashes the decoders of envelopes and certificates", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), valueArbitrary.map(encodeCbor)), (bytes) => {
+      expect(() => decodeEnvelope(bytes)).toThrow(expect.objectContaining({ code: "program.malformed" }));
+      expect(() => decodeCertificate(bytes)).toThrow(
+        expect.objectContaining({ code: "certificate.malformed" }),
+      );
     }),
     { numRuns: 500 },
   );

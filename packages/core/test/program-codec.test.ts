@@ -7,11 +7,12 @@ import { promisify } from "node:util";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { expect, test } from "vitest";
-import { concatBytes } from "@writ/core/bytes";
+import { concatBytes, toHex } from "@writ/core/bytes";
 import { encodeCbor } from "@writ/core/cbor";
-import { capabilityId, slotName, stepId } from "@writ/core/ids";
-import type { Program } from "@writ/core/program";
+import { capabilityId, roleName, slotName, stepId } from "@writ/core/ids";
+import type { FailurePolicy, Opcode, Operand, Program, Step } from "@writ/core/program";
 import { decodeProgram, encodeProgram } from "@writ/core/program-codec";
+import { decimal, equalValues, parseValue } from "@writ/core/value";
 import { ProgramSchema } from "../src/gen/writ/program/v1/program_pb.ts";
 import { toMessage } from "../src/program-codec/to-message.ts";
 
@@ -66,11 +67,151 @@ function altered(change: (changed: ReturnType<typeof message>) => void): Uint8Ar
 const message = () => create(ProgramSchema, toMessage(program));
 const opOf = (changed: ReturnType<typeof message>) => changed.body!.steps[0]!;
 
+const step = (id: string, op: Opcode, failure: FailurePolicy = { kind: "safe_halt" }): Step => ({
+  id: stepId(id),
+  after: [],
+  tolerates: [],
+  op,
+  failure,
+  timeoutMs: null,
+});
+const literal: Operand = {
+  kind: "literal",
+  value: [decimal("-0.10"), 1, 2.5, "é", null, true, Uint8Array.of(1)],
+};
+const params = { b: literal, a: { kind: "expression", text: "event.data" } } as const;
+const within = { role: roleName("accountant"), withinMs: 1000 };
+
+/** Every field, opcode, join, policy and invariant of format 1 at least once. */
+const everything: Program = {
+  ...program,
+  trigger: {
+    kind: "source",
+    source: capabilityId("filesystem.file_arrived@1.0.0"),
+    config: { folder: "inbox", pattern: "*.csv" },
+    filter: "event.data.size > 0",
+    holdMs: 300_000,
+    throttleMs: 1500,
+  },
+  windows: [{ fromMinute: 1320, toMinute: 360, days: [1, 5], zone: "Europe/Paris" }],
+  priority: "critical",
+  invariants: [
+    { kind: "writes-within", paths: ["approved"] },
+    { kind: "never-writes", paths: ["inbox"] },
+    { kind: "never-calls", capability: capabilityId("demo.send@1.0.0") },
+    { kind: "never-sends" },
+  ],
+  workspace: {
+    name: "w",
+    zone: "UTC",
+    profile: "readonly",
+    folders: [{ name: "inbox", path: "inbox", access: "read" }],
+    files: [{ name: "journal", path: "journal.csv", access: "write" }],
+    roles: ["accountant"],
+    columns: [
+      { folder: "inbox", column: "amount", type: "decimal", dimension: "EUR", min: "0", max: null },
+      { folder: "inbox", column: "note", type: "text", dimension: null, min: null, max: "9" },
+    ],
+    hosts: [{ host: "127.0.0.1:3999", scheme: "http", risk: "low", idempotent: true }],
+  },
+  slots: [{ name: slotName("a"), schema: { type: "object" }, labels: ["origin:file", "secret"] }],
+  body: {
+    steps: [
+      {
+        ...step("load", {
+          op: "load",
+          capability: capabilityId("demo.read@1.0.0"),
+          params,
+          output: slotName("a"),
+          freshnessMsMax: 0,
+        }),
+        timeoutMs: 60_000,
+      },
+      {
+        ...step("eval", { op: "eval", expression: "a + 1", output: slotName("b") }),
+        after: [stepId("load")],
+        tolerates: [stepId("load")],
+      },
+      step("check", { op: "check", slot: slotName("b"), schema: { type: "number", minimum: 0 } }),
+      step("call", {
+        op: "call",
+        capability: capabilityId("demo.write@1.0.0"),
+        params,
+        output: slotName("c"),
+        compensation: { capability: capabilityId("demo.write@1.0.0"), params },
+      }),
+      step("silent", {
+        op: "call",
+        capability: capabilityId("demo.write@1.0.0"),
+        params: {},
+        output: null,
+        compensation: null,
+      }),
+      step("branch", {
+        op: "branch",
+        arms: [{ when: "a > 1", block: { steps: [] } }],
+        otherwise: { steps: [] },
+      }),
+      ...(["all", "first", "race"] as const).map((kind) =>
+        step(kind, { op: "parallel", branches: [{ steps: [] }], join: { kind } }),
+      ),
+      step("quorum", {
+        op: "parallel",
+        branches: [{ steps: [] }, { steps: [] }],
+        join: { kind: "quorum", count: 2 },
+      }),
+      step("wait", { op: "wait", until: { kind: "duration", ms: 1 } }),
+      step("until", { op: "wait", until: { kind: "time", at: literal } }),
+      step("approve", {
+        op: "approve",
+        ...within,
+        message: literal,
+        body: { steps: [] },
+        otherwise: { steps: [] },
+      }),
+      step("ask", { op: "approve", ...within, message: null, body: { steps: [] }, otherwise: null }),
+      step("emit", { op: "emit", type: "demo.done", data: params }),
+      step("fail", { op: "fail", code: "demo.no", message: literal }),
+      step("finish", { op: "finish", result: literal }),
+      ...(
+        [
+          {
+            kind: "retry",
+            attemptsMax: 3,
+            delayMs: 10,
+            factor: 1.5,
+            delayMsMax: 64_000,
+            on: ["demo.busy"],
+            then: { kind: "skip" },
+          },
+          { kind: "safe_value", value: decimal("1.5") },
+          { kind: "degrade", block: { steps: [step("instead", { op: "finish", result: literal })] } },
+          { kind: "continue" },
+          { kind: "ask_person", ...within },
+          { kind: "compensate" },
+        ] as const satisfies readonly FailurePolicy[]
+      ).map((policy) =>
+        step(`policy-${policy.kind}`, { op: "eval", expression: "1", output: slotName(policy.kind) }, policy),
+      ),
+    ],
+  },
+};
+
+test("F1 F2 the bytes of format 1 never change", async () => {
+  const text = toHex(encodeProgram(everything)).replaceAll(/(.{100})/g, "$1\n");
+  await expect(text).toMatchFileSnapshot(
+    fileURLToPath(new URL("golden/program-format-1.txt", import.meta.url)),
+  );
+  expect(equalValues(parseValue(decodeProgram(encodeProgram(everything))), parseValue(everything))).toBe(
+    true,
+  );
+});
+
 test("F1 the order in which parameters were written does not change the bytes", () => {
-  const step = program.body.steps[0]!;
-  const load = step.op as Extract<typeof step.op, { op: "load" }>;
+  const first = program.body.steps[0]!;
+  const load = first.op as Extract<Opcode, { op: "load" }>;
   const { a, b } = load.params;
-  const twin = { ...program, body: { steps: [{ ...step, op: { ...load, params: { a: a!, b: b! } } }] } };
+  const twin = { ...program, body: { steps: [{ ...first, op: { ...load, params: { a: a!, b: b! } } }] } };
   expect(encodeProgram(twin)).toEqual(bytes);
 });
 
