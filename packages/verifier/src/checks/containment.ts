@@ -4,7 +4,8 @@
 //   C3  Both readings are proven: as written, and with `%2e` and `%2f` taken for what they stand for.
 import { renderExpression, type Expression } from "@writ/core/expression";
 import { machineOf, shortestWord, type SearchResult } from "../automata/machine.ts";
-import { placeMachine, type Place } from "../automata/path.ts";
+import { placeMachine, placeOfPath, type Place } from "../automata/path.ts";
+import { anything, chars, concat } from "../automata/regular.ts";
 import type { Analysis } from "../model/analysis.ts";
 import { accessPath, nameOfPath } from "../model/typing.ts";
 import { languageOf } from "../model/text.ts";
@@ -114,11 +115,35 @@ function search(
   const key = JSON.stringify([renderExpression(use.place), rule.places, matters, decodes]);
   let found = searches.get(key);
   if (found === undefined) {
-    const places = placeMachine({ places: rule.places, wanted: matters, decodes });
-    found = shortestWord({ in: [...languagesOfPlace(analysis, use.place, decodes).map(machineOf), places] });
+    found = searchPlace(analysis, rule, use.place, decodes, matters);
     searches.set(key, found);
   }
   return found;
+}
+
+function searchPlace(
+  analysis: Analysis,
+  rule: Rule,
+  place: Expression,
+  decodes: boolean,
+  wanted: readonly Place[],
+): SearchResult {
+  if (place.kind === "literal" && typeof place.value === "string") {
+    const isBad = wanted.includes(placeOfPath(place.value, rule.places, decodes));
+    return isBad ? { kind: "word", word: place.value } : { kind: "none" };
+  }
+  const places = placeMachine({ places: rule.places, wanted, decodes });
+  return shortestWord({ in: [...languagesOfPlace(analysis, place, decodes).map(machineOf), places] });
+}
+
+/** A way out with a file name that begins with a letter, if there is one: it reads better than the shortest. */
+function pleasantWord(analysis: Analysis, rule: Rule, use: Use, decodes: boolean): string | null {
+  const named = triggerLanguageOf(analysis, use.place, decodes, concat(chars([[97, 122]]), anything));
+  if (named === null) return null;
+  const places = placeMachine({ places: rule.places, wanted: rule.bad(use), decodes });
+  const languages = [...languagesOfPlace(analysis, use.place, decodes), named].map(machineOf);
+  const found = shortestWord({ in: [...languages, places] });
+  return found.kind === "word" ? found.word : null;
 }
 
 function violation(analysis: Analysis, rule: Rule, use: Use, searches: Searches): readonly Result[] {
@@ -128,8 +153,9 @@ function violation(analysis: Analysis, rule: Rule, use: Use, searches: Searches)
     if (found.kind === "none") continue;
     if (found.kind === "too-large")
       return [unknown(base, `the places of step \`${use.site.step.id}\` are too many`)];
-    const input = inputOf(analysis, use.place, found.word);
-    const values = [...(input === null ? [] : [input]), { name: use.param, value: found.word }];
+    const word = pleasantWord(analysis, rule, use, decodes) ?? found.word;
+    const input = inputOf(analysis, use.place, word);
+    const values = [...(input === null ? [] : [input]), { name: use.param, value: word }];
     return [
       violated(
         base,
@@ -137,9 +163,9 @@ function violation(analysis: Analysis, rule: Rule, use: Use, searches: Searches)
         counterexample(analysis, {
           summary:
             `Step \`${use.site.step.id}\` of “${analysis.name}” could write ${rule.says}: ` +
-            (input === null || input.value === found.word
-              ? `\`${use.param}\` can be \`${found.word}\``
-              : `when ${input.name} is \`${input.value}\`, \`${use.param}\` is \`${found.word}\``) +
+            (input === null || input.value === word
+              ? `\`${use.param}\` can be \`${word}\``
+              : `when ${input.name} is \`${input.value}\`, \`${use.param}\` is \`${word}\``) +
             (decodes ? " (after `%2e` and `%2f` are decoded)" : ""),
           values,
           path: use.site.path,

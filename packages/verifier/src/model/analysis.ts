@@ -373,15 +373,37 @@ export function areOrdered(first: Site, second: Site): boolean {
   return around.op.op !== "parallel" || !blocksOf(around.op).includes(first.blocks[depth] as Block);
 }
 
-function reachesBack(block: Block, from: string, to: string): boolean {
-  const byId = new Map(block.steps.map((step) => [String(step.id), step]));
-  const seen = new Set<string>();
-  const pending: string[] = [from];
-  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
-    if (id === to) return true;
-    if (seen.has(id)) continue;
-    seen.add(id);
-    pending.push(...(byId.get(id)?.after ?? []));
+/** Steps that a step waits for, directly or through others, as bits by position in the block. */
+interface Order {
+  readonly positions: ReadonlyMap<string, number>;
+  readonly before: readonly Uint32Array[];
+}
+
+const orders = new WeakMap<Block, Order>();
+
+function orderOf(block: Block): Order {
+  const known = orders.get(block);
+  if (known !== undefined) return known;
+  const steps = inOrder(block.steps);
+  const positions = new Map(steps.map((step, i) => [String(step.id), i]));
+  const before = steps.map(() => new Uint32Array(Math.ceil(steps.length / 32)));
+  for (const [i, step] of steps.entries()) {
+    const bits = before[i];
+    for (const id of step.after) {
+      const at = positions.get(id);
+      if (at === undefined || bits === undefined) continue;
+      for (const [word, others] of (before[at] ?? []).entries()) bits[word] = (bits[word] ?? 0) | others;
+      bits[at >> 5] = (bits[at >> 5] ?? 0) | (1 << (at & 31));
+    }
   }
-  return false;
+  const order = { positions, before };
+  orders.set(block, order);
+  return order;
+}
+
+function reachesBack(block: Block, from: string, to: string): boolean {
+  const { positions, before } = orderOf(block);
+  const [start, end] = [positions.get(from), positions.get(to)];
+  if (start === undefined || end === undefined) return false;
+  return start === end || (((before[start]?.[end >> 5] ?? 0) >>> (end & 31)) & 1) === 1;
 }
