@@ -7,7 +7,7 @@
 //   L6  Each opening is a new epoch; a process that opened earlier can make nothing durable any more.
 //   L7  Memory does not grow with the number of entries.
 import { toHex } from "@writ/core/bytes";
-import { decodeEntry, encodeEntry, hashOf, recordable } from "@writ/core/entry-codec";
+import { decodeEntry, encodeEntry, hashOf, readEnvelope, recordable } from "@writ/core/entry-codec";
 import { isRunEntry, type Entry, type EntryDraft, type RunEntry } from "@writ/core/entry";
 import { faultRecord } from "@writ/core/fault";
 import { sha256, type NodeId, type RunId } from "@writ/core/ids";
@@ -48,7 +48,8 @@ export interface OpenLedger extends Ledger {
   /** Like `subscribe`, with positions. */
   subscribeBatches(listener: (batch: DurableBatch) => void): () => void;
   batches(from: number): AsyncIterable<DurableBatch>;
-  batchAt(position: number): Promise<DurableBatch>;
+  /** Those of the durable entries `seqs` that are in the batch at a position. */
+  entriesAt(position: number, seqs: ReadonlySet<number>): Promise<readonly Entry[]>;
   isStopped(): boolean;
   /** What is durable now, as files: entries, and how many bytes of each segment hold them. */
   snapshot(): { readonly entries: number; readonly segments: readonly { name: string; sizeBytes: number }[] };
@@ -344,8 +345,8 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
     async readRun(run) {
       const entries: RunEntry[] = [];
       for (const position of index?.positions(run) ?? []) {
-        const batch = await reader.batchAt(position);
-        for (const entry of batch.entries) if (entry.run === run && isRunEntry(entry)) entries.push(entry);
+        const found = await reader.entriesAt(position, (_, bytes) => readEnvelope(bytes).run === run);
+        for (const entry of found) if (isRunEntry(entry)) entries.push(entry);
       }
       return entries;
     },
@@ -355,7 +356,7 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
     },
     subscribeBatches,
     batches: (from) => reader.batches(from),
-    batchAt: (position) => reader.batchAt(position),
+    entriesAt: (position, seqs) => reader.entriesAt(position, (seq) => seqs.has(seq)),
     isStopped: () => stopped !== null,
     snapshot: () => ({
       entries: durable + 1,

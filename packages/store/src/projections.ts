@@ -181,8 +181,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     positions: db.prepare(
       "SELECT position FROM run_batch WHERE run_no = (SELECT no FROM run WHERE id = ?) ORDER BY position",
     ),
-    nodeBatches: db.prepare("SELECT DISTINCT position FROM node_entry ORDER BY position"),
-    nodeSeqs: db.prepare("SELECT seq FROM node_entry WHERE position = ?"),
+    nodeEntries: db.prepare("SELECT seq, position FROM node_entry ORDER BY seq"),
     statuses: db.prepare("SELECT status, count(*) AS count FROM run GROUP BY status"),
     counts: db.prepare(
       "SELECT (SELECT seq + 1 FROM head) AS entries, (SELECT count(*) FROM event) AS events, (SELECT count(*) FROM approval) AS approvals, (SELECT count(*) FROM held) AS held",
@@ -282,11 +281,16 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
       flush();
       const read = ledger;
       if (read === null) return;
-      for (const { position } of selects.nodeBatches.all()) {
-        const wanted = new Set(selects.nodeSeqs.all(position as number).map((row) => row["seq"]));
-        const { entries } = await read.batchAt(Number(position));
-        for (const entry of entries)
-          if (wanted.has(entry.seq) && entry.run === null) yield entry as NodeEntry;
+      const seqsAt = new Map<number, Set<number>>();
+      for (const { seq, position } of selects.nodeEntries.all()) {
+        const seqs = seqsAt.get(Number(position));
+        if (seqs === undefined) seqsAt.set(Number(position), new Set([Number(seq)]));
+        else seqs.add(Number(seq));
+      }
+      for (const [position, seqs] of seqsAt) {
+        for (const entry of await read.entriesAt(position, seqs)) {
+          if (entry.run === null) yield entry as NodeEntry;
+        }
       }
     },
     counts() {

@@ -24,8 +24,8 @@ export interface DurableBatch {
 
 export interface LedgerReader {
   read(seq: number): Promise<Entry>;
-  /** The batch at a position that the projections remember. */
-  batchAt(position: number): Promise<DurableBatch>;
+  /** The wanted entries of the batch at a position that the projections remember; only those are decoded. */
+  entriesAt(position: number, wanted: (seq: number, bytes: Uint8Array) => boolean): Promise<readonly Entry[]>;
   /** Batches that hold entries from `from` on, in order, up to what is durable when it gets there. */
   batches(from: number): AsyncIterable<DurableBatch>;
   close(): Promise<void>;
@@ -33,6 +33,12 @@ export interface LedgerReader {
 
 export function positionOf(segment: number, offset: number): number {
   return segment * 0x100000000 + offset;
+}
+
+interface Place {
+  readonly segment: Segment;
+  readonly offset: number;
+  readonly wanted: (seq: number, bytes: Uint8Array) => boolean;
 }
 
 interface OpenFile {
@@ -134,22 +140,23 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
     index.end = at;
   }
 
-  function batchIn(window: Uint8Array, inside: number, segment: Segment, offset: number): DurableBatch {
+  function entriesIn(window: Uint8Array, inside: number, place: Place): readonly Entry[] {
+    const { segment, offset, wanted } = place;
     const frame = decodeFrame(window, inside, segment.salt);
     if (frame === undefined) throw damagedAt(segment, offset, segment.firstSeq);
-    const entries = entriesOf(window, frame).map((bytes) =>
-      decodeEntry(bytes, sha256(toHex(hasher.sha256(bytes)))),
-    );
-    return { entries, position: positionOf(segment.number, offset) };
+    return entriesOf(window, frame)
+      .filter((bytes, i) => wanted(frame.firstSeq + i, bytes))
+      .map((bytes) => decodeEntry(bytes, sha256(toHex(hasher.sha256(bytes)))));
   }
 
-  async function batchAtOffset(segment: Segment, offset: number): Promise<DurableBatch> {
+  async function entriesAtOffset(place: Place): Promise<readonly Entry[]> {
+    const { segment, offset } = place;
     let window = await readAt(segment, offset, Math.min(8192, segment.end - offset));
     const claim = frameClaim(window, 0);
     if (claim === undefined || offset + claim.sizeBytes > segment.end)
       throw damagedAt(segment, offset, segment.firstSeq);
     if (claim.sizeBytes > window.length) window = await readAt(segment, offset, claim.sizeBytes);
-    return batchIn(window, 0, segment, offset);
+    return entriesIn(window, 0, place);
   }
 
   async function* batches(from: number): AsyncGenerator<DurableBatch> {
@@ -166,7 +173,9 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
           const size = frameClaim(window, inside)?.sizeBytes;
           // A batch that the window cuts off is read with the next window, unless it is the first.
           if (inside > 0 && (size === undefined || inside + size > window.length)) break;
-          yield batchIn(window, inside, segment, at + inside);
+          const offset = at + inside;
+          const entries = entriesIn(window, inside, { segment, offset, wanted: () => true });
+          yield { entries, position: positionOf(segment.number, offset) };
           inside += size ?? window.length;
         }
         at += inside;
@@ -177,16 +186,16 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
   return {
     async read(seq) {
       const segment = segments[place(seq)] as Segment;
-      const { entries } = await batchAtOffset(segment, await offsetOf(segment, seq));
-      const entry = entries.find((candidate) => candidate.seq === seq);
+      const offset = await offsetOf(segment, seq);
+      const [entry] = await entriesAtOffset({ segment, offset, wanted: (found) => found === seq });
       if (entry === undefined) throw fault("ledger.no-entry", `Cannot find entry ${seq}`, { seq });
       return entry;
     },
-    async batchAt(position) {
+    async entriesAt(position, wanted) {
       const number = Math.floor(position / 0x100000000);
       const segment = segments.find((candidate) => candidate.number === number);
       if (segment === undefined) throw fault("ledger.no-entry", `Cannot find segment ${number}`, { number });
-      return batchAtOffset(segment, position % 0x100000000);
+      return entriesAtOffset({ segment, offset: position % 0x100000000, wanted });
     },
     batches,
     async close() {
