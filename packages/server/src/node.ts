@@ -13,7 +13,6 @@ import { decodeEnvelope, verifySignedProgram } from "@writ/core/signature";
 import { builtInModules } from "@writ/modules/registry";
 import { createEngine } from "@writ/runtime/engine";
 import { emptyRegistry, foldRegistry, loadProgram, type Registry } from "@writ/runtime/registry";
-import { runStatus } from "@writ/runtime/state";
 import { createTriggers } from "@writ/runtime/triggers";
 import { openStore, type Store } from "@writ/store/open-store";
 import { createCompileRoad } from "./compile.ts";
@@ -33,6 +32,7 @@ import { createUpkeep } from "./node/upkeep.ts";
 import { createNotifier } from "./notify.ts";
 import { loadPolicy } from "./policies.ts";
 import { createEntryStreams } from "./stream.ts";
+import { statusOf } from "./views/run.ts";
 import { newToken } from "./token.ts";
 import { systemEntropy, systemWorld } from "./world.ts";
 
@@ -150,7 +150,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const road = createCompileRoad(context, prover);
     const watch = createRunWatch(store.ledger, world, (run) => {
       const state = engine.state(run);
-      return state === undefined || !["running", "cancelling", "undoing"].includes(runStatus(state));
+      return state === undefined || !["running", "cancelling", "undoing"].includes(statusOf(state));
     });
     closing.push(() => watch.close());
     const handlers = createHandlers({
@@ -184,6 +184,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const port = await listen(app, options.port);
     writeLocalKey(data, port, local);
     closing.push(() => removeLocalKey(data));
+    let stopping: Promise<void> | undefined;
     log.info("node.started", { node: store.node, port, version, runs, held });
     return {
       port,
@@ -192,7 +193,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       broken: triggers.broken(),
       recovered: { runs, held },
       context,
-      close: (reason) => stop(closing, store, world, log, reason),
+      close: (reason) => (stopping ??= stop(closing, store, world, log, reason)),
     };
   } catch (error) {
     await stop(closing, store, world, log, "the start failed").catch(() => {});

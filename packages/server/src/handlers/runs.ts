@@ -8,7 +8,7 @@ import { eventId, programHash, runId, stepId, type ProgramHash, type RunId } fro
 import type { HashedProgram } from "@writ/core/program";
 import { isMap, parseValue, toJson, type Json, type ValueMap } from "@writ/core/value";
 import { isoTime } from "@writ/runtime/iso-time";
-import { runStatus, type RunState } from "@writ/runtime/state";
+import type { RunState } from "@writ/runtime/state";
 import type { Projections, RunRow } from "@writ/store/projections";
 import { toHex } from "@writ/core/bytes";
 import { waitMsMax } from "@writ/core/api";
@@ -18,7 +18,7 @@ import type { NodeContext } from "../node/context.ts";
 import type { RunWatch } from "../node/run-watch.ts";
 import { entrySummary } from "../views/entry.ts";
 import { apiFault } from "../views/program.ts";
-import { runDetail, runSummary, type NameOf } from "../views/run.ts";
+import { runDetail, runSummary, statusOf, type NameOf } from "../views/run.ts";
 import { previewView } from "../views/preview.ts";
 import { findProgram, hashedOf } from "../node/programs.ts";
 
@@ -140,7 +140,7 @@ export function startedView(state: RunState, program: ProgramHash): RunStarted {
   return {
     run: state.run,
     program,
-    status: runStatus(state),
+    status: statusOf(state),
     result: toJson(ended?.result ?? null),
     fault: ended?.fault == null ? null : apiFault(ended.fault),
   };
@@ -211,7 +211,7 @@ async function replayView(node: NodeContext, run: RunId) {
     entries: replay.steps.length,
     agrees: divergence === null,
     differences: divergence === null ? [] : [`entry ${divergence.seq}: ${divergence.fault.message}`],
-    status: runStatus(last),
+    status: statusOf(last),
     states,
     result: toJson(last.ended?.result ?? null) as Json,
   };

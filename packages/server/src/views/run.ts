@@ -1,5 +1,5 @@
 // What is shown of a run: folded from its entries by the machine, never kept twice.
-import type { Approval, Effect, RunDetail, RunSummary } from "@writ/core/api";
+import type { Approval, Effect, RunDetail, RunStatus, RunSummary } from "@writ/core/api";
 import type { EffectPreview } from "@writ/core/entry";
 import type { ApprovalId, ProgramHash, RunId } from "@writ/core/ids";
 import type { RunEntry } from "@writ/core/entry";
@@ -14,6 +14,16 @@ type JsonObject = { readonly [key: string]: Json };
 /** Names what ids stand for. */
 export type NameOf = (program: ProgramHash) => string;
 
+/** One word for people. A run whose approval is being drawn up is still running: there is nothing to decide on yet. */
+export function statusOf(state: RunState): RunStatus {
+  const status = runStatus(state);
+  if (status !== "waiting") return status;
+  const isAsking = [...state.steps.values()].some(
+    ({ phase }) => phase.kind === "approval" && phase.approval === null,
+  );
+  return isAsking ? "running" : status;
+}
+
 export function runSummary(state: RunState, nameOf: NameOf): RunSummary {
   const { event } = state;
   return {
@@ -21,7 +31,7 @@ export function runSummary(state: RunState, nameOf: NameOf): RunSummary {
     program: state.program,
     programName: nameOf(state.program),
     workspace: state.workspace,
-    status: runStatus(state),
+    status: statusOf(state),
     startedAtMs: state.startedAtMs,
     endedAtMs: state.ended?.atMs ?? null,
     event: { id: event?.id ?? "", type: event?.type ?? "", subject: event?.subject ?? null },
