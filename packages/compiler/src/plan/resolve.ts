@@ -517,7 +517,7 @@ function checkForwardReads(
 }
 
 /** All references in the texts of a node; unreadable ones, and templates in field names, become problems. */
-export function referencesIn(node: JsonNode, problems: PlanProblem[]): PlacedReference[] {
+function referencesIn(node: JsonNode, problems: PlanProblem[]): PlacedReference[] {
   switch (node.kind) {
     case "scalar":
       return typeof node.value === "string" ? textReferences(node.value, node.at, problems) : [];
