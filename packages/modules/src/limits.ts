@@ -6,7 +6,7 @@ export const readBytesMax = 10 * 1024 * 1024;
 export const nameBytesMax = 255;
 /** Symbolic links followed in one path, as in Linux. */
 export const linksMax = 40;
-export const chunkBytes = 256 * 1024;
+export const chunkBytes = 64 * 1024;
 export const listEntriesMax = 10_000;
 export const searchResultsMax = 1000;
 /** Files and folders looked at by one recursive listing or search. */

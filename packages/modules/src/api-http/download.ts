@@ -1,6 +1,7 @@
-import { capability, type Capability } from "@writ/core/capability";
+import type { Capability } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
+import { fileCapability } from "../filesystem/file-capability.ts";
 import { fault } from "../faults.ts";
 import { inspectInstall, performInstall, resolveInstall, restoreFileId } from "../filesystem/install.ts";
 import { filePath, fileRetries, flag, sha256Text, shownPath, sizeBytes } from "../filesystem/params.ts";
@@ -10,7 +11,7 @@ import { assertStatus, auth, headers, requestOf, timeoutSeconds, url, verifySsl 
 import { inspectHost, transientHttpCodes } from "./requests.ts";
 
 export function downloadCapability(resolver: Resolver): Capability {
-  return capability({
+  return fileCapability({
     id: capabilityId("api_http.download_file@1.0.0"),
     summary: { en: "Downloads a web address into a file", fr: "Télécharge une adresse web dans un fichier" },
     params: Type.Object(

@@ -1,7 +1,8 @@
-import { capability, decimalSchema } from "@writ/core/capability";
+import { decimalSchema } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
 import { decimal, decimalText, type Decimal } from "@writ/core/value";
+import { fileCapability } from "../filesystem/file-capability.ts";
 import { fault } from "../faults.ts";
 import { openFile } from "../filesystem/files.ts";
 import { filePath, sha256Text } from "../filesystem/params.ts";
@@ -11,7 +12,7 @@ import { readAmount, type Convention } from "./amount.ts";
 import { columnIndex, declaredColumn, type DeclaredColumn } from "./column.ts";
 import { readRows, type RowReader } from "./table.ts";
 
-export const aggregate = capability({
+export const aggregate = fileCapability({
   id: capabilityId("csv.aggregate@1.0.0"),
   summary: {
     en: "Adds up one column of a CSV file, exactly, and finds its least and greatest number",

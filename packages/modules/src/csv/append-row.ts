@@ -1,4 +1,4 @@
-import { capability, decimalSchema, type CallContext } from "@writ/core/capability";
+import { decimalSchema, type CallContext } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
 import { parse, Type, type Static } from "@writ/core/schema";
 import { decimalText, isDecimal, type Value } from "@writ/core/value";
@@ -11,6 +11,7 @@ import {
   resolveAppend,
   type AppendBefore,
 } from "../filesystem/append.ts";
+import { fileCapability } from "../filesystem/file-capability.ts";
 import { appended } from "../filesystem/append-file.ts";
 import { openFile } from "../filesystem/files.ts";
 import { filePath, fileRetries } from "../filesystem/params.ts";
@@ -28,7 +29,7 @@ const cell = Type.Union([
   Type.Null(),
 ]);
 
-export const appendRow = capability({
+export const appendRow = fileCapability({
   id: capabilityId("csv.append_row@1.0.0"),
   summary: {
     en: "Appends one row to a CSV file, creating it if needed",

@@ -1,6 +1,6 @@
-import { capability } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
+import { fileCapability } from "../filesystem/file-capability.ts";
 import { openFile } from "../filesystem/files.ts";
 import { filePath, sha256Text } from "../filesystem/params.ts";
 import { placeToRead } from "../filesystem/place.ts";
@@ -9,7 +9,7 @@ import { csvColumnsMax } from "../limits.ts";
 import { readAmount } from "./amount.ts";
 import { readRows, type RowReader } from "./table.ts";
 
-export const readTable = capability({
+export const readTable = fileCapability({
   id: capabilityId("csv.read_table@1.0.0"),
   summary: {
     en: "Reads a CSV file and says what it holds: columns, rows, dialect",

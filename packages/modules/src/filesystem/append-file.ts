@@ -1,4 +1,3 @@
-import { capability } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
 import {
@@ -8,6 +7,7 @@ import {
   resolveAppend,
   type AppendBefore,
 } from "./append.ts";
+import { fileCapability } from "./file-capability.ts";
 import {
   content,
   encoding,
@@ -42,7 +42,7 @@ export const appended = Type.Object(
   { additionalProperties: false },
 );
 
-export const appendFile = capability({
+export const appendFile = fileCapability({
   id: capabilityId("filesystem.append_file@1.0.0"),
   summary: {
     en: "Appends text to a file, creating it if needed",

@@ -1,5 +1,6 @@
-import { capability, type CallContext, type Performed } from "@writ/core/capability";
+import type { CallContext, Performed } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
+import { fileCapability } from "./file-capability.ts";
 import type { Spot } from "./contained.ts";
 import { chunksOf, openFile } from "./files.ts";
 import { inspectInstall, performInstall, resolveInstall, restoreFileId, type Installed } from "./install.ts";
@@ -8,7 +9,7 @@ import { fileRetries } from "./params.ts";
 import { fileTarget, placeToRead } from "./place.ts";
 import { parseSnapshot, snapshotOf, stateOf } from "./snapshot.ts";
 
-export const copyFile = capability({
+export const copyFile = fileCapability({
   id: capabilityId("filesystem.copy_file@1.0.0"),
   summary: { en: "Copies a file", fr: "Copie un fichier" },
   params: transferParams,

@@ -167,10 +167,10 @@ export async function writeTemporary(
   },
 ): Promise<Content & { readonly name: string }> {
   const name = temporaryName(key);
-  removeTemporary(folder, key);
   const path = folder.child(name);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   try {
+    removeTemporary(folder, key);
     await using handle = await open(path, flags, 0o666);
     const hash = createHash("sha256");
     let sizeBytes = 0;
@@ -194,7 +194,7 @@ export async function writeTemporary(
     await handle.sync();
     return { name, sha256: parseSha256(hash.digest("hex")), sizeBytes };
   } catch (error) {
-    removeTemporary(folder, key);
+    if (!hasErrno(error, "EROFS")) removeTemporary(folder, key);
     throw fsFault(error, `Cannot write in \`${folder.relative || "."}\``, folder.relative);
   }
 }

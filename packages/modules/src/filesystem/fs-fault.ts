@@ -1,4 +1,4 @@
-import { faultRecord } from "@writ/core/fault";
+import { faultRecord, type FaultFacts } from "@writ/core/fault";
 import { fault, type modulesFaults } from "../faults.ts";
 
 const codes: Readonly<Record<string, keyof typeof modulesFaults>> = {
@@ -24,12 +24,17 @@ const codes: Readonly<Record<string, keyof typeof modulesFaults>> = {
 };
 
 /** The system's error as a fault; faults and bugs pass unchanged. `what` begins with `Cannot …` and has no final period. */
-export function fsFault(error: unknown, what: string, path: string): unknown {
+export function fsFault(error: unknown, what: string, path: string, facts: FaultFacts = {}): unknown {
   if (faultRecord(error) !== undefined) return error;
   const errno = errnoOf(error);
   // A connection that broke while its bytes were being written to a file is no fault of the file.
   if (errno === undefined || /^E(CONN|TIMEDOUT|PIPE|NET|HOST)/.test(errno)) return error;
-  return fault(codes[errno] ?? "filesystem.io", `${what}: ${reasonOf(errno)}`, { path, errno }, error);
+  return fault(
+    codes[errno] ?? "filesystem.io",
+    `${what}: ${reasonOf(errno)}`,
+    { path, errno, ...facts },
+    error,
+  );
 }
 
 /** The system's error code, such as `ENOENT`, or undefined when it is no error of the system. */

@@ -1,7 +1,8 @@
 import { unlinkSync } from "node:fs";
-import { capability, type CallContext, type Performed } from "@writ/core/capability";
+import type { CallContext, Performed } from "@writ/core/capability";
 import { capabilityId, sha256 } from "@writ/core/ids";
 import { Type, type Static } from "@writ/core/schema";
+import { fileCapability } from "./file-capability.ts";
 import { fault } from "../faults.ts";
 import type { Spot } from "./contained.ts";
 import { lookAtFile, putInPlace, removeTemporary, renameWithoutReplacing, writeTemporary } from "./files.ts";
@@ -24,7 +25,7 @@ const params = Type.Object(
 );
 type Params = Static<typeof params>;
 
-export const moveBack = capability({
+export const moveBack = fileCapability({
   id: moveBackId,
   summary: {
     en: "Moves a file back, while it is still the one that was moved",

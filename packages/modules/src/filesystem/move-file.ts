@@ -2,9 +2,10 @@
 //   F11 Done means: the destination is the very file (inode) that was looked at, and the source name is gone.
 import { renameSync, unlinkSync } from "node:fs";
 import { basename } from "node:path/posix";
-import { capability, type CallContext, type Performed } from "@writ/core/capability";
+import type { CallContext, Performed } from "@writ/core/capability";
 import { capabilityId, sha256 } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
+import { fileCapability } from "./file-capability.ts";
 import { fault } from "../faults.ts";
 import type { Spot } from "./contained.ts";
 import { changed, lookAtFile, renameWithoutReplacing, syncAfterEffect } from "./files.ts";
@@ -25,7 +26,7 @@ export const transferParams = Type.Object(
   { additionalProperties: false },
 );
 
-export const moveFile = capability({
+export const moveFile = fileCapability({
   id: capabilityId("filesystem.move_file@1.0.0"),
   summary: { en: "Moves or renames a file", fr: "Déplace ou renomme un fichier" },
   params: transferParams,

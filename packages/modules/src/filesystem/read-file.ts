@@ -1,7 +1,8 @@
-import { capability, type CallContext, type Inspection } from "@writ/core/capability";
+import type { CallContext, Inspection } from "@writ/core/capability";
 import { capabilityId, sha256 } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
 import { createHash } from "node:crypto";
+import { fileCapability } from "./file-capability.ts";
 import { fault } from "../faults.ts";
 import { readBytesMax, sampleBytes } from "../limits.ts";
 import { chunksOf, contentOf, openFile } from "./files.ts";
@@ -9,7 +10,7 @@ import { encoding, filePath, sha256Text, shownPath, sizeBytes } from "./params.t
 import { fileTarget, placeToRead } from "./place.ts";
 import { assertEncoding, bomOf, decodingOf, guessEncoding, isUtf8, NotText } from "./text.ts";
 
-export const readFile = capability({
+export const readFile = fileCapability({
   id: capabilityId("filesystem.read_file@1.0.0"),
   summary: {
     en: "Reads a text file, or some of its lines",

@@ -1,8 +1,9 @@
 import { fstatSync, ftruncateSync, constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { capability, type CallContext } from "@writ/core/capability";
+import type { CallContext } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
 import { Type, type Static } from "@writ/core/schema";
+import { fileCapability } from "./file-capability.ts";
 import { fault } from "../faults.ts";
 import { readRange, removeAppendedId } from "./append.ts";
 import type { Spot } from "./contained.ts";
@@ -39,7 +40,7 @@ const params = Type.Object(
 );
 type Params = Static<typeof params>;
 
-export const removeAppended = capability({
+export const removeAppended = fileCapability({
   id: removeAppendedId,
   summary: {
     en: "Takes back exactly the text that an append added",

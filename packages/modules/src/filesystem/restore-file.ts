@@ -1,7 +1,8 @@
 import { rmdirSync } from "node:fs";
-import { capability, type CallContext } from "@writ/core/capability";
+import type { CallContext } from "@writ/core/capability";
 import { capabilityId, sha256 } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
+import { fileCapability } from "./file-capability.ts";
 import { openSpotOrMissing } from "./contained.ts";
 import { look, putInPlace, removeIfThere, removeTemporary, syncFolder, writeTemporary } from "./files.ts";
 import { fsFault, hasErrno } from "./fs-fault.ts";
@@ -18,7 +19,7 @@ import {
   stateOf,
 } from "./snapshot.ts";
 
-export const restoreFile = capability({
+export const restoreFile = fileCapability({
   id: restoreFileId,
   summary: {
     en: "Puts a file back as it was, while it is still what the step left",

@@ -1,7 +1,7 @@
-import { capability } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
 import { Type } from "@writ/core/schema";
 import type { ValueMap } from "@writ/core/value";
+import { fileCapability } from "./file-capability.ts";
 import { sha256Of } from "./files.ts";
 import { inspectInstall, performInstall, resolveInstall, restoreFileId, type Installed } from "./install.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "./params.ts";
 import { encodeText } from "./text.ts";
 
-export const writeFile = capability({
+export const writeFile = fileCapability({
   id: capabilityId("filesystem.write_file@1.0.0"),
   summary: { en: "Writes a text file as a whole", fr: "Écrit un fichier texte en entier" },
   params: Type.Object(
