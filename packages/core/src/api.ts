@@ -1,5 +1,6 @@
 // The HTTP API as data: every route with its schemas. From this table come the server's routes and validation, the OpenAPI
 // document and the sdk's types; a route that is not in it is not served, and every route in it is.
+// Long because it is one table: a route and the shapes it speaks of are read and changed together.
 //   A1  An expected answer, also a refusal of a program, is a response of the union `kind`; a fault is a problem document (RFC 9457).
 //   A2  Every route but those of access `public` needs `Authorization: Bearer TOKEN` of a person this node knows.
 //   A3  Times are milliseconds since 1970 (UTC), names end in `Ms`; decimals are text in plain notation; bytes are base64.
