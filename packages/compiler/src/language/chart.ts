@@ -1,7 +1,7 @@
 // A chart parser (Earley, "An efficient context-free parsing algorithm", 1970) with one token of lookahead that keeps every reading.
 //   G1  No production is empty and no chain of single-symbol productions returns to itself, so every derivation is finite.
 //   G2  Values of one symbol over one stretch of tokens are distinct; ways of deriving the same value are one reading.
-//   G3  Work is bounded: beyond `workMax` combinations the sentence is refused as too complex, never read in part.
+//   G3  Work is bounded: when the budget is spent the sentence is refused as too complex, never read in part.
 import type { Token, TokenKind } from "./token.ts";
 import type { Span } from "./tree.ts";
 
@@ -46,9 +46,18 @@ export type Parsed =
   | { readonly kind: "stopped"; readonly at: number; readonly expected: readonly string[] }
   | { readonly kind: "too-complex" };
 
-const workMax = 40_000;
 const readingsMax = 6;
 const prefixesMax = 24;
+
+/** What reading may still cost, shared by the sentences of one text: chart items, and combinations of values. */
+export interface Budget {
+  items: number;
+  combinations: number;
+}
+
+export function fullBudget(): Budget {
+  return { items: 600_000, combinations: 40_000 };
+}
 
 export function isTerminal(name: string): boolean {
   return name.startsWith("=") || name.startsWith("#");
@@ -108,15 +117,20 @@ interface Item {
   readonly start: number;
 }
 
-export function parseTokens(grammar: Grammar, root: string, tokens: readonly Token[]): Parsed {
-  const chart = recognize(grammar, root, tokens);
-  if (chart.kind === "stopped") return chart;
-  return extract(grammar, chart.root, tokens, chart.sets);
+export function parseTokens(
+  grammar: Grammar,
+  root: string,
+  tokens: readonly Token[],
+  budget: Budget = fullBudget(),
+): Parsed {
+  const chart = recognize(grammar, root, tokens, budget);
+  if (chart.kind !== "chart") return chart;
+  return extract(grammar, chart.root, tokens, chart.sets, budget);
 }
 
 type Recognized =
   | { readonly kind: "chart"; readonly root: number; readonly sets: readonly ItemSet[] }
-  | Extract<Parsed, { kind: "stopped" }>;
+  | Extract<Parsed, { kind: "stopped" | "too-complex" }>;
 
 interface ItemSet {
   readonly items: Item[];
@@ -127,7 +141,7 @@ interface ItemSet {
   readonly completed: Map<number, Set<number>>;
 }
 
-function recognize(grammar: Grammar, root: string, tokens: readonly Token[]): Recognized {
+function recognize(grammar: Grammar, root: string, tokens: readonly Token[], budget: Budget): Recognized {
   const rootNumber = grammar.numbers.get(root) ?? -1;
   const seen = tokens.map(
     (token) =>
@@ -148,6 +162,7 @@ function recognize(grammar: Grammar, root: string, tokens: readonly Token[]): Re
     const key = (production.index * 64 + dot) * width + start;
     if (set.keys.has(key)) return;
     set.keys.add(key);
+    budget.items--;
     const item = { production, dot, start };
     set.items.push(item);
     const next = production.right[dot];
@@ -174,6 +189,7 @@ function recognize(grammar: Grammar, root: string, tokens: readonly Token[]): Re
     const set = sets[at];
     if (set === undefined) break;
     if (set.items.length > 0) furthest = at;
+    if (budget.items < 0) return { kind: "too-complex" };
     for (let index = 0; index < set.items.length; index++) {
       const item = set.items[index] as Item;
       const next = item.production.right[item.dot];
@@ -215,12 +231,17 @@ function expectedAt(grammar: Grammar, root: number, sets: readonly ItemSet[], at
 
 class TooComplex extends Error {}
 
-function extract(grammar: Grammar, root: number, tokens: readonly Token[], sets: readonly ItemSet[]): Parsed {
+function extract(
+  grammar: Grammar,
+  root: number,
+  tokens: readonly Token[],
+  sets: readonly ItemSet[],
+  budget: Budget,
+): Parsed {
   const width = tokens.length + 1;
   const ofSymbol = new Map<number, readonly unknown[]>();
   const ofPrefix = new Map<number, readonly Fields[]>();
   const identities = new Identities();
-  let work = 0;
 
   let isWhole = true;
 
@@ -267,7 +288,7 @@ function extract(grammar: Grammar, root: number, tokens: readonly Token[], sets:
       if (before.length === 0) continue;
       for (const value of values(symbol, middle, end)) {
         for (const fields of before) {
-          if (++work > workMax) throw new TooComplex();
+          if (--budget.combinations < 0) throw new TooComplex();
           found.push(field === null ? fields : { ...fields, [field]: value });
         }
       }

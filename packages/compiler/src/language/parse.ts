@@ -3,7 +3,7 @@ import { ruleTextLengthMax } from "@writ/core/limits";
 import { ruleProblem, type RuleProblem } from "../rule-problems.ts";
 import { alternativesMax, resolveIt, resolveSaid } from "./anaphora.ts";
 import { assemble, draftsMax } from "./assemble.ts";
-import { parseTokens, type Grammar } from "./chart.ts";
+import { fullBudget, parseTokens, type Budget, type Grammar } from "./chart.ts";
 import type { Sentence } from "./grammar.ts";
 import { stopped } from "./stopped.ts";
 import type { Surface } from "./surface.ts";
@@ -55,17 +55,20 @@ export function parseRule(text: string, surface: Surface, grammar: Grammar): Par
 
   const problems: RuleProblem[] = [];
   const read: (readonly Sentence[])[] = [];
+  const budget = fullBudget();
   let name: string | null = null;
   let isWhole = true;
   for (const [index, tokens] of sentences.entries()) {
-    let parsed = readSentence(tokens, surface, grammar);
+    let parsed = readSentence(tokens, surface, grammar, budget);
     const colon = tokens.findIndex((token) => token.text === ":");
     if (index === 0 && parsed.kind === "problem" && colon > 0 && colon < 9) {
       name = text.slice(tokens[0]?.span[0] ?? 0, tokens[colon]?.span[0]).trim();
-      parsed = readSentence(tokens.slice(colon + 1), surface, grammar);
+      parsed = readSentence(tokens.slice(colon + 1), surface, grammar, budget);
     }
-    if (parsed.kind === "problem") problems.push(parsed.problem);
-    else {
+    if (parsed.kind === "problem") {
+      problems.push(parsed.problem);
+      if (parsed.problem.code === "rule.too-complex") break;
+    } else {
       isWhole &&= parsed.isWhole;
       read.push(
         parsed.sentences.flatMap((sentence) => {
@@ -147,7 +150,12 @@ type ReadSentence =
   | { readonly kind: "sentences"; readonly sentences: readonly Sentence[]; readonly isWhole: boolean }
   | { readonly kind: "problem"; readonly problem: RuleProblem };
 
-function readSentence(tokens: readonly Token[], surface: Surface, grammar: Grammar): ReadSentence {
+function readSentence(
+  tokens: readonly Token[],
+  surface: Surface,
+  grammar: Grammar,
+  budget: Budget,
+): ReadSentence {
   const whole: Span = [tokens[0]?.span[0] ?? 0, tokens.at(-1)?.span[1] ?? 0];
   if (tokens.length > sentenceTokensMax)
     return {
@@ -158,7 +166,7 @@ function readSentence(tokens: readonly Token[], surface: Surface, grammar: Gramm
         whole,
       ),
     };
-  const parsed = parseTokens(grammar, "Sentence", tokens);
+  const parsed = parseTokens(grammar, "Sentence", tokens, budget);
   switch (parsed.kind) {
     case "too-complex":
       return {
