@@ -75,6 +75,7 @@ export const capabilities: readonly CapabilityDefinition[] = [
       {
         sources: Type.Array(Type.Object({ from: path }, closed), { maxItems: 3 }),
         level: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+        amount: Type.Optional(decimalSchema),
       },
       closed,
     ),

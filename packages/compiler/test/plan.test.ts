@@ -353,6 +353,10 @@ test("N8 parameters are checked against the capability's schema", () => {
   );
   expect(pack({ sources: { from: "{{trigger.a}}" } })[0]).toBe("plan.params /actions/0/params/sources");
   expect(pack({ sources: [], level: "about {{trigger.b}}" })[0]).toBe("plan.params /actions/0/params/level");
+  expect(pack({ sources: [], amount: "{{trigger.amount}}" })).toEqual([]);
+  for (const amount of [{ a: "{{trigger.a}}" }, ["{{trigger.a}}"], "{{trigger.a}} EUR"]) {
+    expect(pack({ sources: [], amount })).toEqual(["plan.params /actions/0/params/amount"]);
+  }
 });
 
 test("K86 every path is checked, also nested and in lists, also around templates", () => {

@@ -132,6 +132,10 @@ function checkShape(schema: Schema, node: JsonNode, check: ParamCheck): void {
         expected,
       }),
     );
+  if (shape["x-decimal"] === true && node.kind !== "scalar") {
+    wrong("a number");
+    return;
+  }
   switch (node.kind) {
     case "scalar": {
       const parts = partsOf(node);

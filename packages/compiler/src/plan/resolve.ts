@@ -1,15 +1,15 @@
 // A plan against the catalog: which capability each action is, what it reads, what it waits for, what takes it back.
 import type { CapabilityDefinition, Catalog } from "@writ/core/capability";
 import { capabilityName, slotName, type SlotName } from "@writ/core/ids";
-import type { Schema } from "@writ/core/schema";
+import { capabilityFinder } from "./capabilities.ts";
 import type { JsonNode } from "./json.ts";
 import { planReferencesMax, profileActionsMax } from "./limits.ts";
 import { followsIn, orderActions, type Dependencies } from "./order.ts";
-import { checkParams, fieldSchema, shapeOf } from "./params.ts";
+import { checkParams } from "./params.ts";
 import { closest, pointer, problem, suggestion, type PlanProblem } from "./problem.ts";
 import type { Plan, PlanAction } from "./read.ts";
-import { readTemplates, type PathPart, type Reference } from "./templates.ts";
-import { compareVersions, fitsRange } from "./versions.ts";
+import { referencedIds, referencesIn, textReferences, type PlacedReference } from "./references.ts";
+import { compensatingIds } from "./rollback.ts";
 
 export interface ResolvedAction {
   readonly action: PlanAction;
@@ -24,11 +24,6 @@ export interface ResolvedAction {
     readonly definition: CapabilityDefinition;
     readonly params: ReadonlyMap<string, JsonNode>;
   } | null;
-}
-
-export interface PlacedReference {
-  readonly reference: Reference;
-  readonly at: string;
 }
 
 export interface ResolvedPlan {
@@ -187,172 +182,6 @@ function undoReferences(
   return [...params].flatMap(([name, node]) => referencesIn(node, own.has(name) ? problems : []));
 }
 
-function capabilityFinder(plan: Plan, catalog: Catalog, problems: PlanProblem[]) {
-  const open = catalog.capabilities.filter(({ internal }) => internal !== true);
-  const modules = new Set(open.map(({ id }) => id.slice(0, id.indexOf("."))));
-  for (const { module, range, at } of plan.moduleRequirements) {
-    if (fitsRange("1.0.0", range) === null) {
-      problems.push(
-        problem(
-          "plan.module-version",
-          at,
-          `Cannot read the version range \`${range}\`: use ==, !=, >=, <=, >, < and ~= with numbers`,
-          { range },
-        ),
-      );
-    } else if (!modules.has(module)) {
-      const near = closest(module, [...modules], problems);
-      problems.push(
-        problem(
-          "plan.module-version",
-          at,
-          `Cannot find the module \`${module.slice(0, 80)}\`${suggestion(near)}`,
-          { module, closest: near },
-        ),
-      );
-    } else {
-      const versions = open.filter(({ id }) => id.startsWith(`${module}.`)).map(({ id }) => versionOf(id));
-      if (!versions.some((version) => fitsRange(version, range) === true)) {
-        problems.push(
-          problem(
-            "plan.module-version",
-            at,
-            `Cannot run the plan: it needs \`${module}\` ${range}, this node has ${[...new Set(versions)].join(", ")}`,
-            {
-              module,
-              range,
-              versions: [...new Set(versions)],
-            },
-          ),
-        );
-      }
-    }
-  }
-  return ({ module, action, node }: PlanAction): CapabilityDefinition | undefined => {
-    const name = `${module}.${action}`;
-    const named = open
-      .filter(({ id }) => capabilityName(id) === name)
-      .sort((a, b) => compareVersions(versionOf(b.id), versionOf(a.id)));
-    const [newest] = named;
-    if (newest === undefined) {
-      const near = closest(
-        name,
-        open.map(({ id }) => capabilityName(id)),
-        problems,
-      );
-      const inModule = open.flatMap(({ id }) => (id.startsWith(`${module}.`) ? [capabilityName(id)] : []));
-      problems.push(
-        problem(
-          "plan.unknown-action",
-          pointer(node.at, "action"),
-          `Cannot find the action \`${name}\`${suggestion(near)}`,
-          {
-            closest: near,
-            module: inModule.slice(0, 50),
-            modules: [...modules].sort(),
-          },
-        ),
-      );
-      return undefined;
-    }
-    const ranges = plan.moduleRequirements.filter((requirement) => requirement.module === module);
-    const fitting = named.find(({ id }) =>
-      ranges.every(({ range }) => fitsRange(versionOf(id), range) !== false),
-    );
-    if (fitting === undefined) {
-      problems.push(
-        problem(
-          "plan.module-version",
-          pointer(node.at, "action"),
-          `Cannot perform \`${name}\`: no version of it fits \`${ranges.map(({ range }) => range).join(", ")}\``,
-          {
-            versions: named.map(({ id }) => versionOf(id)),
-          },
-        ),
-      );
-    }
-    return fitting;
-  };
-}
-
-/** Ids that are compensations only (K93): they never run by themselves, so nothing may wait for them or read from them. */
-function compensatingIds(
-  plan: Plan,
-  known: ReadonlyMap<string, ResolvedAction>,
-  problems: PlanProblem[],
-): ReadonlySet<string> {
-  const byId = new Map(plan.actions.map((action) => [action.id, action]));
-  const compensating = new Set<string>();
-  for (const action of plan.actions) {
-    const { id, rollback } = action;
-    if (rollback === null) continue;
-    const at = pointer(rollback.at, "action");
-    const target = byId.get(rollback.action);
-    const refuse = (why: string) =>
-      problems.push(
-        problem(
-          "plan.rollback",
-          at,
-          `Cannot take \`${id}\` back through \`${rollback.action.slice(0, 80)}\`: ${why}`,
-          { action: id },
-        ),
-      );
-    if (target === undefined) {
-      const near = closest(rollback.action, [...byId.keys()], problems);
-      problems.push(
-        problem(
-          "plan.unknown-reference",
-          at,
-          `Cannot find the action \`${rollback.action.slice(0, 80)}\`${suggestion(near)}`,
-          { closest: near },
-        ),
-      );
-      continue;
-    }
-    compensating.add(target.id);
-    if (known.get(id)?.definition.effect.kind === "read")
-      refuse(`\`${id}\` only reads, there is nothing to take back`);
-    if (known.get(target.id)?.definition.effect.kind === "read") refuse("it only reads");
-    if (target.rollback !== null) {
-      const circle = rollbackChain(id, byId);
-      refuse(
-        circle.at(-1) === id
-          ? `they take each other back (${circle.join(" → ")})`
-          : "it has a rollback itself, and chains of them are not supported yet",
-      );
-    }
-    if (target.approval !== null) refuse("it asks for an approval, and what takes back does not wait");
-    if (target.retry !== null) refuse("it asks for a retry, which a compensation does not have");
-    for (const { id: other, at: where } of target.dependsOn) {
-      if (byId.get(other)?.rollback?.action !== target.id) {
-        problems.push(
-          problem(
-            "plan.rollback",
-            where,
-            `Cannot let \`${target.id}\` wait for \`${other.slice(0, 80)}\`: it runs only to take something back`,
-            { action: target.id },
-          ),
-        );
-      }
-    }
-  }
-  return compensating;
-}
-
-function rollbackChain(id: string, byId: ReadonlyMap<string, PlanAction>): readonly string[] {
-  const chain = [id];
-  for (
-    let next = byId.get(id)?.rollback?.action;
-    next !== undefined;
-    next = byId.get(next)?.rollback?.action
-  ) {
-    const isBack = chain.includes(next);
-    chain.push(next);
-    if (isBack) break;
-  }
-  return chain;
-}
-
 function explicitDependencies(
   plan: Plan,
   compensating: ReadonlySet<string>,
@@ -392,103 +221,6 @@ function explicitDependencies(
   return explicit;
 }
 
-interface ReferenceScope {
-  readonly plan: Plan;
-  readonly known: ReadonlyMap<string, ResolvedAction>;
-  readonly compensating: ReadonlySet<string>;
-  readonly problems: PlanProblem[];
-}
-
-/** The other actions whose results an action or its compensation reads; wrong references become problems. */
-function referencedIds(
-  { action, reads, undoReads }: ResolvedAction,
-  scope: ReferenceScope,
-): readonly string[] {
-  const { compensating, problems } = scope;
-  const idsOf = (placed: readonly PlacedReference[], own: "refused" | "allowed") =>
-    placed.flatMap(({ reference, at }) => {
-      if (reference.root !== "result" || !checkReference(reference, at, scope)) return [];
-      const { id } = reference;
-      if (id === action.id && own === "allowed") return [];
-      if (id !== action.id && !compensating.has(id)) return [id];
-      const [code, why] =
-        id === action.id
-          ? (["plan.reference-order", ` in \`${id}\` itself`] as const)
-          : (["plan.rollback", ": it runs only to take something back"] as const);
-      problems.push(problem(code, at, `Cannot read the result of \`${id}\`${why}`, { action: id }));
-      return [];
-    });
-  return [...idsOf(reads, "refused"), ...idsOf(undoReads, "allowed")];
-}
-
-/** Whether the reference names an action and a field its result may have. */
-function checkReference(
-  reference: Extract<Reference, { root: "result" }>,
-  at: string,
-  { plan, known, problems }: ReferenceScope,
-): boolean {
-  const target = known.get(reference.id);
-  if (target === undefined) {
-    const ids = plan.actions.map(({ id }) => id);
-    // It is there, but what it does is unknown: that is a problem of its own.
-    if (ids.includes(reference.id)) return true;
-    const near = closest(reference.id, ids, problems);
-    problems.push(
-      problem(
-        "plan.unknown-reference",
-        at,
-        `Cannot find the action \`${reference.id}\` whose result is read${suggestion(near)}`,
-        {
-          closest: near,
-          known: ids.slice(0, 50),
-        },
-      ),
-    );
-    return false;
-  }
-  const missing = missingField(target.definition.result, reference.path);
-  if (missing === null) return true;
-  const near = closest(String(missing.part), missing.available, problems);
-  problems.push(
-    problem(
-      "plan.unknown-result-field",
-      at,
-      `Cannot read \`${String(missing.part)}\` of the result of \`${reference.id}\` (\`${capabilityName(target.definition.id)}\`)${suggestion(near)}`,
-      {
-        available: missing.available,
-        closest: near,
-      },
-    ),
-  );
-  return false;
-}
-
-/** The first part of a path that no value of the schema has, or null. */
-function missingField(
-  schema: Schema,
-  path: readonly PathPart[],
-): { readonly part: PathPart; readonly available: readonly string[] } | null {
-  let current = schema;
-  for (const [i, part] of path.entries()) {
-    const shape = shapeOf(current);
-    if (shape.anyOf !== undefined) {
-      const tries = shape.anyOf.map((alternative) => missingField(alternative, path.slice(i)));
-      return tries.includes(null)
-        ? null
-        : { part, available: tries.flatMap((missing) => missing?.available ?? []) };
-    }
-    if (shape["x-decimal"] === true) return { part, available: [] };
-    if (shape.type === undefined) return null;
-    if (shape.type === "array" && typeof part === "number") current = shape.items ?? {};
-    else if (shape.type === "object" && typeof part === "string") {
-      const inner = fieldSchema(shape, part);
-      if (inner === undefined) return { part, available: Object.keys(shape.properties) };
-      current = inner;
-    } else return { part, available: shape.type === "array" ? ["[0]"] : Object.keys(shape.properties) };
-  }
-  return null;
-}
-
 /** In sequential mode the list is the order: what reads from a later action must say so in `depends_on`. */
 function checkForwardReads(
   actions: readonly PlanAction[],
@@ -516,37 +248,6 @@ function checkForwardReads(
   }
 }
 
-/** All references in the texts of a node; unreadable ones, and templates in field names, become problems. */
-function referencesIn(node: JsonNode, problems: PlanProblem[]): PlacedReference[] {
-  switch (node.kind) {
-    case "scalar":
-      return typeof node.value === "string" ? textReferences(node.value, node.at, problems) : [];
-    case "list":
-      return node.items.flatMap((item) => referencesIn(item, problems));
-    case "object":
-      return [...node.fields].flatMap(([key, item]) => {
-        if (key.includes("{{"))
-          problems.push(
-            problem(
-              "plan.template",
-              item.at,
-              `Cannot use a template in the field name \`${key.slice(0, 80)}\``,
-            ),
-          );
-        return referencesIn(item, problems);
-      });
-  }
-}
-
-function textReferences(text: string, at: string, problems: PlanProblem[]): PlacedReference[] {
-  const read = readTemplates(text, at);
-  if ("problem" in read) {
-    problems.push(read.problem);
-    return [];
-  }
-  return read.parts.flatMap((part) => (part.kind === "reference" ? [{ reference: part.reference, at }] : []));
-}
-
 function fieldsOf(node: JsonNode | null): ReadonlyMap<string, JsonNode> {
   return node?.kind === "object" ? node.fields : new Map();
 }
@@ -558,8 +259,4 @@ function slotFor(id: string, taken: Set<string>): SlotName {
   for (let count = 2; taken.has(unique); count++) unique = `${name}__${count}`;
   taken.add(unique);
   return slotName(unique);
-}
-
-function versionOf(id: string): string {
-  return id.slice(id.indexOf("@") + 1);
 }
