@@ -2,9 +2,12 @@
 import { expect, test } from "vitest";
 import { faultRecord } from "@writ/core/fault";
 import type { Entry } from "@writ/core/entry";
+import type { Sha256 } from "@writ/core/ids";
+import { openBlobs } from "@writ/store/blobs";
 import { seededRandom } from "@writ/testkit/seeded-random";
 import { simulatedDisk, type SimulatedDisk } from "@writ/testkit/simulated-disk";
 import { simulatedWorld, type SimulatedWorld } from "@writ/testkit/simulated-world";
+import { verifyFiles } from "./verify-files.ts";
 import { run, runEnded, runStarted, simulatedStore, timerSet } from "./harness.ts";
 
 const seeds = Array.from(
@@ -17,18 +20,20 @@ interface Promised {
   readonly entries: Map<number, string>;
   /** Everything that was appended together. */
   readonly together: (readonly Entry[])[];
+  readonly blobs: Set<Sha256>;
 }
 
 test.each(seeds)(
-  "L1 L2 L4 K48 seed %i: what was durable survives every crash, batches are whole",
+  "L1 L2 L4 O1 A1 K48 seed %i: what was durable survives every crash, batches are whole, and all of it verifies",
   async (seed) => {
     const random = seededRandom(seed);
     const world = simulatedWorld({ seed, automatic: true });
     let disk = simulatedDisk({ seed, turnsMax: random.below(4) });
-    const promised: Promised = { entries: new Map(), together: [] };
+    const promised: Promised = { entries: new Map(), together: [], blobs: new Set() };
     let epoch = 0;
     for (let life = 0; life < 6; life++) {
       disk.crashAfter(1 + random.below(life === 0 ? 60 : 400));
+      if (random.chance(0.2)) disk.failNextSync(random.pick(["ledger/", "checkpoints/", "blobs/"]));
       await live({ disk, world, promised, life, random: random.fork() });
       disk = disk.crash();
       const after = await survey(disk, world);
@@ -39,6 +44,8 @@ test.each(seeds)(
         const kept = entries.filter(({ seq, hash }) => after.hashes[seq] === hash).length;
         expect([0, entries.length], `kept of batch ${entries[0]?.seq}`).toContain(kept);
       }
+      expect(await blobsHeld(disk, promised.blobs)).toBe(promised.blobs.size);
+      expect((await verifyFiles(disk.files())).bad).toBeNull();
       disk = disk.crash();
       promised.together.length = 0;
     }
@@ -56,7 +63,7 @@ interface Life {
 /** Some runs at once, until the power is cut. */
 async function live({ disk, world, promised, life, random }: Life): Promise<void> {
   try {
-    const { ledger } = await simulatedStore(disk, world);
+    const { ledger, blobs } = await simulatedStore(disk, world);
     const keep = async (entries: readonly Entry[]): Promise<void> => {
       const last = entries.at(-1) as Entry;
       promised.together.push(entries);
@@ -65,6 +72,8 @@ async function live({ disk, world, promised, life, random }: Life): Promise<void
     };
     const worker = async (number: number): Promise<void> => {
       for (let i = 0; ; i++) {
+        if (random.chance(0.1))
+          promised.blobs.add((await blobs.put(random.bytes(1 + random.below(2000)))).sha256);
         const id = run(life * 1_000_000 + number * 10_000 + i);
         await keep([ledger.append(runStarted(id))]);
         for (let k = random.below(4); k > 0; k--) {
@@ -75,9 +84,16 @@ async function live({ disk, world, promised, life, random }: Life): Promise<void
     };
     await Promise.all(Array.from({ length: 1 + random.below(8) }, (_, number) => worker(number)));
   } catch (error) {
-    if (!disk.hasCrashed()) throw error;
+    // Either the power was cut, or a sync failed and the node stopped by itself.
     expect(faultRecord(error)?.code).toMatch(/^(ledger\.stopped|store\.disk-failed)$/);
   }
+}
+
+async function blobsHeld(disk: SimulatedDisk, hashes: ReadonlySet<Sha256>): Promise<number> {
+  const blobs = await openBlobs(disk, { bytes: (count) => new Uint8Array(count) });
+  let held = 0;
+  for (const hash of hashes) if ((await blobs.get(hash)).length > 0) held++;
+  return held;
 }
 
 async function survey(

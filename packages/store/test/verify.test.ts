@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { fromHex, toHex, utf8 } from "@writ/core/bytes";
@@ -6,7 +5,7 @@ import { checkpointOrigin, parseCheckpoint, signCheckpoint } from "@writ/core/ch
 import { decodeEntry, encodeEntry } from "@writ/core/entry-codec";
 import type { Entry } from "@writ/core/entry";
 import { sha256 } from "@writ/core/ids";
-import { verifyLedger, type LedgerFiles, type VerifiedLedger } from "@writ/core/ledger-verify";
+import { verifyLedger, type LedgerFiles } from "@writ/core/ledger-verify";
 import { merkleTree } from "@writ/core/merkle";
 import {
   decodeFrame,
@@ -19,34 +18,10 @@ import { createKeys, type NodeKeys } from "@writ/store/keys";
 import { nodeHasher, verifySignature } from "@writ/store/node-crypto";
 import { simulatedDisk } from "@writ/testkit/simulated-disk";
 import { simulatedWorld } from "@writ/testkit/simulated-world";
+import { each, named, verifyFiles } from "./verify-files.ts";
 import { run, runEnded, runStarted, simulatedStore, testKeys, timerSet } from "./harness.ts";
 
 type Files = Map<string, Uint8Array>;
-
-function named(files: Files, folder: string): { name: string; bytes: Uint8Array }[] {
-  return [...files]
-    .filter(([name]) => name.startsWith(`${folder}/`) && /\.(segment|txt)$|\/[0-9a-f]{62}$/.test(name))
-    .map(([name, bytes]) => ({ name, bytes }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items;
-}
-
-function verify(files: Files): Promise<VerifiedLedger> {
-  const ledgerFiles: LedgerFiles = {
-    segments: each(named(files, "ledger")),
-    checkpoints: each(named(files, "checkpoints")),
-    blobs: each(
-      named(files, "blobs").map(({ name, bytes }) => ({
-        name: name.slice("blobs/".length).replace("/", ""),
-        found: createHash("sha256").update(bytes).digest("hex"),
-      })),
-    ),
-  };
-  return verifyLedger(ledgerFiles, { hasher: nodeHasher, verify: verifySignature });
-}
 
 /** A cleanly closed ledger of two openings: several segments, checkpoints, blobs. */
 async function example(): Promise<Files> {
@@ -81,7 +56,7 @@ function copy(): Files {
 
 describe("a sound ledger", () => {
   test("A1 A2 A3 is verified whole", async () => {
-    const verified = await verify(original);
+    const verified = await verifyFiles(original);
     expect(verified).toMatchObject({
       bad: null,
       node: testKeys.identity.node,
@@ -104,7 +79,7 @@ describe("a sound ledger", () => {
     const [last] = named(files, "ledger").slice(-1);
     const end = last?.bytes.findLastIndex((byte) => byte !== 0) ?? 0;
     last?.bytes.fill(0x57, end + 9, end + 60);
-    const verified = await verify(files);
+    const verified = await verifyFiles(files);
     expect(verified.bad).toBeNull();
     expect(verified.entries).toBe(3);
     expect(verified.tornBytes).toBeGreaterThan(0);
@@ -132,7 +107,7 @@ describe("one changed byte", () => {
         const bytes = files.get(name) as Uint8Array;
         const at = Math.floor(where * size);
         bytes[at] = (bytes[at] ?? 0) ^ mask;
-        const { bad } = await verify(files);
+        const { bad } = await verifyFiles(files);
         expect(bad, `${name} byte ${at} mask ${mask}`).not.toBeNull();
         const isNamed = name.startsWith("blobs/")
           ? bad?.file === name.slice("blobs/".length).replace("/", "")
@@ -148,7 +123,7 @@ describe("one changed byte", () => {
     const files = copy();
     const [blob] = named(files, "blobs");
     files.delete(blob?.name ?? "");
-    const { bad } = await verify(files);
+    const { bad } = await verifyFiles(files);
     expect(bad).toMatchObject({ kind: "blob", message: "it is missing", seq: expect.any(Number) });
   });
 
@@ -157,7 +132,7 @@ describe("one changed byte", () => {
       const files = copy();
       const removed = named(files, "ledger").at(place)?.name ?? "";
       files.delete(removed);
-      expect((await verify(files)).bad, removed).not.toBeNull();
+      expect((await verifyFiles(files)).bad, removed).not.toBeNull();
     }
   });
 });
@@ -216,10 +191,10 @@ describe("an attacker who can compute hashes", () => {
 
   test("K51 removing a whole run is found, although every hash link is right", async () => {
     const entries = entriesOf(original).map(({ entry }) => entry);
-    expect((await verify(forged(entries, testKeys))).bad, "the forger writes sound ledgers").toBeNull();
+    expect((await verifyFiles(forged(entries, testKeys))).bad, "the forger writes sound ledgers").toBeNull();
     const without = entries.filter((entry) => entry.run !== run(7));
     expect(without.length).toBe(entries.length - 5);
-    const { bad } = await verify(forged(without, null));
+    const { bad } = await verifyFiles(forged(without, null));
     expect(bad).toMatchObject({ kind: "checkpoint" });
   });
 
@@ -229,12 +204,12 @@ describe("an attacker who can compute hashes", () => {
         ? { ...entry, facts: { ...entry.facts, attempt: 7 } }
         : entry,
     );
-    expect((await verify(forged(entries, null))).bad).toMatchObject({ kind: "checkpoint" });
+    expect((await verifyFiles(forged(entries, null))).bad).toMatchObject({ kind: "checkpoint" });
   });
 
   test("K47 K50 checkpoints signed anew with the attacker's own keys are refused", async () => {
     const entries = entriesOf(original).map(({ entry }) => entry);
-    const { bad } = await verify(forged(entries, createKeys()));
+    const { bad } = await verifyFiles(forged(entries, createKeys()));
     expect(bad).toMatchObject({ kind: "checkpoint", message: expect.stringContaining("no key") });
   });
 
