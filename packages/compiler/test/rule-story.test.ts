@@ -79,6 +79,7 @@ test("R12 steps, trigger and invariants are tied to their words", () => {
   expect(said("trigger")).toBe("When a CSV file arrives in the inbox");
   expect(said("s1")).toBe("read it");
   expect(said("s2")).toBe('the sum of "amount"');
+  expect(said("s3")).toBe('the sum of "amount" is above 10 000 EUR');
   expect(said("s6")).toBe("move it to approved");
   expect(said("invariant.0")).toBe("Never write outside the workspace");
 });

@@ -102,7 +102,6 @@ function bindStep(binding: Binding, chain: Chain, key: NodeKey, file: FileState)
       return bindParallel(binding, chain, key, node.of, file);
     case "if":
       return bindBranch(binding, chain, [node.when], {
-        key,
         file,
         then: node.then,
         otherwise: node.otherwise ?? [],
@@ -139,20 +138,21 @@ function block(
 }
 
 interface Branch {
-  readonly key: NodeKey;
   readonly file: FileState;
   readonly then: readonly NodeKey[];
   readonly otherwise: readonly NodeKey[];
 }
 
+/** The branch is tied to the words of its condition: they are what a counterexample underlines. */
 function bindBranch(
   binding: Binding,
   chain: Chain,
   conditions: readonly NodeKey[],
-  { key, file, then, otherwise }: Branch,
+  { file, then, otherwise }: Branch,
 ): FileState {
   const when = conjunction(binding, conditions, { chain, file });
-  const id = binding.nextStep(binding.spanOf(key));
+  const spans = conditions.map((condition) => binding.spanOf(condition));
+  const id = binding.nextStep([spans[0]?.[0] ?? 0, spans.at(-1)?.[1] ?? 0]);
   const yes = block(binding, chain, then, file);
   const no = block(binding, chain, otherwise, file);
   if (when === null) return file;
@@ -173,7 +173,7 @@ function bindGuarded(
   steps: readonly NodeKey[],
   file: FileState,
 ): void {
-  bindBranch(binding, chain, conditions, { key: binding.tree.trigger, file, then: steps, otherwise: [] });
+  bindBranch(binding, chain, conditions, { file, then: steps, otherwise: [] });
 }
 
 function sameFile(a: FileState, b: FileState): boolean {
