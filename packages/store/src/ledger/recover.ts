@@ -81,7 +81,11 @@ export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1):
         if (isLast && frame === undefined && findFrame(bytes, at, header.salt) === undefined) break;
         throw damaged("a batch is not what was written", { segment: name, offset: at, seq: nextSeq });
       }
-      for (const [k, entry] of entriesOf(bytes, frame).entries()) {
+      const lastSeq = nextSeq + frame.bounds.length - 2;
+      // Before the checkpoint only the first entry and the last of each segment matter.
+      const isPassed = lastSeq < hashFrom && nextSeq > 0;
+      if (isPassed) last = bytes.subarray(frame.bounds.at(-2), frame.bounds.at(-1));
+      for (const [k, entry] of isPassed ? [] : entriesOf(bytes, frame).entries()) {
         const seq = frame.firstSeq + k;
         if (seq === 0) genesis = entry.slice();
         if (seq >= hashFrom) {
@@ -95,7 +99,7 @@ export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1):
         }
         last = entry;
       }
-      nextSeq += frame.bounds.length - 1;
+      nextSeq = lastSeq + 1;
       at += frame.sizeBytes;
     }
     if (last !== null && nextSeq - 1 < hashFrom) lastHash = hasher.sha256(last);
