@@ -8,14 +8,6 @@ export const serverFaults = {
     kind: "rejected",
     remedy: "Stop the other process, or choose another port with `--port`.",
   },
-  "server.data-folder": {
-    kind: "broken",
-    remedy: "Make the folder writable for this user, or choose another with `--data DIR`.",
-  },
-  "server.keys-unreadable": {
-    kind: "broken",
-    remedy: "Restore the folder `keys` from a backup; without it nothing new can be signed as this node.",
-  },
   "server.bug": {
     kind: "broken",
     remedy: "This is a defect of Writ: the node went on and lost nothing. Report it with the node's log.",
@@ -34,7 +26,6 @@ export const serverFaults = {
     remedy:
       "Pages of other origins may not call the node; call it from a page of its own, or from a program.",
   },
-  "request.streams": { kind: "transient", remedy: "Close another stream of entries and connect again." },
   "auth.missing": {
     kind: "rejected",
     remedy:

@@ -51,6 +51,10 @@ async function start(config: Config, version: string): Promise<void> {
     print: (line) => print(process.stdout, line),
   });
   stopWhenAsked(node);
+  void node.failed.then(({ code, message, remedy }) => {
+    print(process.stderr, `writ: ${message} (${code})\n      ${remedy}`);
+    process.exit(exit.broken);
+  });
   const broken = [...node.broken].map(
     ([hash, { code, message }]) => `${hash.slice(0, 8)} ${code}: ${message}`,
   );

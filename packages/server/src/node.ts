@@ -1,6 +1,7 @@
 // One node: everything wired, and nothing else. The parts know only what they need; here alone they meet.
 //   S32  A node recovers its runs before it arms a trigger, and arms its triggers before it answers a request.
 //   S33  Every deployed program is verified again; one that fails is not armed, is reported with its fault, and the node goes on.
+import { createServer } from "node:net";
 import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import { decodeCertificate } from "@writ/core/certificate-codec";
@@ -20,6 +21,7 @@ import { fault } from "./faults.ts";
 import { createHandlers } from "./handlers.ts";
 import { createApp } from "./http/app.ts";
 import type { KnownPerson } from "./http/guard.ts";
+import { asFault } from "./http/problem.ts";
 import { stopTimeoutMs } from "./limits.ts";
 import { openLog, type Log } from "./log.ts";
 import { createMcpEndpoint } from "./mcp.ts";
@@ -61,6 +63,8 @@ export interface RunningNode {
   readonly broken: ReadonlyMap<ProgramHash, FaultRecord>;
   readonly recovered: { readonly runs: number; readonly held: number };
   readonly context: NodeContext;
+  /** Resolves when the node cannot record any more (a failed write, a full disk): nothing happens on it from then on. */
+  readonly failed: Promise<FaultRecord>;
   close(reason: string): Promise<void>;
 }
 
@@ -72,7 +76,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const store = await openStore({ dataFolder: data, world, entropy: systemEntropy, version });
   const log = openLog(path.join(data, "node.log"));
   const closing: (() => Promise<void> | void)[] = [];
+  let stopping: Promise<void> | undefined;
   try {
+    await assertPortFree(options.port);
     const registry = await followRegistry(store);
     const modules = options.modules ?? builtInModules();
     const problems = new Map<string, FaultRecord>();
@@ -184,7 +190,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const port = await listen(app, options.port);
     writeLocalKey(data, port, local);
     closing.push(() => removeLocalKey(data));
-    let stopping: Promise<void> | undefined;
     log.info("node.started", { node: store.node, port, version, runs, held });
     return {
       port,
@@ -193,6 +198,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       broken: triggers.broken(),
       recovered: { runs, held },
       context,
+      failed: ledgerFailure(store, log, () => stopping !== undefined),
       close: (reason) => (stopping ??= stop(closing, store, world, log, reason)),
     };
   } catch (error) {
@@ -225,24 +231,43 @@ async function stop(
   log.info("node.stopped", { reason });
 }
 
+/** No entry has this place: waiting for it lasts until the ledger has stopped. */
+function ledgerFailure(store: Store, log: Log, isStopping: () => boolean): Promise<FaultRecord> {
+  return new Promise((resolve) => {
+    store.ledger.durable(Number.MAX_SAFE_INTEGER).catch((error: unknown) => {
+      if (isStopping()) return;
+      const record = asFault(error);
+      log.error("node.failed", { code: record.code, error: record.message });
+      resolve(record);
+    });
+  });
+}
+
+/** Asked before any run goes on, so that a node that cannot serve does nothing either. @throws server.port-in-use */
+async function assertPortFree(port: number): Promise<void> {
+  if (port === 0) return;
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", (error) => reject(portFault(error, port)));
+    probe.listen({ host: "127.0.0.1", port }, () => probe.close(() => resolve()));
+  });
+}
+
+function portFault(error: unknown, port: number): unknown {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : "";
+  const why =
+    code === "EADDRINUSE" ? "another process does" : code === "EACCES" ? "this user may not" : undefined;
+  return why === undefined
+    ? error
+    : fault("server.port-in-use", `Cannot listen on port ${port}: ${why}`, { port }, error);
+}
+
 /** @throws server.port-in-use */
 async function listen(app: FastifyInstance, port: number): Promise<number> {
   try {
     await app.listen({ host: "127.0.0.1", port });
   } catch (error) {
-    const code = typeof error === "object" && error !== null && "code" in error ? error.code : "";
-    if (code === "EADDRINUSE") {
-      throw fault(
-        "server.port-in-use",
-        `Cannot listen on port ${port}: another process does`,
-        { port },
-        error,
-      );
-    }
-    if (code === "EACCES") {
-      throw fault("server.port-in-use", `Cannot listen on port ${port}: this user may not`, { port }, error);
-    }
-    throw error;
+    throw portFault(error, port);
   }
   const address = app.server.address();
   if (typeof address !== "object" || address === null)

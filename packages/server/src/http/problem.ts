@@ -18,7 +18,6 @@ const statusOfCode: Readonly<Record<string, number>> = {
   "core.invalid-value": 400,
   "request.too-large": 413,
   "request.route": 404,
-  "request.streams": 429,
   "runtime.busy": 429,
   "gate.rate": 429,
   "approval.wrong-role": 403,

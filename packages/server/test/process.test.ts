@@ -1,0 +1,96 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { OpenLedger } from "@writ/store/ledger";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startNode } from "../src/node.ts";
+import { replaceTokenOffline } from "../src/offline-token.ts";
+import { addPerson, openTestNode } from "./harness.ts";
+
+let data: string;
+beforeEach(() => {
+  data = mkdtempSync(path.join(tmpdir(), "writ-process-"));
+});
+afterEach(() => {
+  rmSync(data, { recursive: true, force: true });
+});
+
+const quiet = { version: "0.0.0-test", print: () => {}, example: false };
+
+test("S37 a taken port is refused with a remedy, and the folder is let go", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  await expect(startNode({ ...quiet, data, port })).rejects.toMatchObject({ code: "server.port-in-use" });
+  taken.close();
+  await using node = await openTestNode({ ...quiet, data });
+  expect(node.token).not.toBe("");
+});
+
+test("S32 a second node on the same folder is refused", async () => {
+  await using node = await openTestNode({ ...quiet, data });
+  await expect(startNode({ ...quiet, data, port: 0 })).rejects.toMatchObject({ code: "store.folder-in-use" });
+  expect((await node.raw("GET", "/health")).status).toBe(200);
+});
+
+test("S34 a lost token is replaced through the running node, and in a folder at rest", async () => {
+  const node = await openTestNode({ ...quiet, data });
+  const first = await replaceTokenOffline(data, "owner", quiet.version);
+  expect((await node.raw("GET", "/status", { token: node.token })).status).toBe(401);
+  expect((await node.raw("GET", "/status", { token: first })).status).toBe(200);
+  await expect(replaceTokenOffline(data, "nobody", quiet.version)).rejects.toMatchObject({
+    code: "person.unknown",
+  });
+  await node.node.close("test");
+  const second = await replaceTokenOffline(data, "owner", quiet.version);
+  await expect(replaceTokenOffline(data, "nobody", quiet.version)).rejects.toMatchObject({
+    code: "person.unknown",
+  });
+  await node.restart();
+  expect((await node.raw("GET", "/status", { token: first })).status).toBe(401);
+  const { entries } = await node.call("readLedger", { query: { limit: 1000 }, token: second });
+  expect(
+    entries.filter(({ kind, facts }) => kind === "person.token-replaced" && facts["on"] === "machine"),
+  ).toHaveLength(2);
+  await node[Symbol.asyncDispose]();
+});
+
+test("S31 the machine's key is readable by this user only and gone when the node stops", async () => {
+  const file = path.join(data, "local.json");
+  const node = await openTestNode({ ...quiet, data });
+  expect(statSync(file).mode & 0o077).toBe(0);
+  await node.node.close("test");
+  expect(() => statSync(file)).toThrow();
+});
+
+test("K61 a folder that has no people yet gets one owner with a key nobody else knows", async () => {
+  const other = mkdtempSync(path.join(tmpdir(), "writ-process-"));
+  await using one = await openTestNode({ ...quiet, data });
+  await using two = await openTestNode({ ...quiet, data: other });
+  expect(one.token).not.toBe(two.token);
+  expect((await two.raw("GET", "/status", { token: one.token })).status).toBe(401);
+  expect((await one.call("listPeople")).people).toMatchObject([{ id: "owner", roles: ["owner"] }]);
+  rmSync(other, { recursive: true, force: true });
+});
+
+test("S7 people, roles and tokens are what they were after a restart", async () => {
+  await using node = await openTestNode({ ...quiet, data });
+  const token = await addPerson(node, "anna", "accountant");
+  await node.restart();
+  expect(node.node.ownerToken).toBeUndefined();
+  expect((await node.raw("GET", "/status", { token })).status).toBe(200);
+  expect((await node.raw("GET", "/people", { token })).status).toBe(403);
+});
+
+test("S36 a node whose ledger has stopped says so and takes nothing more", async () => {
+  await using node = await openTestNode({ ...quiet, data });
+  const ledger = node.node.context.ledger as OpenLedger;
+  ledger.stop(new Error("no space left on device"));
+  await expect(node.node.failed).resolves.toMatchObject({ code: "ledger.stopped", kind: "broken" });
+  expect(await node.raw("POST", "/people", { body: '{"id": "anna", "roles": []}' })).toMatchObject({
+    status: 500,
+    body: { code: "ledger.stopped" },
+  });
+});
