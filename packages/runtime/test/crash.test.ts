@@ -1,0 +1,293 @@
+import { expect, test } from "vitest";
+import { capabilityId, stepId } from "@writ/core/ids";
+import type { HashedProgram } from "@writ/core/program";
+import {
+  act,
+  call,
+  chain,
+  evaluate,
+  finish,
+  literal,
+  owner,
+  policies,
+  program,
+  rig,
+  step,
+  text,
+  type Rig,
+} from "./support.ts";
+
+/** Dies before or after the first effect of the capability; gives the rig after the restart. */
+async function crashed(hashed: HashedProgram, at: "before" | "after", short: string) {
+  const made = rig();
+  const run = made.start(hashed);
+  let times = 0;
+  made.site.setReach((point) => !point.startsWith(`${at} sim.${short}`) || times++ > 0);
+  await made.site.advance(0);
+  made.site.setReach(() => true);
+  const again = restart(made);
+  return { made: again, run };
+}
+
+function restart(made: Rig): Rig {
+  return rig({
+    site: made.site,
+    ledger: made.ledger.crash(),
+    programs: made.programs,
+    blobs: made.options.blobs,
+  });
+}
+
+for (const short of ["put", "append"]) {
+  for (const at of ["before", "after"] as const) {
+    test(`E4 ${short} (${short === "put" ? "idempotent" : "queryable"}), killed ${at} the effect, is done once`, async () => {
+      const { made, run } = await crashed(program([step("a", act(short, "a"))]), at, short);
+      await made.engine.recover();
+      await made.site.advance(0);
+      expect(await made.engine.ended(run)).toMatchObject({ status: "finished" });
+      expect(made.site.effects.filter(({ capability }) => capability === `sim.${short}`)).toHaveLength(1);
+    });
+  }
+}
+
+test("E4 what can neither be repeated nor asked is held for a person", async () => {
+  const { made, run } = await crashed(
+    program(chain(step("a", act("note", "a", "x", "out")), step("end", finish("out.lines")))),
+    "after",
+    "note",
+  );
+  await made.engine.recover();
+  await made.site.advance(0);
+  expect(made.status(run, "a")).toBe("HELD");
+  await expect(made.engine.settle(run, stepId("a"), "leave", owner)).rejects.toMatchObject({
+    code: "run.decision",
+  });
+  const ended = made.engine.ended(run);
+  await made.engine.settle(run, stepId("a"), "done", owner, { lines: 7 });
+  expect(await ended).toMatchObject({ status: "finished", result: 7 });
+  expect(made.site.effects).toHaveLength(1);
+});
+
+test("E4 a person may have a held effect done again, with the same key", async () => {
+  const { made, run } = await crashed(program([step("a", act("note", "a"))]), "before", "note");
+  await made.engine.recover();
+  await made.site.advance(0);
+  const ended = made.engine.ended(run);
+  await made.engine.settle(run, stepId("a"), "again", owner);
+  await made.site.advance(0);
+  expect((await ended).status).toBe("finished");
+  const keys = made.ledger
+    .entries()
+    .flatMap((entry) => (entry.kind === "effect.intended" ? [entry.facts.key] : []));
+  expect([keys.length, new Set(keys).size, made.site.effects.length]).toEqual([2, 1, 1]);
+});
+
+test("E4 an append that was not done follows what others appended meanwhile", async () => {
+  const { made, run } = await crashed(program([step("a", act("append", "a"))]), "before", "append");
+  made.site.files.set("a", ["somebody else"]);
+  await made.engine.recover();
+  await made.site.advance(0);
+  expect((await made.engine.ended(run)).status).toBe("finished");
+  expect(made.site.files.get("a")).toEqual(["somebody else", expect.stringMatching(/^x /)]);
+});
+
+test("E4 an effect whose capability was revoked while the node was down is not done again", async () => {
+  const { made, run } = await crashed(program([step("a", act("put", "a"))]), "before", "put");
+  made.registry = { ...made.registry, revokedCapabilities: new Map([["sim.put", "unsafe"]]) };
+  await made.engine.recover();
+  await made.site.advance(0);
+  expect(made.status(run, "a")).toBe("HELD");
+  expect(made.site.effects).toEqual([]);
+});
+
+test("X2 a timeout of what cannot be repeated or asked is held, never called failed", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "silent" });
+  const run = made.start(program([step("a", act("note", "a"))]));
+  await made.site.advance(10_000);
+  expect(made.status(run, "a")).toBe("HELD");
+});
+
+test("X2 an unexpected error is no outcome: the world is asked", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "done-then-bug" });
+  const ended = await made.run(program([step("a", act("append", "a"))]));
+  expect(ended.status).toBe("finished");
+  const completed = made.ledger.entries().find((entry) => entry.kind === "effect.completed");
+  expect(completed?.kind === "effect.completed" && completed.facts.resolved).toBe(true);
+});
+
+test("K94 a timeout of a step starts the rollback that its policy asks for", async () => {
+  const made = rig();
+  made.site.behave("slow", { kind: "slow", ms: 60_000 });
+  const ended = await made.run(
+    program(
+      chain(
+        step("a", act("put", "a")),
+        step("b", act("append", "slow"), { failure: policies.compensate, timeoutMs: 1000 }),
+      ),
+    ),
+  );
+  expect(ended).toMatchObject({ status: "rolled_back", fault: { code: "runtime.timeout" } });
+  expect(made.site.files.size).toBe(0);
+});
+
+test("E7 a result that breaks its contract is not passed on", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "lie" });
+  const run = made.start(
+    program(chain(step("a", act("put", "a", "x", "out")), step("b", evaluate("out.lines", "n")))),
+  );
+  await made.site.advance(0);
+  expect([made.status(run, "a"), made.status(run, "b")]).toEqual(["HELD", "WAITING"]);
+});
+
+test("K93 a compensation is no step of the normal run and runs once, instead of the capability's own undo", async () => {
+  const made = rig();
+  const compensation = {
+    capability: capabilityId("sim.put@1.0.0"),
+    params: { name: literal("undone"), text: text("string(out.lines)") },
+  };
+  const steps = chain(
+    step("a", call("put", { name: literal("a"), text: literal("x") }, "out", compensation)),
+    step("b", { op: "fail", code: "plan.stop", message: literal("stop") }, { failure: policies.compensate }),
+  );
+  const rolled = await made.run(program(steps));
+  expect(rolled).toMatchObject({ status: "rolled_back", fault: { code: "plan.stop" } });
+  expect(made.site.effects.map(({ name }) => name)).toEqual(["a", "undone"]);
+  const [first] = steps;
+  const calm = rig();
+  await calm.run(program(first === undefined ? [] : [first]));
+  expect(calm.site.effects.map(({ name }) => name)).toEqual(["a"]);
+});
+
+test("U2 what somebody changed since is held, and a person decides", async () => {
+  const made = rig();
+  const done = await made.run(program(chain(step("a", act("put", "a")), step("b", act("put", "b")))));
+  made.site.files.set("b", ["edited by hand"]);
+  await made.engine.undoRun(done.run, owner, "wrong");
+  await made.site.advance(0);
+  expect(made.status(done.run, "b")).toBe("HELD");
+  expect(made.site.files.get("b")).toEqual(["edited by hand"]);
+  await expect(made.engine.settle(done.run, stepId("b"), "failed", owner)).rejects.toMatchObject({
+    code: "run.decision",
+  });
+  const ended = made.engine.ended(done.run);
+  await made.engine.settle(done.run, stepId("b"), "leave", owner);
+  await made.site.advance(0);
+  // Not everything was taken back: the run does not call itself rolled back.
+  expect(await ended).toMatchObject({ status: "finished" });
+  expect([made.status(done.run, "a"), made.status(done.run, "b")]).toEqual(["ROLLED_BACK", "COMPLETED"]);
+});
+
+test("U3 a finished run can be undone, also after a restart; what cannot be taken back keeps it from being rolled_back", async () => {
+  const made = rig();
+  const first = await made.run(program([step("a", act("put", "a"))]));
+  const again = restart(made);
+  await again.engine.undoRun(first.run, owner, "wrong");
+  const ended = again.engine.ended(first.run);
+  await again.site.advance(0);
+  expect(await ended).toMatchObject({ status: "rolled_back" });
+  expect(again.site.files.size).toBe(0);
+  await expect(again.engine.cancelRun(first.run, owner, { undo: false, reason: "" })).rejects.toMatchObject({
+    code: "run.ended",
+  });
+  const second = await again.run(
+    program(chain(step("a", act("put", "a")), step("c", call("count", { text: literal("x") })))),
+  );
+  await again.engine.undoRun(second.run, owner, "wrong");
+  const undone = again.engine.ended(second.run);
+  await again.site.advance(0);
+  expect(await undone).toMatchObject({ status: "finished" });
+  expect(again.site.files.size).toBe(0);
+});
+
+test("K94 an undo passes the gate: when the policy forbids it, it is held", async () => {
+  const made = rig();
+  const done = await made.run(program([step("a", act("put", "a"))]));
+  made.registry = { ...made.registry, revokedCapabilities: new Map([["sim.restore", "unsafe"]]) };
+  await made.engine.undoRun(done.run, owner, "wrong");
+  await made.site.advance(0);
+  expect(made.status(done.run, "a")).toBe("HELD");
+  const held = made.ledger.entries().find((entry) => entry.kind === "undo.held");
+  expect(held?.kind === "undo.held" && held.facts.fault.code).toBe("capability.revoked");
+});
+
+test("E8 cancelling ends what waits, lets what is under way finish, and takes back when asked", async () => {
+  const made = rig();
+  made.site.behave("b", { kind: "slow", ms: 3000 });
+  const run = made.start(
+    program([
+      step("a", act("put", "a")),
+      step("b", act("put", "b")),
+      step("w", { op: "wait", until: { kind: "duration", ms: 60_000 } }),
+    ]),
+  );
+  await made.site.advance(1000);
+  await made.engine.cancelRun(run, owner, { undo: true, reason: "enough" });
+  const ended = made.engine.ended(run);
+  await made.site.advance(5000);
+  expect(await ended).toMatchObject({ status: "rolled_back", fault: { code: "runtime.cancelled" } });
+  expect([made.status(run, "w"), made.status(run, "b")]).toEqual(["ABORTED", "ROLLED_BACK"]);
+  expect(made.site.files.size).toBe(0);
+});
+
+test("W1 a missed timer fires after a restart; a wall clock that jumps back neither hangs nor fires twice", async () => {
+  const made = rig();
+  const hashed = program([step("w", { op: "wait", until: { kind: "duration", ms: 60_000 } })]);
+  const run = made.start(hashed);
+  await made.site.advance(1000);
+  const again = restart(made);
+  await made.site.advance(120_000);
+  await again.engine.recover();
+  await again.site.advance(0);
+  expect((await again.engine.ended(run)).status).toBe("finished");
+  const second = again.start(hashed);
+  await again.site.advance(1000);
+  again.site.jump(-3_600_000);
+  await again.site.advance(60_000);
+  expect((await again.engine.ended(second)).status).toBe("finished");
+  again.site.jump(3_600_000);
+  await again.site.advance(3_700_000);
+  expect(again.kinds(second).filter((kind) => kind === "timer.fired")).toHaveLength(1);
+});
+
+test("W1 a time to wait for is met when the wall clock jumps over it", async () => {
+  const made = rig();
+  const at = new Date(made.site.world.nowMs() + 3_600_000).toISOString();
+  const run = made.start(program([step("w", { op: "wait", until: { kind: "time", at: literal(at) } })]));
+  await made.site.advance(1000);
+  made.site.jump(3_600_000);
+  await made.site.advance(11_000);
+  expect((await made.engine.ended(run)).status).toBe("finished");
+});
+
+test("E11 a run that does not end in its time is cancelled, and taken back where its program compensates", async () => {
+  const made = rig();
+  const ended = await made.run(
+    program(
+      chain(
+        step("a", act("put", "a"), { failure: policies.compensate }),
+        step("w", { op: "wait", until: { kind: "duration", ms: 3_600_000 } }),
+      ),
+      {
+        runTimeoutMs: 60_000,
+      },
+    ),
+  );
+  expect(ended).toMatchObject({ status: "rolled_back", fault: { code: "runtime.cancelled" } });
+});
+
+test("K115 K21 a replay flags an entry that the machine did not expect", async () => {
+  const made = rig();
+  const ended = await made.run(program([step("a", act("put", "a"))]));
+  const entries = made.ledger.entries();
+  const cut = [...entries.slice(0, 2), ...entries.slice(3)];
+  const tampered = rig({
+    site: made.site,
+    programs: made.programs,
+    options: { ledger: { ...made.ledger, readRun: () => Promise.resolve(cut as never) } },
+  });
+  const replayed = await tampered.engine.replay(ended.run);
+  expect(replayed.divergence).toMatchObject({ seq: 3, fault: { code: "runtime.diverged" } });
+});
