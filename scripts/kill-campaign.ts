@@ -15,6 +15,7 @@ const settleMs = 50;
 /** Counting in between finds a loss near the kill that caused it. */
 const killsBetweenCounts = 25;
 const restTimeoutMs = 60_000;
+const answersTimeoutMs = 10_000;
 
 interface Load {
   readonly files: string[];
@@ -80,7 +81,11 @@ async function campaign(seed: number, kills: number) {
       addLoad(load, workspace, client, receiver.port, below);
       await pause(below(60));
     }
-    await pause(below(250));
+    // Half of the kills come when the plans have just begun to act, the others at any moment, also while plans are being proven.
+    if (below(2) === 0) {
+      await Promise.race([Promise.allSettled(load.pending), pause(answersTimeoutMs)]);
+      await pause(below(120));
+    } else await pause(below(500));
     await node.kill();
     if (below(5) === 0) {
       // Also while it comes up again, when it resolves what the last kill left open.
@@ -104,6 +109,7 @@ async function campaign(seed: number, kills: number) {
     killsAtStart,
     files: load.files.length,
     plans: load.reports.size + load.failing.size,
+    plansUnanswered: load.unanswered.size,
     requestsRepeated: [...receiver.repeats.values()].reduce((sum, times) => sum + times, 0),
     entries: report.entries,
     lost: 0,
