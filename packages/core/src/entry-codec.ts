@@ -4,7 +4,9 @@
 //   N2  The hash of an entry is the SHA-256 of exactly these bytes.
 //   N3  The envelope reader walks the facts without building them and refuses the same malformed bytes as the decoder's envelope.
 import { fromHex, toHex } from "./bytes.ts";
-import { cborWriter, decodeCbor, skipCbor } from "./cbor.ts";
+import { decodeCbor } from "./cbor.ts";
+import { skipCbor } from "./cbor/reader.ts";
+import { cborWriter } from "./cbor/writer.ts";
 import type { Actor, Entry, EntryDraft } from "./entry.ts";
 import { faultRecord, type FaultRecord } from "./fault.ts";
 import { fault } from "./faults.ts";
