@@ -296,6 +296,20 @@ test("R10 ids follow the text, and a read stands before its first use", () => {
   ]);
 });
 
+test("R10 what approved steps use is read before the person is asked, as far as the file is unchanged", () => {
+  const before = compile(
+    `${en}ask the owner for approval and then append the sum of "amount" to journal.csv, then move the file to archive.`,
+  );
+  expect(before.program.body.steps.map(({ id, op }) => [id, op.op])).toEqual([
+    ["s1", "load"],
+    ["s2", "approve"],
+  ]);
+  const moved = compile(
+    `${en}ask the owner for approval and then move it to archive, then append the sum of "amount" to journal.csv.`,
+  );
+  expect(moved.program.body.steps.map(({ op }) => op.op)).toEqual(["approve"]);
+});
+
 test("R21 a folder keeps the file's name, a path says which of both it is", () => {
   const into = (place: string): string => renderProgramText(compile(`${en}move it to ${place}.`).program);
   expect(into("the archive")).toContain('destination = "archive/" + event.data.name');

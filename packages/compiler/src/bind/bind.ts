@@ -15,7 +15,8 @@ import { eventSchema, freeze } from "./freeze.ts";
 import { areIndependent } from "./independent.ts";
 import { arrivedFile, notePath } from "./paths.ts";
 import { Binding, Chain, type FileState } from "./state.ts";
-import { placePath } from "./terms.ts";
+import { placePath, type Place } from "./terms.ts";
+import { readNouns } from "./nouns.ts";
 import { bindTrigger, conjunction, noGuard, sourceOf, splitGuard, watchedFolder } from "./trigger.ts";
 
 export type Bound =
@@ -108,6 +109,7 @@ function bindStep(binding: Binding, chain: Chain, key: NodeKey, file: FileState)
       });
     case "approve": {
       binding.used.roles.add(node.role);
+      readAhead(binding, node.body, { chain, file });
       const id = binding.nextStep(binding.spanOf(key));
       const body = block(binding, chain, node.body, file);
       const otherwise = node.otherwise === null ? null : block(binding, chain, node.otherwise, file);
@@ -124,6 +126,29 @@ function bindStep(binding: Binding, chain: Chain, key: NodeKey, file: FileState)
       return { kind: "elsewhere" };
     }
   }
+}
+
+/**
+ * Reads whose results the approved steps use, up to the first that moves or changes the file, are done before asking: the person
+ * sees what will be done with its values.
+ */
+function readAhead(binding: Binding, body: readonly NodeKey[], at: Place): void {
+  for (const key of body) {
+    const node = binding.tree.nodes[key] as StepNode;
+    if (node.k === "wait" || node.k === "approve") return;
+    const acts = node.k === "act" ? [key] : node.k === "par" ? node.of : [];
+    if (node.k === "if") readNouns(binding, node.when, at);
+    for (const act of acts) readNouns(binding, act, at);
+    if (node.k === "if" || acts.some((act) => touchesFile(binding, act))) return;
+  }
+}
+
+function touchesFile(binding: Binding, key: NodeKey): boolean {
+  const node = binding.tree.nodes[key] as StepNode;
+  if (node.k !== "act") return true;
+  return binding
+    .capability(node.capability)
+    .resources.some(({ param, does }) => does !== "read" && node.args[param]?.k === "file");
 }
 
 function block(

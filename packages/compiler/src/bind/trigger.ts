@@ -9,6 +9,7 @@ import type { ConditionNode, DayWindow, NodeKey, Term, TriggerNode } from "../la
 import { keywords } from "../language/vocabulary.ts";
 import { ruleProblem } from "../rule-problems.ts";
 import { bindCondition } from "./conditions.ts";
+import { termsOf } from "./nouns.ts";
 import { arrivedFile, notePath } from "./paths.ts";
 import { Chain, type Binding } from "./state.ts";
 import { placePath, sorted } from "./terms.ts";
@@ -57,27 +58,10 @@ export function splitGuard(binding: Binding, where: NodeKey): Guard {
   for (const key of parts) {
     const part = binding.tree.nodes[key] as ConditionNode;
     if (part.k === "clock") windows.push({ from: part.from, to: part.to, days: part.days });
-    else if (reads(binding, key)) inside.push(key);
+    else if (termsOf(binding, key).some(({ term }) => term.k === "noun")) inside.push(key);
     else filter.push(key);
   }
   return { filter, inside, windows };
-}
-
-function reads(binding: Binding, key: NodeKey): boolean {
-  const node = binding.tree.nodes[key] as ConditionNode;
-  switch (node.k) {
-    case "cmp":
-      return node.left.k === "noun" || node.right.k === "noun";
-    case "between":
-      return [node.of, node.low, node.high].some((term) => term.k === "noun");
-    case "and":
-    case "or":
-      return node.of.some((part) => reads(binding, part));
-    case "not":
-      return reads(binding, node.of);
-    case "clock":
-      return false;
-  }
 }
 
 export function conjunction(
