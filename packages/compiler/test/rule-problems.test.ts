@@ -124,6 +124,15 @@ test("R32 each sentence that cannot be read has its own problem", () => {
   ]);
 });
 
+test("R32 what is wrong with one term is said once", () => {
+  const outcome = compiler.compile({
+    text: `${start}ask the owner for approval and then append the sum of "amonut" to journal.csv, then read the journal.`,
+  });
+  expect(outcome.kind === "rejected" && outcome.problems.map(({ code }) => code)).toEqual([
+    "rule.unknown-column",
+  ]);
+});
+
 test("R33 a column of a folder that declares none is taken as written, but not compared with money", () => {
   const elsewhere = 'When a CSV file arrives in reports, append a line with the sum of "net" to journal.csv.';
   expect(compiler.compile({ text: elsewhere }).kind).toBe("compiled");

@@ -50,7 +50,7 @@ export function bindTree(reading: Reading, catalog: Catalog): Bound {
   else bindSteps(binding, chain, tree.steps, file);
   const invariants = tree.invariants.map((key) => bindInvariant(binding, key));
   if (binding.problems.length > 0 || trigger === null)
-    return { kind: "problems", problems: binding.problems };
+    return { kind: "problems", problems: distinctProblems(binding.problems) };
   const program: Program = {
     format: 1,
     trigger,
@@ -75,6 +75,16 @@ export function bindTree(reading: Reading, catalog: Catalog): Bound {
     ties[`invariant.${index}`] = binding.spanOf(key);
   });
   return { kind: "bound", program, spans: ties };
+}
+
+/** A term that is bound in two places has its problem once. */
+function distinctProblems(problems: readonly RuleProblem[]): readonly RuleProblem[] {
+  const byPlace = new Map<string, RuleProblem>();
+  for (const problem of problems) {
+    const key = `${problem.code} ${problem.span.join("-")}`;
+    if (!byPlace.has(key)) byPlace.set(key, problem);
+  }
+  return [...byPlace.values()];
 }
 
 /** Binds the steps in order; gives where the event's file is after them. */
