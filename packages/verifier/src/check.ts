@@ -121,9 +121,13 @@ function graphProblems(certificate: Certificate, program: HashedProgram, catalog
       ]
     : structure;
   const verdictsOf = (checks: readonly CertificateCheck[], like: CertificateCheck) =>
-    checks
-      .filter((check) => check.check === like.check && check.claim === like.claim)
-      .map((check) => check.verdict)
+    [
+      ...new Set(
+        checks
+          .filter((check) => check.check === like.check && check.claim === like.claim)
+          .map((check) => check.verdict),
+      ),
+    ]
       .sort()
       .join(",");
   const seen = new Set<string>();

@@ -17,3 +17,5 @@ export const pathDepthMax = 12;
 export const deployedMax = 10_000;
 /** Alternatives of one path operand that are told apart. */
 export const operandAlternativesMax = 64;
+/** Results of one check with one verdict that a certificate keeps. */
+export const resultsMax = 25;

@@ -28,7 +28,7 @@ import { checkStructure } from "./checks/structure.ts";
 import { ask, type Answer } from "./encode/ask.ts";
 import { encoderVersion } from "./encode/version.ts";
 import { fault, verifierFaults } from "./faults.ts";
-import { deployedMax, queryTimeoutMs } from "./limits.ts";
+import { deployedMax, queryTimeoutMs, resultsMax } from "./limits.ts";
 import { analyse, type Analysis, type Subject } from "./model/analysis.ts";
 
 export interface DeployedProgram {
@@ -79,11 +79,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
       }
       const startedMs = nowMs();
       const subject = memory.analysis({ ...program, ...(source === undefined ? {} : { source }) }, catalog);
-      const others = deployed
-        .map((one) => memory.analysis(one, catalog))
-        .filter((one) => one.problems.length === 0);
+      const others = deployed.map((one) => memory.analysis(one, catalog));
       const asking = createAsking(options.solver, timeoutMs);
-      const results = await runChecks({ subject, deployed: others, ask: asking.ask }, memory.conflicts);
+      const results = atMost(
+        await runChecks({ subject, deployed: others, ask: asking.ask }, memory.conflicts),
+      );
       results.push(asking.result());
       const isProved = results.every(
         (result) => result.verdict === "holds" || result.verdict === "information",
@@ -102,6 +102,17 @@ export function createVerifier(options: VerifierOptions): Verifier {
       return { kind: "refused", certificate, problems: results.flatMap(problemOf) };
     },
   };
+}
+
+/** Enough of each check's results for a person; a program with more faults than that is refused all the same. */
+function atMost(results: readonly Result[]): Result[] {
+  const counts = new Map<string, number>();
+  return results.filter((result) => {
+    const key = `${result.check} ${result.verdict}`;
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    return count <= resultsMax;
+  });
 }
 
 async function runChecks(context: Context, conflicts: ConflictCache): Promise<Result[]> {

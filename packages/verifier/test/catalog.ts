@@ -79,6 +79,18 @@ export const capabilities: readonly CapabilityDefinition[] = [
     effect: undo,
     resources: [{ kind: "file", param: "path", does: "remove" }],
   }),
+  define("filesystem.create_directory@1.0.0", {
+    params: Type.Object({ path: path("folder") }, closed),
+    result: done,
+    effect: undo,
+    resources: [{ kind: "folder", param: "path", does: "create" }],
+  }),
+  define("filesystem.remove_directory@1.0.0", {
+    params: Type.Object({ path: path("folder") }, closed),
+    result: done,
+    effect: undo,
+    resources: [{ kind: "folder", param: "path", does: "remove" }],
+  }),
   define("filesystem.read_file@1.0.0", {
     params: Type.Object({ path: path("file") }, closed),
     result: Type.Object(

@@ -272,6 +272,38 @@ describe("check 10", () => {
   });
 });
 
+describe("places and workspaces", () => {
+  const remove = (id: string, path: string) => call(id, "filesystem.delete_file", { path: cel(path) });
+
+  test("F1 rules of two workspaces name different places", async () => {
+    const mine = program(inSequence(remove("d", "event.data.path")));
+    const elsewhere = { ...mine.workspace, name: "other" };
+    const moves = story();
+    expect(refusals(await verify(mine, { deployed: [{ program: moves }] }))).toEqual([
+      [10, "verifier.contradiction"],
+    ]);
+    expect(
+      refusals(await verify(mine, { deployed: [{ program: { ...moves, workspace: elsewhere } }] })),
+    ).toEqual([]);
+  });
+
+  test("F3 folders that are removed clash with what is written in them, and only with that", async () => {
+    const removes = (path: string) =>
+      program(inSequence(call("r", "filesystem.remove_directory", { path: fixed(path) })));
+    expect(refusals(await verify(removes("approved"), { deployed: [{ program: story() }] }))).toEqual([
+      [10, "verifier.contradiction"],
+    ]);
+    expect(refusals(await verify(removes("archive"), { deployed: [{ program: story() }] }))).toEqual([]);
+    const makes = program(inSequence(call("c", "filesystem.create_directory", { path: fixed("approved") })));
+    expect(refusals(await verify(makes, { deployed: [{ program: story() }] }))).toEqual([]);
+    const never = {
+      ...removes("reports"),
+      invariants: [{ kind: "never-writes", paths: ["reports/kept.csv"] } as const],
+    };
+    expect(refusals(await verify(never))).toEqual([[21, "verifier.invariant"]]);
+  });
+});
+
 describe("check 28", () => {
   test("C1 a basename keeps the write inside; any text does not, and the way out is shown", async () => {
     const writes = (destination: string) =>
@@ -566,7 +598,7 @@ describe("check 35", () => {
   };
   const remove = (id: string, path: string) => call(id, "filesystem.delete_file", { path: cel(path) });
 
-  test("a cycle, a missing step, an unbound or unknown slot, a wrong type and an unreadable expression are refused", async () => {
+  test("K37 a cycle, a missing step, an unbound or unknown slot, a wrong type and an unreadable expression are refused", async () => {
     const a = { ...remove("a", "event.data.path"), after: ["b" as never] };
     const b = { ...remove("b", "event.data.path"), after: ["a" as never] };
     expect(await message(program({ steps: [a, b] }))).toMatch(/malformed-program.*cycle/);

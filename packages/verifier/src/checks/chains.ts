@@ -111,7 +111,7 @@ function edgeInformation(subject: Analysis, edge: Edge): Result {
 
 async function edgeOf(context: Context, from: Analysis, to: Analysis): Promise<Edge | null> {
   const watched = watchedMachine(to);
-  if (watched === null) return null;
+  if (watched === null || from.program.workspace.name !== to.program.workspace.name) return null;
   for (const use of usesOf(from)) {
     if (!isPlace(use) || !isWrite(use) || use.does === "remove" || use.kind === "folder") continue;
     const head = fixedFolder(use.place);

@@ -26,7 +26,7 @@ import { areOrdered, type Analysis } from "../model/analysis.ts";
 import { cronsMayMeet } from "../model/cron.ts";
 import { sharedReads } from "../model/reads.ts";
 import { conditionsOf, holds as isTrue } from "../model/formula.ts";
-import { present, schemaData, type AccessPath } from "../model/typing.ts";
+import { present, schemaData } from "../model/typing.ts";
 import { languagesOfPlace } from "./containment.ts";
 import { isPlace, isWrite, sayAction, usesOf, type Use } from "./effects.ts";
 import {
@@ -107,7 +107,7 @@ export async function checkConflicts(context: Context, cache: ConflictCache): Pr
 }
 
 function meet(left: Analysis, right: Analysis, cache: ConflictCache): boolean {
-  const key = JSON.stringify([left.program.trigger, right.program.trigger]);
+  const key = JSON.stringify([left, right].map(({ program }) => [program.workspace.name, program.trigger]));
   let answer = cache.meetings.get(key);
   if (answer === undefined) {
     answer = canMeet(left, right) && haveNames(left, right);
@@ -551,6 +551,8 @@ function machinesOf(use: Use): readonly Machine[] {
 
 /** True when one event can start both programs. */
 export function canMeet(left: Analysis, right: Analysis): boolean {
+  // Events belong to a workspace, and so do the places that relative paths name.
+  if (left.program.workspace.name !== right.program.workspace.name) return false;
   const [a, b] = [left.program.trigger, right.program.trigger];
   if (a.kind !== "source" || b.kind !== "source") return false;
   if (capabilityName(a.source) !== capabilityName(b.source)) return false;
