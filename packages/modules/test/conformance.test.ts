@@ -251,7 +251,10 @@ test.each(callNames)(
     expect(await resolveWith(capability, params, acting)).toEqual({ kind: "not-done" });
     expect(treeOf(b.root)).toEqual(before);
 
+    const predicted = await capability.predict?.(params, context);
+    expect(treeOf(b.root)).toEqual(before);
     const performed = await capability.perform(params, acting);
+    if (predicted !== undefined) expect(predicted).toEqual(performed.result);
     const after = treeOf(b.root);
     expect(after).not.toEqual(before);
     expect(Object.keys(after).filter((path) => path.includes(".writ-"))).toEqual([]);

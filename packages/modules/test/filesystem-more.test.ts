@@ -19,7 +19,7 @@ async function tarOf(entries: readonly (readonly [Headers, string])[]): Promise<
   for (const [header, content] of entries) tar.entry(header, content);
   tar.finalize();
   const parts: Buffer[] = [];
-  for await (const part of tar) parts.push(Buffer.from(part));
+  for await (const part of tar as AsyncIterable<Uint8Array>) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 

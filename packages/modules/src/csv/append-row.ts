@@ -6,6 +6,7 @@ import {
   inspectAppend,
   parseAppendBefore,
   performAppend,
+  predictAppend,
   readRange,
   removeAppendedId,
   resolveAppend,
@@ -62,6 +63,11 @@ export const appendRow = fileCapability({
   },
   perform: (given, context) => performAppend(given.path, rowBytes(given, recordedDialect(context)), context),
   resolve: (given, context) => resolveAppend(given.path, rowBytes(given, recordedDialect(context)), context),
+  async predict(given, context) {
+    const { before } = await inspectAppend(given.path, context);
+    const dialect = await dialectIn(given.path, before["ino"] === null, context);
+    return predictAppend(given.path, rowBytes(given, dialect), context);
+  },
 });
 
 const RowDialect = Type.Object(

@@ -3,6 +3,7 @@ import { Type } from "@writ/core/schema";
 import {
   inspectAppend,
   performAppend,
+  predictAppend,
   removeAppendedId,
   resolveAppend,
   type AppendBefore,
@@ -70,6 +71,7 @@ export const appendFile = fileCapability({
   },
   perform: (given, context) => performAppend(given.path, bytesOf(given), context),
   resolve: (given, context) => resolveAppend(given.path, bytesOf(given), context),
+  predict: (given, context) => predictAppend(given.path, bytesOf(given), context),
 });
 
 function bytesOf(given: {

@@ -100,6 +100,18 @@ async function syncAppended(handle: FileHandle, spot: Spot, isCreated: boolean):
   if (isCreated) await syncAfterEffect(spot.folder);
 }
 
+/** The result it would give; nothing is written. */
+export async function predictAppend(
+  path: string,
+  bytesOf: BytesOf,
+  context: CallContext,
+): Promise<Performed["result"]> {
+  using spot = placeToWrite(path, context);
+  const recorded = parseAppendBefore({ ...context, before: (await inspectAppend(path, context)).before });
+  const done = { offset: recorded.offset, bytes: bytesOf(recorded), isCreated: recorded.ino === null };
+  return performed(spot, done).result;
+}
+
 export async function resolveAppend(
   path: string,
   bytesOf: BytesOf,
