@@ -118,6 +118,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
   let queue: DurableBatch[] = [];
   let queued = 0;
   let isTimerSet = false;
+  let isFlushSet = false;
   let failure: Error | null = null;
   let isClosed = false;
 
@@ -143,6 +144,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
   }
 
   function flushLater(): void {
+    if (isClosed) return;
     try {
       flush();
     } catch {
@@ -153,13 +155,25 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
   function take(batch: DurableBatch): void {
     queue.push(batch);
     queued += batch.entries.length;
-    if (queued >= projectionBatchMax) return flushLater();
+    if (queued >= projectionBatchMax) return flushSoon();
     if (isTimerSet) return;
     isTimerSet = true;
     void world.sleep(projectionDelayMs).then(() => {
       isTimerSet = false;
-      if (!isClosed) flushLater();
+      flushLater();
     });
+  }
+
+  /** Two turns later: whoever waited for these entries goes on first, and the next commit is on its way to the disk. */
+  function flushSoon(): void {
+    if (isFlushSet) return;
+    isFlushSet = true;
+    setImmediate(() =>
+      setImmediate(() => {
+        isFlushSet = false;
+        flushLater();
+      }),
+    );
   }
 
   const runColumns = "id, program, workspace, status, started_ms, ended_ms, event, fault, no";
