@@ -240,8 +240,14 @@ async function deployedPrograms(node: NodeContext, except: ProgramHash): Promise
   );
   return await Promise.all(
     deployed.map(async (known) => {
-      const { program, source } = await keptOf(node, known);
-      return { hash: known.hash, program, source };
+      try {
+        const { program, source } = await keptOf(node, known);
+        return { hash: known.hash, program, source };
+      } catch {
+        // Its record is damaged, its signed form is what runs: it is compared with that, only its words are missing.
+        const { program } = await node.loadProgram(known.hash);
+        return { hash: known.hash, program };
+      }
     }),
   );
 }

@@ -69,7 +69,10 @@ export const serverFaults = {
   "workspace.which": { kind: "rejected", remedy: "Name one of the workspaces in the facts." },
   "workspace.folder": { kind: "rejected", remedy: "Name an existing folder that the node's user may read." },
   "workspace.file": { kind: "rejected", remedy: "Correct workspace.json at the named place." },
-  "workspace.in-use": { kind: "rejected", remedy: "Undeploy the programs in the facts first." },
+  "workspace.in-use": {
+    kind: "rejected",
+    remedy: "Undeploy the programs and end the runs in the facts first.",
+  },
   "workspace.exists": {
     kind: "rejected",
     remedy: "Change `name` in the folder's workspace.json, or remove the other workspace first.",

@@ -1,5 +1,8 @@
 // Limits of the server. Each name carries its unit.
+import { valueDepthMax } from "@writ/core/limits";
 
+/** Nesting of a request's JSON. */
+export const bodyDepthMax = valueDepthMax + 8;
 /** Remembered policy verdicts; forgotten all at once when full. */
 export const policyVerdictsMax = 10_000;
 /** Programs kept in memory with their certificates; forgotten all at once when full. */

@@ -98,6 +98,8 @@ test("S5 a body that does not fit is refused with every wrong field", async () =
 
 test.each([
   ["no JSON", "{", {}],
+  ["JSON nested too deep", `{"id": ${"[".repeat(100_000)}`, {}],
+  ["a prototype key spelt with escapes", '{"\\u005f_proto__": {"id": 1}}', {}],
   ["a prototype key", '{"__proto__": {"id": 1}}', {}],
   [
     "a form, which a page of another origin could send",
@@ -298,4 +300,19 @@ test("S6 what does not exist is told with its own code", async () => {
     status: 404,
     body: { code: "workspace.unknown" },
   });
+});
+
+test("K85 nobody can change what is approved: a decision takes no parameters", async () => {
+  const body = '{"decision": "approve", "params": {"destination": "elsewhere"}}';
+  expect(await node.raw("POST", "/approvals/a_00000000", { body })).toMatchObject({
+    body: { code: "request.invalid" },
+  });
+});
+
+test("K89 nobody can approve for later: a decision names one approval and knows no always", async () => {
+  for (const body of ['{"decision": "always"}', '{"decision": "approve", "always": true}']) {
+    expect(await node.raw("POST", "/approvals/a_00000000", { body })).toMatchObject({
+      body: { code: "request.invalid" },
+    });
+  }
 });

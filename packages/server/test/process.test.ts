@@ -84,7 +84,7 @@ test("S7 people, roles and tokens are what they were after a restart", async () 
   expect((await node.raw("GET", "/people", { token })).status).toBe(403);
 });
 
-test("S36 a node whose ledger has stopped says so and takes nothing more", async () => {
+test("K54 S36 a node whose ledger has stopped says so and takes nothing more", async () => {
   await using node = await openTestNode({ ...quiet, data });
   const ledger = node.node.context.ledger as OpenLedger;
   ledger.stop(new Error("no space left on device"));

@@ -8,16 +8,16 @@ import type { Actor } from "@writ/core/entry";
 import { fromBase64, toBase64 } from "@writ/core/bytes";
 import type { ProgramHash } from "@writ/core/ids";
 import { decodeProgram, hashProgram } from "@writ/core/program-codec";
-import type { Program, ProgramSource, SignedProgram } from "@writ/core/program";
+import type { ProgramSource, SignedProgram } from "@writ/core/program";
 import { decodeEnvelope, programPayloadType, verifySignedProgram } from "@writ/core/signature";
 import { toJson, parseValue, type Json } from "@writ/core/value";
 import type { RegisteredProgram } from "@writ/runtime/registry";
 import type { CompileRoad } from "../compile.ts";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
+import { asFault } from "../http/problem.ts";
 import { bytesOf, record, type NodeContext } from "../node/context.ts";
 import { approveProgram, findProgram, keptOf } from "../node/programs.ts";
-import type { KeptSource } from "../node/source.ts";
 import { workspaceOf } from "./workspaces.ts";
 import { counterexamplesOf } from "../views/counterexample.ts";
 import { actorText } from "../views/entry.ts";
@@ -59,7 +59,7 @@ export function programHandlers(
     importProgram: ({ body, caller }) => inOrder(() => importProgram(node, road, body, caller.actor)),
     listPrograms: async ({ query }) => {
       const known = [...node.registry().programs.values()].reverse();
-      const summaries = await Promise.all(known.map(({ hash }) => summaryOf(node, hash)));
+      const summaries = await Promise.all(known.map((one) => listed(node, one)));
       return {
         programs: summaries.filter(({ state }) => query.state === undefined || state === query.state),
       };
@@ -187,14 +187,27 @@ function envelopeOf(given: Envelope): SignedProgram {
 export async function summaryOf(node: NodeContext, hash: ProgramHash): Promise<ProgramSummary> {
   const known = findProgram(node, hash);
   const { program, source } = await keptOf(node, known);
-  return summary(node, known, program, source);
+  return summary(node, known, source.kind, triggerOf(program));
+}
+
+/** A program whose record is damaged is listed as broken; it does not hide the others. */
+async function listed(node: NodeContext, known: RegisteredProgram): Promise<ProgramSummary> {
+  try {
+    return await summaryOf(node, known.hash);
+  } catch (error) {
+    return {
+      ...summary(node, known, "program", "unknown"),
+      state: "broken",
+      fault: apiFault(asFault(error)),
+    };
+  }
 }
 
 export async function detailOf(node: NodeContext, hash: ProgramHash): Promise<ProgramDetail> {
   const known = findProgram(node, hash);
   const { program, bytes, source, certificate, certificateBytes } = await keptOf(node, known);
   return {
-    ...summary(node, known, program, source),
+    ...summary(node, known, source.kind, triggerOf(program)),
     text: source.text,
     language: source.language,
     rendered: source.rendered,
@@ -213,17 +226,17 @@ export async function detailOf(node: NodeContext, hash: ProgramHash): Promise<Pr
 function summary(
   node: NodeContext,
   known: RegisteredProgram,
-  program: Program,
-  source: KeptSource,
+  kind: ProgramSummary["kind"],
+  trigger: string,
 ): ProgramSummary {
   const broken = node.triggers.broken().get(known.hash);
   return {
     hash: known.hash,
     name: known.name,
-    kind: source.kind,
+    kind,
     workspace: known.workspace,
     state: stateOf(known, broken !== undefined),
-    trigger: triggerOf(program),
+    trigger,
     compiledAtMs: known.compiledAtMs,
     approvedAtMs: known.approval?.atMs ?? null,
     deployedAtMs: known.deployedAtMs,

@@ -25,7 +25,12 @@ export function workspaceHandlers(
         [...node.registry().workspaces.values()].map((known) => apiWorkspace(node, known)),
       ),
     }),
-    addWorkspace: ({ body, caller }) => inOrder(() => addWorkspace(node, body.root, caller.actor)),
+    addWorkspace: ({ body, caller }) =>
+      inOrder(async () => {
+        const added = await addWorkspace(node, body.root, caller.actor);
+        await node.triggers.sync();
+        return added;
+      }),
     removeWorkspace: ({ params, caller }) =>
       inOrder(async () => {
         const { registry } = node;
@@ -37,12 +42,14 @@ export function workspaceHandlers(
         const programs = [...registry().programs.values()].filter(
           (program) => program.workspace === params.id && program.deployedAtMs !== null,
         );
-        if (programs.length > 0) {
+        const runs = node.engine.active().filter(({ workspace }) => workspace === params.id);
+        if (programs.length > 0 || runs.length > 0) {
           throw fault(
             "workspace.in-use",
-            `Cannot remove the workspace \`${params.id}\`: programs of it are deployed`,
+            `Cannot remove the workspace \`${params.id}\`: programs of it are deployed, or runs under way`,
             {
               programs: programs.map(({ hash, name }) => ({ hash, name })),
+              runs: runs.slice(0, 20).map(({ run }) => run),
             },
           );
         }
