@@ -61,7 +61,10 @@ test("E2 a preview shows what would happen and changes nothing", async () => {
     );
     const text = JSON.stringify(preview.steps);
     expect(text).toContain(`approved/${sample}`);
-    expect(preview.outcome).toBe(sample.startsWith("high") ? "waiting" : "finished");
+    // Approvals are taken as given, and shown.
+    const waits = preview.steps.filter((step) => step.forecast === "would-wait").map((step) => step.op);
+    expect(waits).toEqual(sample.startsWith("high") ? ["approve"] : []);
+    expect(preview.outcome).toBe("finished");
     expect(story.has(`inbox/${sample}`)).toBe(true);
     expect(story.has(`approved/${sample}`)).toBe(false);
     expect(story.has("journal.csv")).toBe(false);
