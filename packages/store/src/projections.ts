@@ -9,7 +9,6 @@ import { decodeCbor } from "@writ/core/cbor";
 import type { EntryFacts, NodeEntry, RunEnd } from "@writ/core/entry";
 import type { ApprovalId, NodeId, ProgramHash, RunId, StepId } from "@writ/core/ids";
 import type { World } from "@writ/core/ports";
-import { isMap, type ValueMap } from "@writ/core/value";
 import { fault } from "./faults.ts";
 import type { DurableBatch, OpenLedger, RunIndex } from "./ledger.ts";
 import { damaged, truncated } from "./ledger/recover.ts";
@@ -90,9 +89,10 @@ export interface Projections {
   held(): readonly HeldEffect[];
   /** Whether an `event.received` with this key is recorded. */
   eventSeen(sourceKey: string): boolean;
-  /** Where a source (the event's `source`) of a workspace goes on, or null. */
-  cursor(workspace: string, source: string): ValueMap | null;
-  /** Entries of no run that make up the node's registry, in order: all kinds but events and notifications. */
+  /**
+   * Entries of no run that make up the node's registry, in order: all kinds but notifications, and of the events only the last of each
+   * source session (whose key is the source key up to its `#`), which holds where the source goes on.
+   */
   nodeEntries(): AsyncIterable<NodeEntry>;
   counts(): Counts;
 }
@@ -190,12 +190,13 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
       "SELECT run.id AS run, program, workspace, kind, step, attempt, reason, at_ms, seq FROM held JOIN run ON run.no = run_no ORDER BY seq",
     ),
     event: db.prepare("SELECT 1 FROM event WHERE source_key = ?"),
-    cursor: db.prepare("SELECT cursor FROM cursor WHERE workspace = ? AND source = ?"),
     lastHash: db.prepare("SELECT last_hash FROM run WHERE id = ?"),
     positions: db.prepare(
       "SELECT position FROM run_batch WHERE run_no = (SELECT no FROM run WHERE id = ?) ORDER BY position",
     ),
-    nodeEntries: db.prepare("SELECT seq, position FROM node_entry ORDER BY seq"),
+    nodeEntries: db.prepare(
+      "SELECT seq, position FROM node_entry UNION ALL SELECT seq, position FROM last_event ORDER BY seq",
+    ),
     statuses: db.prepare("SELECT status, count(*) AS count FROM run GROUP BY status"),
     counts: db.prepare(
       "SELECT (SELECT seq + 1 FROM head) AS entries, (SELECT count(*) FROM event) AS events, (SELECT count(*) FROM approval) AS approvals, (SELECT count(*) FROM held) AS held",
@@ -284,12 +285,6 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     eventSeen(sourceKey) {
       flush();
       return selects.event.get(sourceKey) !== undefined;
-    },
-    cursor(workspace, source) {
-      flush();
-      const row = selects.cursor.get(workspace, source);
-      const cursor = row === undefined ? null : decodeCbor(row["cursor"] as Uint8Array);
-      return cursor !== null && isMap(cursor) ? cursor : null;
     },
     async *nodeEntries() {
       flush();

@@ -7,7 +7,7 @@ import type { Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 export const schema = `
   BEGIN;
@@ -31,9 +31,7 @@ export const schema = `
     at_ms INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (run_no, step, kind)
   );
   CREATE TABLE event (source_key TEXT PRIMARY KEY) WITHOUT ROWID;
-  CREATE TABLE cursor (
-    workspace TEXT NOT NULL, source TEXT NOT NULL, cursor BLOB NOT NULL, PRIMARY KEY (workspace, source)
-  ) WITHOUT ROWID;
+  CREATE TABLE last_event (session TEXT PRIMARY KEY, seq INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
   PRAGMA user_version = ${schemaVersion};
   COMMIT;
 `;
@@ -74,15 +72,17 @@ export function projector(db: DatabaseSync): Projector {
   const removeAllHeld = db.prepare("DELETE FROM held WHERE run_no = ?");
   const insertNodeEntry = db.prepare("INSERT INTO node_entry (seq, position) VALUES (?, ?)");
   const insertEvent = db.prepare("INSERT OR IGNORE INTO event (source_key) VALUES (?)");
-  const setCursor = db.prepare("INSERT OR REPLACE INTO cursor (workspace, source, cursor) VALUES (?, ?, ?)");
+  const setLastEvent = db.prepare(
+    "INSERT OR REPLACE INTO last_event (session, seq, position) VALUES (?, ?, ?)",
+  );
   const setHead = db.prepare("UPDATE head SET seq = ?, hash = ?");
   let seq = Number(db.prepare("SELECT seq FROM head").get()?.["seq"] ?? -1);
 
   function projectNodeEntry(entry: NodeEntry, position: number): void {
     if (entry.kind === "event.received") {
-      const { sourceKey, workspace, event, cursor } = entry.facts;
+      const { sourceKey } = entry.facts;
       insertEvent.run(sourceKey);
-      setCursor.run(workspace, event.source, encodeCbor(cursor));
+      setLastEvent.run(sessionOf(sourceKey), entry.seq, position);
     } else if (entry.kind !== "notification.sent") insertNodeEntry.run(entry.seq, position);
   }
 
@@ -197,6 +197,12 @@ export function projector(db: DatabaseSync): Projector {
       }
     },
   };
+}
+
+/** A source key is the source's session, `#`, and what distinguishes the sighting; without `#` it stands for itself. */
+function sessionOf(sourceKey: string): string {
+  const end = sourceKey.indexOf("#");
+  return end < 0 ? sourceKey : sourceKey.slice(0, end);
 }
 
 /** Type of the event and what it is about: its subject, or the path or name in its data, or its id. */
