@@ -78,12 +78,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
         });
       }
       const startedMs = nowMs();
-      const subject = memory.analysis({ ...program, ...(source === undefined ? {} : { source }) }, catalog);
-      const others = deployed.map((one) => memory.analysis(one, catalog));
+      const { analysis, conflicts } = memory.of(catalog);
+      const subject = analysis({ ...program, ...(source === undefined ? {} : { source }) });
+      const others = deployed.map((one) => analysis(one));
       const asking = createAsking(options.solver, timeoutMs);
-      const results = atMost(
-        await runChecks({ subject, deployed: others, ask: asking.ask }, memory.conflicts),
-      );
+      const results = atMost(await runChecks({ subject, deployed: others, ask: asking.ask }, conflicts));
       results.push(asking.result());
       const isProved = results.every(
         (result) => result.verdict === "holds" || result.verdict === "information",
@@ -137,32 +136,53 @@ async function runChecks(context: Context, conflicts: ConflictCache): Promise<Re
   ];
 }
 
-/** Remembers what only depends on programs and catalog: the verifier of a node meets the same deployed programs again and again. */
+/** What is known of programs under one catalog. */
+interface Known {
+  readonly analyses: Map<string, Analysis>;
+  readonly conflicts: ConflictCache;
+}
+
+/**
+ * Remembers what only depends on programs and catalog: the verifier of a node meets the same deployed programs again and again, often
+ * decoded afresh. A hash stands for its program; a program whose text came to be another is read again.
+ */
 function createMemory() {
   const analysesMax = 4096;
   const pairsMax = 100_000;
-  let catalogSeen: Catalog | null = null;
-  const analyses = new Map<string, { readonly subject: Subject; readonly analysis: Analysis }>();
-  const conflicts: ConflictCache = { pairs: new Map(), meetings: new Map() };
+  const byCatalog = new WeakMap<Catalog, Known>();
   return {
-    conflicts,
-    analysis(subject: Subject, catalog: Catalog): Analysis {
-      if (catalog !== catalogSeen || analyses.size > analysesMax || conflicts.pairs.size > pairsMax) {
-        analyses.clear();
-        conflicts.pairs.clear();
-        conflicts.meetings.clear();
-        catalogSeen = catalog;
+    of(catalog: Catalog) {
+      let known = byCatalog.get(catalog);
+      if (known === undefined || known.analyses.size > analysesMax || known.conflicts.pairs.size > pairsMax) {
+        known = { analyses: new Map(), conflicts: { pairs: new Map(), meetings: new Map() } };
+        byCatalog.set(catalog, known);
       }
-      const present = analyses.get(subject.hash);
-      if (present?.subject.program === subject.program && present.subject.source === subject.source) {
-        return present.analysis;
-      }
-      const analysis = analyse(subject, catalog);
-      analyses.set(subject.hash, { subject, analysis });
-      for (const key of conflicts.pairs.keys()) if (key.includes(subject.hash)) conflicts.pairs.delete(key);
-      return analysis;
+      const { analyses, conflicts } = known;
+      return {
+        conflicts,
+        analysis: (subject: Subject): Analysis => {
+          const present = analyses.get(subject.hash);
+          if (present !== undefined && isSameSource(present.subject.source, subject.source)) return present;
+          const analysis = analyse(subject, catalog);
+          analyses.set(subject.hash, analysis);
+          if (present === undefined) return analysis;
+          for (const key of conflicts.pairs.keys())
+            if (key.includes(subject.hash)) conflicts.pairs.delete(key);
+          return analysis;
+        },
+      };
     },
   };
+}
+
+function isSameSource(left: ProgramSource | undefined, right: ProgramSource | undefined): boolean {
+  if (left === right) return true;
+  if (left === undefined || right === undefined) return false;
+  return (
+    left.name === right.name &&
+    left.text === right.text &&
+    JSON.stringify(left.spans) === JSON.stringify(right.spans)
+  );
 }
 
 /** Asks the solver for all checks and keeps account for check 40. */
