@@ -66,7 +66,7 @@ export const ruleFaults = {
   "rule.file-gone": { kind: "rejected", remedy: "Use the file before it is deleted." },
   "rule.dependent-list": {
     kind: "rejected",
-    remedy: "Say the order with `then`: steps that use the same file cannot be done at once.",
+    remedy: "Say the order with `then` (`puis`): steps that use the same file cannot be done at once.",
   },
   "rule.conflicting-limits": { kind: "rejected", remedy: "Say each limit once." },
 } as const satisfies FaultTable;

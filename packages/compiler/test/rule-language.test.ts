@@ -49,6 +49,14 @@ test.each([
     "si la somme de « amount » est de plus de 5 EUR, lis-le.",
     'if the sum of "amount" is higher than 5 EUR, read it.',
   ],
+  [
+    "demande au comptable son accord sous 2 jours puis lis-le.",
+    "ask the accountant for approval within 2 days and then read it.",
+  ],
+  [
+    "si la somme de montant est supérieure à 5 EUR et inférieure à 9 EUR, lis-le.",
+    "if the sum of amount is above 5 EUR and below 9 EUR, read it.",
+  ],
   ["lis-le. N’écris jamais en dehors de l’espace de travail.", "read it. Never write outside the workspace."],
   ["lis-le. Ne jamais écrire hors de l'espace de travail.", "read it. Never write outside the workspace."],
   ["lis-le. Ne supprime jamais rien.", "read it. Never delete anything."],
@@ -208,6 +216,16 @@ test("R17 a condition on the event is the trigger's filter, one that needs a rea
   const { program } = compile(text);
   expect(program.trigger).toMatchObject({ filter: "event.data.sizeBytes > 1000" });
   expect(renderProgramText(program)).toContain("if aggregate_1.sum > 5");
+});
+
+test.each([
+  ["If a CSV file arrives in the inbox: read it.", `${en}read it.`],
+  ["Chaque lundi à 8h30, lis journal.csv.", "On Monday at 8:30, read journal.csv."],
+  ["Tous les jours à 8 h, lis journal.csv.", "Every day at 8 am, read journal.csv."],
+  ["Chaque heure, lis journal.csv.", "Every hour, read journal.csv."],
+  ["À midi le week-end, lis journal.csv.", "At noon on weekends, read journal.csv."],
+])("R17 the trigger of %s is that of %s", (one, other) => {
+  expect(bytes(one)).toBe(bytes(other));
 });
 
 test("R18 a hold is how long the trigger's condition must last", () => {

@@ -246,7 +246,6 @@ function bindParallel(
         "rule.dependent-list",
         "Cannot tell the order of these steps: they touch the same thing",
         binding.spanOf(key),
-        { suggestions: ["then"] },
       ),
     );
     return file;

@@ -5,16 +5,20 @@ export const english: Surface = {
   language: "en",
   articles: ["the", "a", "an"],
   templates: {
-    ruleSentence: ["{Trigger:trigger} , then~ {Seq.free:steps}", "{Trigger:trigger} then {Seq.free:steps}"],
+    ruleSentence: [
+      "{Trigger:trigger} , then~ {Seq.free:steps}",
+      "{Trigger:trigger} then {Seq.free:steps}",
+      "{Trigger:trigger} : {Seq.free:steps}",
+    ],
     stepsSentence: ["{Seq.free:steps}", "then ,~ {Seq.free:steps}"],
     elseSentence: ["otherwise|else ,~ {Seq.free:steps}"],
     ruleInvariant: ["{Inv:inv}"],
     ruleLimit: ["{Limit:limit}"],
 
     onEvent: [
-      "when|whenever|once {Source:source} [ and stays|remains there for {Duration:hold} ] [ and {Cond:where} ]",
+      "when|whenever|once|if {Source:source} [ and stays|remains there for {Duration:hold} ] [ and {Cond:where} ]",
       "as soon as {Source:source} [ and {Cond:where} ]",
-      "when|whenever|once {Source:source} and {Cond:where} for {Duration:hold}",
+      "when|whenever|once|if {Source:source} and {Cond:where} for {Duration:hold}",
     ],
     every: ["every {Span:ms}"],
     atTime: ["at {Time:minute} [ {OnDays:days} ]", "{EachDays:days} at {Time:minute}"],
@@ -57,6 +61,7 @@ export const english: Surface = {
     not: ["not ( {Cond:of} )"],
     compare: ["{Value:left} {Cmp:operator} {Value:right}"],
     compareNot: ["{Value:left} {CmpNot:operator} {Value:right}"],
+    compareTwice: ["{Value:left} {Cmp:operator} {Value:right} and {CmpSecond:second} {Value:limit}"],
     between: ["{Value:of} is between {Value:low} and {Value:high}"],
     clock: ["ART time is between {Time:from} and {Time:to} [ {OnDays:days} ]"],
 
@@ -115,6 +120,12 @@ export const english: Surface = {
     contains: ["contains"],
     startsWith: ["starts|begins with"],
     endsWith: ["ends with"],
+  },
+  second: {
+    ">": ["above|over"],
+    ">=": ["at least"],
+    "<": ["below|under"],
+    "<=": ["at most"],
   },
   negated: {
     ">": ["is not above|over", "is not greater|more|higher|larger than"],

@@ -9,6 +9,7 @@ export const french: Surface = {
       "{Trigger:trigger} , alors~ {Seq.free:steps}",
       "{Trigger:trigger} , puis {Seq.free:steps}",
       "{Trigger:trigger} alors {Seq.free:steps}",
+      "{Trigger:trigger} : {Seq.free:steps}",
     ],
     stepsSentence: ["{Seq.free:steps}", "puis|ensuite ,~ {Seq.free:steps}"],
     elseSentence: ["sinon ,~ {Seq.free:steps}"],
@@ -16,17 +17,23 @@ export const french: Surface = {
     ruleLimit: ["{Limit:limit}"],
 
     onEvent: [
-      "quand|lorsque {Source:source} [ et y reste pendant {Duration:hold} ] [ et que? {Cond:where} ]",
-      "quand|lorsque {Source:source} et que il|elle y reste pendant {Duration:hold} [ et que~ {Cond:where} ]",
+      "quand|lorsque|si {Source:source} [ et y reste pendant {Duration:hold} ] [ et que? {Cond:where} ]",
+      "quand|lorsque|si {Source:source} et que il|elle y reste pendant {Duration:hold} [ et que~ {Cond:where} ]",
       "dès que {Source:source} [ et que? {Cond:where} ]",
-      "quand|lorsque {Source:source} et que {Cond:where} pendant {Duration:hold}",
+      "quand|lorsque|si {Source:source} et que {Cond:where} pendant {Duration:hold}",
     ],
     every: ["toutes les {Span:ms}", "tous les {Span:ms}", "chaque {Span:ms}"],
     atTime: ["à {Time:minute} [ {OnDays:days} ]", "{EachDays:days} à {Time:minute}"],
     onRequest: ["sur demande", "à le demande", "à la demande"],
 
     onDays: ["ART {Days:days}", "en {Weekdays:days}", "tous|toutes les {Days:days}", "{EveryDay:days}"],
-    eachDays: ["ART {Days:days}", "en {Weekdays:days}", "tous|toutes les {Days:days}", "{EveryDay:days}"],
+    eachDays: [
+      "ART {Days:days}",
+      "chaque {Days:days}",
+      "en {Weekdays:days}",
+      "tous|toutes les {Days:days}",
+      "{EveryDay:days}",
+    ],
     everyDay: ["tous les jours", "chaque jour"],
     weekdays: ["semaine"],
     weekends: ["week-end|week-ends"],
@@ -51,10 +58,12 @@ export const french: Surface = {
     approve: [
       "demande|demander ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} [ {Refused} {Seq:otherwise} ]",
       "avec ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] ,~ {Seq:body} [ {Refused} {Seq:otherwise} ]",
+      "demande|demander à {Role:role} le|son approbation|accord [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} [ {Refused} {Seq:otherwise} ]",
     ],
     approveElse: [
       "demande|demander ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} {Else} {Seq:otherwise}",
       "avec ART approbation|accord de {Role:role} [ sous|dans {Delay:within} ] ,~ {Seq:body} {Else} {Seq:otherwise}",
+      "demande|demander à {Role:role} le|son approbation|accord [ sous|dans {Delay:within} ] {Afterwards} {Seq:body} {Else} {Seq:otherwise}",
     ],
     wait: ["attends|attendre pendant~ {Duration:ms}"],
     group: ["( {Seq.free:steps} )"],
@@ -67,6 +76,7 @@ export const french: Surface = {
     not: ["non ( {Cond:of} )"],
     compare: ["{Value:left} {Cmp:operator} {Value:right}"],
     compareNot: ["{Value:left} {CmpNot:operator} {Value:right}"],
+    compareTwice: ["{Value:left} {Cmp:operator} {Value:right} et {CmpSecond:second} {Value:limit}"],
     between: [
       "{Value:of} est entre {Value:low} et {Value:high}",
       "{Value:of} est compris|comprise|comprises entre {Value:low} et {Value:high}",
@@ -159,6 +169,12 @@ export const french: Surface = {
     contains: ["contient"],
     startsWith: ["commence par"],
     endsWith: ["finit|termine par", "si termine par", "se termine par"],
+  },
+  second: {
+    ">": ["supérieur|supérieure|supérieurs|supérieures à", "au-dessus de"],
+    ">=": ["à le moins"],
+    "<": ["inférieur|inférieure|inférieurs|inférieures à", "en dessous de"],
+    "<=": ["à le plus"],
   },
   negated: {
     ">": ["ne dépasse pas", "ne est pas supérieur|supérieure à", "ne est pas au-dessus de"],

@@ -40,6 +40,14 @@ export function conditions(builder: GrammarBuilder): void {
   });
   builder.construct("Unit2", "compare", compare);
   builder.construct("Unit2", "compareNot", (fields, span) => ({ k: "not", of: compare(fields, span), span }));
+  builder.construct("Unit2", "compareTwice", (fields, span) => ({
+    k: "and",
+    of: [
+      compare(fields, span),
+      compare({ left: fields["left"], operator: fields["second"], right: fields["limit"] }, span),
+    ],
+    span,
+  }));
   builder.construct("Unit2", "between", (fields, span) => ({
     k: "between",
     of: fields["of"],
@@ -48,9 +56,11 @@ export function conditions(builder: GrammarBuilder): void {
     span,
   }));
   builder.construct("Unit2", "clock", (fields, span) => ({ k: "clock", ...window(fields), span }));
-  const { comparisons, negated } = builder.surface;
+  const { comparisons, second, negated } = builder.surface;
   for (const [operator, templates] of Object.entries(comparisons))
     for (const text of templates) builder.template("Cmp", text, () => operator);
+  for (const [operator, templates] of Object.entries(second))
+    for (const text of templates ?? []) builder.template("CmpSecond", text, () => operator);
   for (const [operator, templates] of Object.entries(negated))
     for (const text of templates ?? []) builder.template("CmpNot", text, () => operator);
 }

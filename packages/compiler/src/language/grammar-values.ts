@@ -57,6 +57,12 @@ export function terms(builder: GrammarBuilder): void {
   builder.template("Arg.role", "{Role:of}", (fields) => fields["of"]);
   const quoted: Build = (fields, span) => ({ k: "text", text: take<Token>(fields, "text").text, span });
   builder.template("Arg.quoted", "#quoted:text", quoted);
+  builder.template("Arg.column", "{Arg.quoted:of}", (fields) => fields["of"]);
+  builder.template("Arg.column", "ART~ {ColumnWord:text}", (fields, span) => ({
+    k: "text",
+    text: fields["text"],
+    span,
+  }));
   builder.template("Arg.url", "#url:url", (fields, span) => ({
     k: "url",
     url: take<Token>(fields, "url").text,

@@ -36,12 +36,7 @@ export function stopped(
       last?.span ?? [0, 0],
       { expected },
     );
-  const suggestions = closest(
-    token.text,
-    [...words, ...parsed.expected.filter((name) => name.startsWith("=")).map((name) => name.slice(1))].filter(
-      (word) => /\p{L}{2}/u.test(word),
-    ),
-  );
+  const suggestions = closest(token.text, candidates(parsed.expected, words, grammar));
   const other = surface.language === "en" ? french : english;
   const foreign =
     token.kind === "word" &&
@@ -90,9 +85,9 @@ function codeFor(
   return "rule.syntax";
 }
 
-const entitySymbols = ["FolderWord", "FileWord", "RoleWord"];
+const entitySymbols = ["FolderWord", "FileWord", "RoleWord", "ColumnWord"];
 
-/** Whole names of folders, files and roles that begin with an expected word. */
+/** Whole names of folders, files, roles and columns that begin with an expected word. */
 function entityWords(expected: readonly string[], grammar: Grammar): readonly string[] {
   const names = new Set(expected);
   return entitySymbols.flatMap((symbol) =>
@@ -100,6 +95,30 @@ function entityWords(expected: readonly string[], grammar: Grammar): readonly st
       .map((production) => production.right.map((part) => grammar.names[part] ?? ""))
       .filter((parts) => names.has(parts[0] ?? "") && parts.every((part) => part.startsWith("=")))
       .map((parts) => parts.map((part) => part.slice(1)).join(" ")),
+  );
+}
+
+/** What can be suggested: names whole and by their first word, and the grammar's own words. */
+function candidates(
+  expected: readonly string[],
+  entities: readonly string[],
+  grammar: Grammar,
+): readonly string[] {
+  const inNames = firstOfNames(grammar);
+  const literals = expected.flatMap((name) =>
+    name.startsWith("=") && !inNames.has(name) ? [name.slice(1)] : [],
+  );
+  const firsts = entities.map((words) => words.split(" ")[0] ?? "");
+  return [...entities, ...firsts, ...literals].filter((word) => /\p{L}{2}/u.test(word));
+}
+
+function firstOfNames(grammar: Grammar): ReadonlySet<string> {
+  return new Set(
+    entitySymbols.flatMap((symbol) =>
+      [...(grammar.first[grammar.numbers.get(symbol) ?? -1] ?? [])].map(
+        (number) => grammar.names[number] ?? "",
+      ),
+    ),
   );
 }
 
@@ -130,11 +149,7 @@ function describe(
   grammar: Grammar,
 ): readonly string[] {
   const classes = classNames[surface.language];
-  const inNames = new Set(
-    entitySymbols.flatMap((symbol) =>
-      [...(grammar.first[grammar.numbers.get(symbol) ?? -1] ?? [])].map((number) => grammar.names[number]),
-    ),
-  );
+  const inNames = firstOfNames(grammar);
   const shown = expected.flatMap((name) => {
     if (inNames.has(name) || surface.articles.includes(name.slice(1))) return [];
     if (name.startsWith("=")) return [name.slice(1)];

@@ -39,6 +39,7 @@ export type Construct =
   | "not"
   | "compare"
   | "compareNot"
+  | "compareTwice"
   | "between"
   | "clock"
   | "file"
@@ -75,6 +76,8 @@ export interface Surface {
   readonly articles: readonly string[];
   readonly templates: Readonly<Record<Construct, readonly string[]>>;
   readonly comparisons: Readonly<Record<Operator, readonly string[]>>;
+  /** The comparison as it is said a second time, without its verb: `above 5 and below 10`. */
+  readonly second: Readonly<Partial<Record<Operator, readonly string[]>>>;
   /** The comparison denied; `=` and `!=` deny each other. */
   readonly negated: Readonly<Partial<Record<Operator, readonly string[]>>>;
   /** Longest first. */

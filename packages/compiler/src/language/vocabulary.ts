@@ -8,7 +8,17 @@ import type { Build } from "./chart.ts";
 import { foldWords, type Token } from "./token.ts";
 import type { DraftTerm } from "./tree.ts";
 
-export type ParamKind = "file" | "keep" | "folder" | "text" | "list" | "role" | "url" | "pattern" | "quoted";
+export type ParamKind =
+  | "file"
+  | "keep"
+  | "folder"
+  | "text"
+  | "list"
+  | "role"
+  | "url"
+  | "pattern"
+  | "column"
+  | "quoted";
 
 interface Annotated {
   readonly type?: string;
@@ -37,7 +47,7 @@ export function paramKind(definition: CapabilityDefinition | SourceDefinition, n
   if (schema["x-path"] === "folder") return "folder";
   if (schema["x-path"] === "file") return schema["x-path-name-of"] === undefined ? "file" : "keep";
   if (name === "pattern") return "pattern";
-  if (name === "column") return "quoted";
+  if (name === "column") return "column";
   const { type } = schema;
   if (type === "array" || type === "object" || type === undefined)
     return "x-decimal" in schema ? "text" : "list";
@@ -62,6 +72,7 @@ export function vocabulary(builder: GrammarBuilder, catalog: Catalog): void {
     for (const phrase of definition.phrases[language]) sources(builder, definition, phrase);
   places(builder, catalog);
   eventFields(builder, catalog);
+  columns(builder, catalog);
 }
 
 /** A phrase as a template: words folded, articles optional, placeholders by kind. */
@@ -229,4 +240,14 @@ function eventFields(builder: GrammarBuilder, catalog: Catalog): void {
   );
   for (const [field, words] of Object.entries(builder.surface.fields))
     if (present.has(field)) for (const word of words) builder.words("FieldWord", [word], field);
+}
+
+/** Headings of declared columns need no quotes. */
+function columns(builder: GrammarBuilder, catalog: Catalog): void {
+  const { language } = builder.surface;
+  const headings = Object.values(catalog.workspace.tables).flatMap((table) =>
+    Object.entries(table.columns).flatMap(([column, { aliases = [] }]) => [column, ...aliases]),
+  );
+  for (const heading of new Set(headings))
+    if (isSpoken(heading, language)) builder.words("ColumnWord", foldWords(heading, language), heading);
 }
