@@ -99,6 +99,20 @@ async function openOn(
     const base = { run: null, cause: null, actor: { kind: "node" } } as const;
     const { seq } = ledger.append({ ...base, kind: "node.started", atMs: world.nowMs(), facts: { version } });
     await ledger.durable(seq);
+    let closing: Promise<void> | null = null;
+    async function close(reason: string): Promise<void> {
+      try {
+        // A ledger that has stopped says so again when it is closed.
+        if (!ledger.isStopped()) {
+          ledger.append({ ...base, kind: "node.stopped", atMs: world.nowMs(), facts: { reason } });
+        }
+        await ledger.close();
+      } finally {
+        projections.close();
+        folder?.lock.release();
+      }
+    }
+
     return {
       node: identity.node,
       epoch: ledger.epoch,
@@ -117,17 +131,8 @@ async function openOn(
         const { dataFolder } = folder;
         return writeBackup({ dataFolder, node: identity.node, checkpoints, ...ledger.snapshot() }, file);
       },
-      async close(reason = "asked to stop") {
-        try {
-          // A ledger that has stopped says so again when it is closed.
-          if (!ledger.isStopped()) {
-            ledger.append({ ...base, kind: "node.stopped", atMs: world.nowMs(), facts: { reason } });
-          }
-          await ledger.close();
-        } finally {
-          projections.close();
-          folder?.lock.release();
-        }
+      close(reason = "asked to stop") {
+        return (closing ??= close(reason));
       },
     };
   } catch (error) {

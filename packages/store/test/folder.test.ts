@@ -83,7 +83,7 @@ describe("a data folder", () => {
     const folder = newFolder();
     const store = await open(folder);
     await expect(open(folder)).rejects.toMatchObject({ code: "store.folder-in-use" });
-    await store.close();
+    await Promise.all([store.close(), store.close()]);
     await (await open(folder)).close();
   });
 
