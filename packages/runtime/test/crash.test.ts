@@ -8,6 +8,7 @@ import {
   evaluate,
   finish,
   literal,
+  load,
   owner,
   policies,
   program,
@@ -108,6 +109,22 @@ test("X2 a timeout of what cannot be repeated or asked is held, never called fai
   expect(made.status(run, "a")).toBe("HELD");
 });
 
+test("X2 an idempotent effect whose outcome is not known is performed again with the same key, then held", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "done-then-bug" });
+  const run = made.start(program([step("a", act("put", "a"))]));
+  await made.site.advance(0);
+  expect([made.status(run, "a"), made.site.effects.length]).toEqual(["HELD", 1]);
+});
+
+test("X2 what did not even stop may still act: not done is not believed", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "silent" });
+  const run = made.start(program([step("a", act("append", "a"))]));
+  await made.site.advance(10_000);
+  expect(made.status(run, "a")).toBe("HELD");
+});
+
 test("X2 an unexpected error is no outcome: the world is asked", async () => {
   const made = rig();
   made.site.behave("a", { kind: "done-then-bug" });
@@ -115,6 +132,23 @@ test("X2 an unexpected error is no outcome: the world is asked", async () => {
   expect(ended.status).toBe("finished");
   const completed = made.ledger.entries().find((entry) => entry.kind === "effect.completed");
   expect(completed?.kind === "effect.completed" && completed.facts.resolved).toBe(true);
+});
+
+test("K114 an unexpected error fails the step and reaches the log", async () => {
+  const logged: string[] = [];
+  const log = {
+    info: () => undefined,
+    warn: () => undefined,
+    error: (name: string) => void logged.push(name),
+  };
+  const made = rig({ options: { log } });
+  made.site.behave("a", { kind: "done-then-bug" });
+  const ended = await made.run(program([step("a", load("a", "v"))]));
+  expect(ended).toMatchObject({
+    status: "failed",
+    fault: { code: "runtime.bug", message: expect.stringContaining("simulated bug") },
+  });
+  expect(logged).toEqual(["capability.bug"]);
 });
 
 test("K94 a timeout of a step starts the rollback that its policy asks for", async () => {

@@ -11,9 +11,13 @@ const graceMs = 2000;
 export type Called<T> =
   | { readonly kind: "returned"; readonly value: T }
   | { readonly kind: "threw"; readonly fault: FaultRecord }
-  | { readonly kind: "late"; readonly fault: FaultRecord };
+  | { readonly kind: "late"; readonly fault: FaultRecord }
+  | { readonly kind: "silent"; readonly fault: FaultRecord };
 
-/** Late: it was told to stop, and either said nothing in time or ended with an error that says nothing about what it did. */
+/**
+ * Late: it was told to stop and ended with an error, which says nothing about what it did. Silent: it was told to stop and did not
+ * even end; it may still act.
+ */
 export async function withDeadline<T>(
   core: Core,
   run: ActiveRun,
@@ -33,7 +37,7 @@ export async function withDeadline<T>(
       stopped = why;
       takeBack();
       takeBack = core.timers.at(core.options.world.nowMs() + graceMs, () =>
-        settle({ kind: "late", fault: why }),
+        settle({ kind: "silent", fault: why }),
       );
       controller.abort(why);
     };
@@ -53,8 +57,19 @@ export async function withDeadline<T>(
       .then(
         (value) => done({ kind: "returned", value }),
         (error: unknown) => {
+          const known = recordOf(error);
+          if (known.code === "runtime.bug") {
+            const { message, facts } = known;
+            core.options.log?.error("capability.bug", {
+              run: run.run,
+              step: id,
+              capability: flight.capability.id,
+              message,
+              facts,
+            });
+          }
           if (stopped !== null) done({ kind: "late", fault: stopped });
-          else done({ kind: "threw", fault: recordOf(error) });
+          else done({ kind: "threw", fault: known });
         },
       );
   });

@@ -169,16 +169,46 @@ export async function perform(
     return;
   }
   const { capability, params } = flight;
-  const called = await withDeadline(core, run, id, flight, (context) => capability.perform(params, context));
-  if (core.halted() !== null) {
-    flight.release();
-    return;
+  for (let tries = 1; ; tries++) {
+    const called = await withDeadline(core, run, id, flight, (context) =>
+      capability.perform(params, context),
+    );
+    if (core.halted() !== null || (isOpen(called) && core.phase() !== "running")) {
+      // The node is going down: what it did is found out after the restart.
+      flight.release();
+      return;
+    }
+    if (called.kind === "returned") {
+      await recordPerformed(core, run, id, { flight, performed: called.value, resolved: false });
+      return;
+    }
+    const why = called.fault;
+    const isFailed = capability.effect.kind === "read" || (called.kind === "threw" && isCertain(why));
+    if (isFailed || (capability.crash === "idempotent" && willRetry(run, id, flight, why))) {
+      close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
+      return;
+    }
+    if (capability.crash !== "idempotent" || tries === unknownTriesMax) {
+      await resolveUnknown(core, run, id, { flight, why, mayStillAct: called.kind === "silent" });
+      return;
+    }
+    // Idempotent, and nobody knows: performing it again with the same key is how to find out.
   }
-  if (called.kind === "returned")
-    await recordPerformed(core, run, id, { flight, performed: called.value, resolved: false });
-  else if (called.kind === "threw" && isCertain(called.fault)) {
-    close(core, run, id, failed(run, id, called.fault, mayRetry(flight, called.fault)));
-  } else await resolveUnknown(core, run, id, flight, called.fault);
+}
+
+/** Performing an idempotent effect to find out what became of it. */
+const unknownTriesMax = 3;
+
+function isOpen(called: { readonly kind: string }): boolean {
+  return called.kind === "late" || called.kind === "silent";
+}
+
+/** The step's policy has it performed again, with the same key, so that its outcome is found out then. */
+function willRetry(run: ActiveRun, id: StepId, flight: InFlight, why: FaultRecord): boolean {
+  const failure = run.state.prepared.steps.get(id)?.step.failure;
+  const { tries, aborting } = stepOf(run, id);
+  if (failure?.kind !== "retry" || aborting || !mayRetry(flight, why)) return false;
+  return failure.on.includes(why.code) && tries < failure.attemptsMax;
 }
 
 /** A fault with a code says that the effect did not happen, unless it says that it does not know. */
@@ -196,38 +226,26 @@ function isRepeatable(capability: InFlight["capability"]): boolean {
   return capability.effect.kind === "read" || capability.crash !== "neither";
 }
 
-/** The outcome is not known: by the capability's contract. */
+/** The outcome is not known: the world is asked, or a person. */
 async function resolveUnknown(
   core: Core,
   run: ActiveRun,
   id: StepId,
-  flight: InFlight,
-  why: FaultRecord,
+  what: { readonly flight: InFlight; readonly why: FaultRecord; readonly mayStillAct: boolean },
 ): Promise<void> {
-  const { capability } = flight;
-  if (capability.effect.kind === "read") {
-    close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
+  const { flight, why, mayStillAct } = what;
+  if (flight.capability.resolve === undefined) {
+    hold(core, run, id, why.message);
     return;
   }
-  if (capability.resolve !== undefined) {
-    const asked = await askWorld(core, run, id, flight);
-    if (core.halted() !== null) {
-      flight.release();
-      return;
-    }
-    if (asked.kind === "returned" && asked.value.kind === "done") {
-      await recordPerformed(core, run, id, { flight, performed: asked.value.performed, resolved: true });
-    } else if (asked.kind === "returned" && asked.value.kind === "not-done") {
-      close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
-    } else hold(core, run, id, asked.kind === "returned" ? reasonOf(asked.value) : asked.fault.message);
-    return;
-  }
-  if (capability.crash === "idempotent") close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
-  else hold(core, run, id, why.message);
-}
-
-function reasonOf(resolution: { readonly kind: string; readonly reason?: string }): string {
-  return resolution.reason ?? "the world could not be asked";
+  const asked = await askWorld(core, run, id, flight);
+  if (core.halted() !== null || (isOpen(asked) && core.phase() !== "running")) flight.release();
+  else if (asked.kind !== "returned") hold(core, run, id, asked.fault.message);
+  else if (asked.value.kind === "done") {
+    await recordPerformed(core, run, id, { flight, performed: asked.value.performed, resolved: true });
+  } else if (asked.value.kind === "unknown") hold(core, run, id, asked.value.reason);
+  else if (mayStillAct) hold(core, run, id, `${why.message}; it was not done, and may still be`);
+  else close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
 }
 
 /** Reads are told to stop; an effect is let finish, so that what it did is known and can be taken back. */

@@ -1,5 +1,5 @@
 // Looking before acting: inspect, take the locks, ask the gate. The same for effects and for undos.
-//   K1  The gate judges what was seen while the locks were held: whoever had to wait, or looked while another wrote, looks again.
+//   O1  The gate judges what was seen while the locks were held: whoever had to wait, or looked while another wrote, looks again.
 import type { CallContext, Inspection, Target, WorkspaceContext } from "@writ/core/capability";
 import type { GateVerdict } from "@writ/core/entry";
 import type { RunId, StepId } from "@writ/core/ids";
