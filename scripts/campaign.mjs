@@ -28,11 +28,20 @@ const command =
     : [tool("vitest/vitest.mjs"), "run", "--project", "simulation", "--testTimeout=86400000"];
 const child = spawn(node, command, {
   cwd: root,
-  env: { ...environment, WRIT_SEED: seed, WRIT_RUNS: runs },
+  env: { ...environment, ...simulationSettings(seed, runs) },
   stdio: "inherit",
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => process.exit(exitStatus(code, signal)));
+
+/** First seed and number of seeds, in the words of each package's simulation. */
+function simulationSettings(first, count) {
+  return {
+    ...{ WRIT_SEED: first, WRIT_KILLS: count },
+    ...{ SIM_SEED: first, SIM_COUNT: count },
+    ...{ SIM_FIRST: first, SIM_SEEDS: count },
+  };
+}
 
 /** Undefined when the options cannot be read. */
 function readOptions(words) {
