@@ -146,6 +146,10 @@ const csvFaults = {
     remedy: "Rename one of the columns: two headings mean the same.",
   },
   "csv.not-a-number": { kind: "rejected", remedy: "Correct the named cell: it must hold one number." },
+  "csv.not-a-cell": {
+    kind: "rejected",
+    remedy: "Give texts, numbers, true, false or nothing as the values of a row.",
+  },
   "csv.ambiguous-decimal": {
     kind: "rejected",
     remedy:

@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, appendFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -196,7 +197,7 @@ test("H3 redirects are checked like the first address, and take no credentials e
   );
 });
 
-test("H5 H6 K55 K56 each parameter reaches its place, secrets only theirs", async () => {
+test("H5 H6 K55 K56 K57 each parameter reaches its place, secrets only theirs", async () => {
   await using server = await serve((_request, response) => json(response, { ok: true }));
   const url = `http://127.0.0.1:${server.port}/a?x=1`;
   using b = web([listed(`127.0.0.1:${server.port}`)]);
@@ -393,6 +394,48 @@ test("H8 the example receiver counts each key once, also over SIGKILL and a torn
     await second.kill();
     expect(readFileSync(file, "utf8").trim().split("\n")).toHaveLength(2);
   } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
+
+test.skipIf(!hasOpenssl)("H9 a certificate that nobody vouches for is refused (needs openssl)", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "writ-tls-"));
+  const [key, cert] = [join(folder, "key"), join(folder, "cert")];
+  const made = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-days",
+    "1",
+  ];
+  spawnSync("openssl", [...made, "-subj", "/CN=localhost", "-keyout", key, "-out", cert]);
+  let asked = 0;
+  const server = createTlsServer(
+    { key: readFileSync(key), cert: readFileSync(cert) },
+    (_request, response) => {
+      asked++;
+      response.end("secret");
+    },
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    const host = `localhost:${address.port}`;
+    using b = web([{ ...listed(host), scheme: "https" }], () => [{ address: "127.0.0.1", family: 4 }]);
+    await expect(b.do("api_http.http_get", { url: `https://${host}/` })).rejects.toEqual(
+      code("http.certificate"),
+    );
+    expect(asked).toBe(0);
+  } finally {
+    server.close();
     rmSync(folder, { recursive: true });
   }
 });

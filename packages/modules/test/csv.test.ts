@@ -147,4 +147,9 @@ test("V9 append_row quotes, keeps the file's ways and disarms formulas", async (
   await expect(b.do("csv.append_row", { path: "l.csv", values: ["漢"] })).rejects.toMatchObject({
     code: "filesystem.not-encodable",
   });
+  for (const value of [{ a: 1 }, [1], new Uint8Array(1)]) {
+    await expect(b.do("csv.append_row", { path: "j.csv", values: [value] })).rejects.toMatchObject({
+      code: "csv.not-a-cell",
+    });
+  }
 });

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, symlinkSync, renameSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
@@ -289,3 +289,39 @@ test("F21 patterns match names in linear time", () => {
   expect(matchesGlob("a.b", "a[.]b")).toBe(false);
   expect(matchesGlob("a".repeat(5000), `${"*a".repeat(50)}b`)).toBe(false);
 });
+
+const canBeAnother = process.platform === "linux" && process.getuid?.() === 0;
+
+test.skipIf(!canBeAnother)(
+  "F19 what the account may not read or write is a fault of permission (needs to start as root)",
+  () => {
+    using b = bench();
+    b.file("inbox/secret", "secret");
+    chmodSync(join(b.root, "inbox/secret"), 0o600);
+    for (const folder of ["", "inbox"]) chmodSync(join(b.root, folder), 0o755);
+    const script = `
+    process.setgid(65534);
+    process.setuid(65534);
+    const codes = [];
+    const attempt = (name, params) => b.do(name, params).then(() => codes.push("ok"), (error) => codes.push(error.code));
+    await attempt("filesystem.read_file", { path: "inbox/secret" });
+    await attempt("filesystem.write_file", { path: "inbox/new", content: "x" });
+    await attempt("filesystem.append_file", { path: "inbox/secret", content: "x" });
+    await attempt("filesystem.delete_file", { path: "inbox/secret" });
+    await attempt("filesystem.create_directory", { path: "inbox/d" });
+    process.stdout.write(JSON.stringify(codes));
+  `;
+    const start = `import { bench } from ${JSON.stringify(new URL("support.ts", import.meta.url).pathname)};
+    const b = bench({ root: process.argv[1] });`;
+    const args = [
+      "--conditions=@writ/source",
+      "--input-type=module-typescript",
+      "-e",
+      start + script,
+      b.root,
+    ];
+    const ran = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect(ran.stderr).toBe("");
+    expect(JSON.parse(ran.stdout)).toEqual(Array.from({ length: 5 }, () => "filesystem.permission"));
+  },
+);

@@ -18,6 +18,8 @@ import { execFileSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { openSpot } from "../src/filesystem/contained.ts";
+import { readBack, sha256Of } from "../src/filesystem/files.ts";
 import { bench, find, inspectWith, resolveWith, type Bench } from "./support.ts";
 
 const text = (b: Bench, name: string) => readFileSync(join(b.root, name), "utf8");
@@ -159,7 +161,7 @@ test("F12 read_file reads lines and parts, and says what is not text", async () 
   );
 });
 
-test("F5 F6 write_file creates, replaces, and its undo restores content, mode and time", async () => {
+test("F5 F6 K94 write_file creates, replaces, and its undo restores content, mode and time", async () => {
   using b = bench();
   const created = await b.do("filesystem.write_file", {
     path: "new/deep/a.txt",
@@ -312,4 +314,19 @@ test("F11 a move that was cut between link and unlink is completed", async () =>
   expect((await resolveWith(capability, params, { ...context, before })).kind).toBe("done");
   expect(existsSync(join(b.root, "inbox/a.csv"))).toBe(false);
   mkdirSync(join(b.root, "inbox/a.csv"));
+});
+
+test("F5 K33 a write whose read-back differs is not called done", async () => {
+  using b = bench();
+  b.file("inbox/a", "what is there");
+  const context = b.context();
+  using spot = openSpot(b.root, "inbox/a", { followLast: true });
+  const claimed = { sha256: sha256Of(Buffer.from("what was written")), sizeBytes: 16 };
+  await expect(readBack(spot, claimed, context.signal)).rejects.toMatchObject({
+    code: "filesystem.readback",
+    kind: "broken",
+    facts: { outcome: "unknown" },
+  });
+  const { performed } = await b.do("filesystem.write_file", { path: "inbox/a", content: "x" });
+  expect(performed.evidence).toBe("observed");
 });

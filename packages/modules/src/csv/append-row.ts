@@ -12,6 +12,7 @@ import {
   resolveAppend,
   type AppendBefore,
 } from "../filesystem/append.ts";
+import { fault } from "../faults.ts";
 import { fileCapability } from "../filesystem/file-capability.ts";
 import { appended } from "../filesystem/append-file.ts";
 import { openFile } from "../filesystem/files.ts";
@@ -116,8 +117,9 @@ function plainText(value: Value): string {
   if (value === null) return "";
   if (isDecimal(value)) return decimalText(value);
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  if (typeof value !== "string")
-    throw new Error("Invariant broken: a cell is text, a number, a truth value or nothing");
+  if (typeof value !== "string") {
+    throw fault("csv.not-a-cell", "Cannot write a list, a map or bytes into a cell", {});
+  }
   const isNumber = /^[+-]?\d+([.,]\d+)?$/.test(value);
   // OWASP, "CSV Injection": these first characters start a formula.
   return /^[=+\-@\t\r\uFF0B\uFF0D\uFF1D\uFF20]/.test(value) && !isNumber ? `'${value}` : value;
