@@ -46,6 +46,7 @@ export const requestBytesMax = 1024 * 1024;
 export const waitMsMax = 60_000;
 export const pageEntriesMax = 1000;
 export const pageRunsMax = 500;
+export const pageProgramsMax = 1000;
 
 const closed = { additionalProperties: false } as const;
 const text = (maxLength: number, description?: string) =>
@@ -654,10 +655,16 @@ export const routes = {
   listPrograms: {
     method: "GET",
     path: "/programs",
-    summary: "The programs of this node, newest first",
+    summary: "The programs of this node, newest first, 200 unless told otherwise",
     access: "anyone",
     status: 200,
-    query: Type.Object({ state: Type.Optional(ProgramState) }, closed),
+    query: Type.Object(
+      {
+        state: Type.Optional(ProgramState),
+        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: pageProgramsMax })),
+      },
+      closed,
+    ),
     response: Type.Object({ programs: list(ProgramSummary) }, closed),
   },
   getProgram: {
