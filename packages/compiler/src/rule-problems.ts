@@ -15,7 +15,7 @@ export const ruleFaults = {
   },
   "rule.character": { kind: "rejected", remedy: "Remove the character, or put it inside quotes." },
   "rule.number": { kind: "rejected", remedy: "Write a number of at most 60 digits." },
-  "rule.value": { kind: "rejected", remedy: "Keep the value within what the capability takes." },
+  "rule.value": { kind: "rejected", remedy: "Keep values, times and nesting within the documented limits." },
   "rule.quote-open": { kind: "rejected", remedy: "Close the quotation mark." },
   "rule.syntax": { kind: "rejected", remedy: "Use one of the expected words at the marked place." },
   "rule.incomplete": { kind: "rejected", remedy: "Go on with one of the expected words." },

@@ -1,11 +1,32 @@
 import { expect, test } from "vitest";
-import type { Language } from "@writ/core/capability";
+import type { CapabilityDefinition, Language } from "@writ/core/capability";
+import { Type } from "@writ/core/schema";
 import { capabilityId } from "@writ/core/ids";
 import { ruleCompiler, type RuleOutcome } from "@writ/compiler/rule";
 import { renderProgramText } from "@writ/compiler/render";
 import { encodeProgram } from "@writ/core/program-codec";
 import { catalog } from "./catalog.ts";
 
+const notify: CapabilityDefinition = {
+  id: capabilityId("notice.tell@1.0.0"),
+  summary: { en: "Tells somebody", fr: "Prévient quelqu'un" },
+  params: Type.Object({ role: Type.String({ maxLength: 64 }), message: Type.String({ maxLength: 1000 }) }),
+  result: Type.Object({}),
+  effect: { kind: "irreversible", approval: "listed" },
+  resources: [{ kind: "person", param: "role", does: "send" }],
+  crash: "neither",
+  risk: "low",
+  criticality: "safe",
+  permission: "notice.tell",
+  labels: [],
+  phrases: {
+    en: ["notify {role} {message}"],
+    fr: ["préviens {role} {message}", "prévenir {role} {message}"],
+  },
+  timeoutMs: 1000,
+  resultBytesMax: 100,
+  retryOn: [],
+};
 const compiler = ruleCompiler(catalog);
 
 function compile(text: string, language?: Language): Extract<RuleOutcome, { kind: "compiled" }> {
@@ -326,6 +347,38 @@ test("R10 what approved steps use is read before the person is asked, as far as 
     `${en}ask the owner for approval and then move it to archive, then append the sum of "amount" to journal.csv.`,
   );
   expect(moved.program.body.steps.map(({ op }) => op.op)).toEqual(["approve"]);
+});
+
+test("R24 a run may take as long as its waits and people, and its own time besides", () => {
+  const { program } = compile(
+    `${en}wait 8 weeks, then ask the owner for approval within 10 days and then read it.`,
+  );
+  const days = 24 * 3_600_000;
+  expect(program.runTimeoutMs).toBe((56 + 10 + 7) * days);
+});
+
+test("K16 a change of wording keeps the bytes that were approved, a change of meaning does not", () => {
+  const approved = bytes(`${en}if the sum of "amount" is above 10 000 EUR, move it to approved.`);
+  expect(
+    bytes(
+      `${en}if the total of "montant" exceeds 10000.00 euros then move the file into the approved folder.`,
+    ),
+  ).toBe(approved);
+  expect(bytes(`${en}if the sum of "amount" is at least 10 000 EUR, move it to approved.`)).not.toBe(
+    approved,
+  );
+});
+
+test("R5 a person is named by role where the catalog has somebody to tell", () => {
+  const told = ruleCompiler({
+    ...catalog,
+    capabilities: [...catalog.capabilities, notify],
+  });
+  const outcome = told.compile({ text: `${fr}préviens le comptable « fichier reçu ».` });
+  expect(outcome.kind === "compiled" && renderProgramText(outcome.program)).toContain(
+    'call notice.tell@1.0.0 message = "fichier reçu", role = "accountant"',
+  );
+  expect(outcome.kind === "compiled" && outcome.program.workspace.roles).toEqual(["accountant"]);
 });
 
 test("R21 a folder keeps the file's name, a path says which of both it is", () => {

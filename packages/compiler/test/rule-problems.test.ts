@@ -110,6 +110,9 @@ test.each([
   [`${start}if the sum of "amount" is above ${"9".repeat(61)} EUR, read it.`, "rule.number"],
   ["Every 10 milliseconds, read journal.csv.", "rule.value"],
   [`${start}send its name to "nowhere${"x".repeat(9000)}".`, "rule.value"],
+  [`${start}ask the owner for approval within 60 days and then read it.`, "rule.value"],
+  [`${start}wait 999999999999 weeks.`, "rule.syntax"],
+  [`${start}${"if 1 is 1, ".repeat(33)}read it.`, "rule.value"],
   [`${start}déplace it to approved.`, "rule.mixed-language"],
   ["Quand un fichier CSV arrive dans la boîte de réception, move it to approved.", "rule.mixed-language"],
 ])("R30 case %# is refused with its own code", (text, code) => {

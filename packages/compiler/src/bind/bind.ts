@@ -6,8 +6,17 @@ import { renderExpression, type Expression } from "@writ/core/expression";
 import { roleName, slotName } from "@writ/core/ids";
 import { approvalTimeoutMsDefault, runTimeoutMsDefault } from "@writ/core/limits";
 import type { Block, Invariant, Program, ProgramSource, TimeWindow } from "@writ/core/program";
+import { checkProgram } from "@writ/core/program-check";
 import type { Reading } from "../language/parse.ts";
-import type { DayWindow, InvariantNode, NodeKey, StepNode, Term, TriggerNode } from "../language/tree.ts";
+import type {
+  DayWindow,
+  InvariantNode,
+  NodeKey,
+  StepNode,
+  Term,
+  Tree,
+  TriggerNode,
+} from "../language/tree.ts";
 import { keywords } from "../language/vocabulary.ts";
 import { ruleProblem, type RuleProblem } from "../rule-problems.ts";
 import { addAct, bindAct, type BoundAct } from "./acts.ts";
@@ -56,7 +65,7 @@ export function bindTree(reading: Reading, catalog: Catalog): Bound {
     trigger,
     windows: [...tree.limits.windows, ...guard.windows].map((window) => timeWindow(window, catalog)),
     priority: tree.limits.priority,
-    runTimeoutMs: runTimeoutMsDefault,
+    runTimeoutMs: runTimeoutMsDefault + waitedMs(tree),
     concurrencyMax: runsAtOnce,
     capabilities: [...binding.used.capabilities].sort(),
     invariants,
@@ -74,7 +83,18 @@ export function bindTree(reading: Reading, catalog: Catalog): Bound {
   tree.invariants.forEach((key, index) => {
     ties[`invariant.${index}`] = binding.spanOf(key);
   });
-  return { kind: "bound", program, spans: ties };
+  const [first] = checkProgram(program, catalog.capabilities);
+  if (first === undefined) return { kind: "bound", program, spans: ties };
+  const span = ties[first.at] ?? ties["trigger"] ?? [0, 0];
+  return { kind: "problems", problems: [ruleProblem("rule.value", first.message, span)] };
+}
+
+/** The longest that waits and people may take is added to what a run may take. */
+function waitedMs(tree: Tree): number {
+  return Object.values(tree.nodes).reduce((sum, node) => {
+    if (node.k === "wait") return sum + node.ms;
+    return node.k === "approve" ? sum + (node.withinMs ?? approvalTimeoutMsDefault) : sum;
+  }, 0);
 }
 
 /** A term that is bound in two places has its problem once. */
