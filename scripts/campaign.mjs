@@ -36,11 +36,8 @@ child.on("exit", (code, signal) => process.exit(exitStatus(code, signal)));
 
 /** First seed and number of seeds, in the words of each package's simulation. */
 function simulationSettings(first, count) {
-  return {
-    ...{ WRIT_SEED: first, WRIT_KILLS: count },
-    ...{ SIM_SEED: first, SIM_COUNT: count },
-    ...{ SIM_FIRST: first, SIM_SEEDS: count },
-  };
+  const seeds = { WRIT_SEED: first, SIM_SEED: first, SIM_FIRST: first };
+  return { ...seeds, WRIT_KILLS: count, SIM_COUNT: count, SIM_SEEDS: count };
 }
 
 /** Undefined when the options cannot be read. */

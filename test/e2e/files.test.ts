@@ -1,4 +1,5 @@
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import type { Approval, RunDetail, RunSummary } from "@writ/core/api";
 import { expect, test } from "vitest";
 import { storyRule } from "../support/rules.ts";
@@ -180,4 +181,18 @@ test("E15 each bad file has its fault, and none is moved or lost", async () => {
     expect(story.has(`inbox/${name}`)).toBe(true);
     expect(story.journalled(name)).toEqual([]);
   }
+});
+
+test("E15 a folder that is swapped for a link to the outside leads nowhere", async () => {
+  await using story = await Story.begin();
+  await story.deploy(storyRule());
+  const outside = path.join(story.node.folder, "outside");
+  mkdirSync(outside);
+  symlinkSync(outside, story.at("approved"));
+  story.drop(low);
+  const run = await story.runOf(low, "failed", "rolled_back", "finished", "held");
+  expect(run.status).not.toBe("finished");
+  expect(readdirSync(outside)).toEqual([]);
+  expect(story.has(`inbox/${low}`)).toBe(true);
+  expect(story.journalled(low)).toEqual([]);
 });
