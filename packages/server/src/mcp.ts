@@ -33,7 +33,7 @@ const tools = {
   find_capabilities: {
     title: "Find capabilities",
     description:
-      "Search what this node can do. Returns ids with parameters, effect, risk and whether a person must approve. Name an id to get its whole contract.",
+      "Search what this node can do. Returns ids with parameters, effect and risk. Name an id to get its whole contract.",
     input: Type.Object(
       {
         search: Type.Optional(

@@ -23,6 +23,8 @@ import { counterexamplesOf } from "../views/counterexample.ts";
 import { actorText } from "../views/entry.ts";
 import { approvalNeeds, apiFault, graphOf, proofReport, triggerOf } from "../views/program.ts";
 
+const programsPerPage = 200;
+
 type Queue = <T>(task: () => Promise<T>) => Promise<T>;
 
 export function programHandlers(
@@ -58,11 +60,12 @@ export function programHandlers(
     compileProgram: ({ body, caller }) => road.compile(body, caller.actor),
     importProgram: ({ body, caller }) => inOrder(() => importProgram(node, road, body, caller.actor)),
     listPrograms: async ({ query }) => {
-      const known = [...node.registry().programs.values()].reverse();
-      const summaries = await Promise.all(known.map((one) => listed(node, one)));
-      return {
-        programs: summaries.filter(({ state }) => query.state === undefined || state === query.state),
-      };
+      const broken = node.triggers.broken();
+      const wanted = [...node.registry().programs.values()]
+        .reverse()
+        .filter((one) => query.state === undefined || stateOf(one, broken.has(one.hash)) === query.state)
+        .slice(0, query.limit ?? programsPerPage);
+      return { programs: await Promise.all(wanted.map((one) => listed(node, one))) };
     },
     getProgram: ({ params }) => detailOf(node, findByPrefix(node, params.hash).hash),
     getCertificate: async ({ params }) => {
