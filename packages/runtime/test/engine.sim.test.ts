@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { roleName, type RunId } from "@writ/core/ids";
 import type { FailurePolicy, HashedProgram, Step } from "@writ/core/program";
 import { hasCode } from "@writ/core/fault";
+import type { Modules } from "@writ/core/ports";
 import { replay } from "@writ/runtime/replay";
 import { memoryLedger, type MemoryLedger } from "@writ/testkit/memory-ledger";
 import { memoryBlobs, simulatedSite, type SimulatedSite } from "@writ/testkit/simulated-modules";
@@ -25,7 +26,7 @@ import {
 } from "./support.ts";
 
 const firstSeed = Number(process.env["SIM_SEED"] ?? 1);
-const seedCount = Number(process.env["SIM_COUNT"] ?? 30);
+const seedCount = Number(process.env["SIM_COUNT"] ?? 20);
 
 interface Random {
   below(n: number): number;
@@ -164,7 +165,8 @@ async function play(story: Story, seed: number, deaths: readonly number[]): Prom
     const opened = memoryLedger({ ...(ledger === undefined ? {} : { entries: ledger.entries() }), reach });
     current.ledger = opened;
     site.setReach(reach);
-    const made = rig({ site, ledger: opened, blobs, programs });
+    const modules = mortal(site, () => dead);
+    const made = rig({ site, ledger: opened, blobs, programs, options: { modules } });
     await made.engine.recover();
     const known = opened.entries().filter((entry) => entry.kind === "run.started").length;
     for (let i = known; i < wanted; i++) made.start(story.hashed);
@@ -182,6 +184,16 @@ async function play(story: Story, seed: number, deaths: readonly number[]): Prom
     ledger = opened.crash(random.below(3));
     await site.advance(random.below(10_000));
   }
+}
+
+/** The capabilities as one process has them: once it is dead it does nothing more. */
+function mortal(site: SimulatedSite, isDead: () => boolean): Modules {
+  const bound = site.modules.all().map((each) => ({
+    ...each,
+    perform: (...given: Parameters<typeof each.perform>) =>
+      isDead() ? new Promise<never>(() => undefined) : each.perform(...given),
+  }));
+  return { ...site.modules, all: () => bound, find: (id) => bound.find((each) => each.id === id) };
 }
 
 /** X1: at the moment of an effect its intent is durable. */
