@@ -38,7 +38,7 @@ test("R34 any text has an outcome", () => {
 test("R34 any soup of the rules' own words has an outcome", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...words), { maxLength: 60 }), (some) => check(some.join(""))),
-    { numRuns: 200 },
+    { numRuns: 120 },
   );
 });
 
@@ -60,7 +60,7 @@ test("R34 an example with words lost, doubled or swapped has an outcome", () => 
         check(parts.join(""));
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 120 },
   );
 });
 
@@ -75,7 +75,7 @@ test("R35 hostile texts of the greatest length are refused", () => {
 
 test("R35 conditions that can be read in very many ways are a question, never one program", () => {
   const atom = 'the sum of "amount" is above 5 EUR';
-  for (const count of [3, 6, 12, 20, 28]) {
+  for (const count of [3, 6, 12, 28]) {
     const condition = Array.from({ length: count }, () => atom).reduce(
       (left, right, index) => `${left} ${index % 2 === 0 ? "or" : "and"} ${right}`,
     );

@@ -3,7 +3,7 @@ import type { CapabilityDefinition, Language } from "@writ/core/capability";
 import { Type } from "@writ/core/schema";
 import { capabilityId } from "@writ/core/ids";
 import { ruleCompiler, type RuleOutcome } from "@writ/compiler/rule";
-import { renderProgramText } from "@writ/compiler/render";
+import { renderProgramText, renderTree } from "@writ/compiler/render";
 import { encodeProgram } from "@writ/core/program-codec";
 import { catalog } from "./catalog.ts";
 
@@ -379,6 +379,17 @@ test("R5 a person is named by role where the catalog has somebody to tell", () =
     'call notice.tell@1.0.0 message = "fichier reçu", role = "accountant"',
   );
   expect(outcome.kind === "compiled" && outcome.program.workspace.roles).toEqual(["accountant"]);
+});
+
+test("R20 what has no phrase in a language is shown by its id", () => {
+  const silent = {
+    ...catalog,
+    capabilities: [...catalog.capabilities, { ...notify, phrases: { ...notify.phrases, fr: [] } }],
+  };
+  const outcome = ruleCompiler(silent).compile({ text: `${en}notify the owner "received".` });
+  expect(outcome.kind === "compiled" && renderTree(outcome.tree, "fr", silent)).toContain(
+    "notice.tell@1.0.0",
+  );
 });
 
 test("R21 a folder keeps the file's name, a path says which of both it is", () => {

@@ -245,7 +245,7 @@ for (const language of ["en", "fr"] as const) {
           parsed.kind === "readings" ? parsed.readings.map((reading) => reading.tree) : parsed.problems;
         expect(readings, written).toEqual([tree]);
       }),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });
 }

@@ -103,8 +103,11 @@ class Writer {
         const definition = this.#catalog.sources.find(({ id }) => id === node.source);
         if (definition === undefined) return [];
         return this.#construct("onEvent", {
-          source: this.#phrase(definition.phrases[this.#surface.language], node.args, (param) =>
-            paramKind(definition, param),
+          source: this.#phrase(
+            definition.id,
+            definition.phrases[this.#surface.language],
+            node.args,
+            (param) => paramKind(definition, param),
           ),
           hold: node.holdMs > 0 ? this.#duration(node.holdMs) : undefined,
           where: node.where === null ? undefined : this.#condition(node.where, "free"),
@@ -122,7 +125,9 @@ class Writer {
     }
   }
 
+  /** What has no phrase in this language is shown by its id: better than not at all. */
   #phrase(
+    id: string,
     phrases: readonly string[],
     args: Readonly<Record<string, Term>>,
     kindOf: Parameters<typeof phraseTemplate>[2],
@@ -135,7 +140,8 @@ class Writer {
         ([param, term]) => [param, this.#term(term, kindOf(param) === "pattern")] as const,
       ),
     );
-    return this.#fill(templates, parts);
+    const pieces = this.#fill(templates, parts);
+    return pieces.length > 0 ? pieces : [own(id)];
   }
 
   /** A step that is its own sentence: nothing after it can be taken for a part of it. */
@@ -152,7 +158,7 @@ class Writer {
       case "act": {
         const definition = this.#catalog.capabilities.find(({ id }) => id === node.capability);
         if (definition === undefined) return [];
-        return this.#phrase(definition.phrases[this.#surface.language], node.args, (param) =>
+        return this.#phrase(definition.id, definition.phrases[this.#surface.language], node.args, (param) =>
           paramKind(definition, param),
         );
       }
@@ -310,7 +316,7 @@ class Writer {
     );
     return [
       { kind: "article", text: "" },
-      ...this.#phrase(noun.phrases[this.#surface.language], args, () => "quoted"),
+      ...this.#phrase(definition.id, noun.phrases[this.#surface.language], args, () => "quoted"),
     ];
   }
 
