@@ -207,8 +207,7 @@ test("T12 every test carries the number of a rule that exists", () => {
     const known = knownNumbers(file);
     const titles = read(file).matchAll(/^\s*(?:test|it)(?:\.\w+)*(?:\([^"'`\n]*\))?\(\s*(["'`])(.*?)\1/gm);
     for (const [, , title = ""] of titles) {
-      const numbers =
-        /^((?:[A-Z]{1,3}\d+[a-z]?[ ,/]*)+)/.exec(title)?.[1]?.match(/[A-Z]{1,3}\d+[a-z]?/g) ?? [];
+      const numbers = /^(?:(?:[A-Z]{1,3}\d+[a-z]?|\d{1,2})[ ,/]+)+/.exec(title)?.[0].match(ruleNumber) ?? [];
       if (numbers.length === 0 && !title.startsWith("$"))
         wrong.push(`${file}: "${title}" carries no rule number`);
       for (const number of numbers) {

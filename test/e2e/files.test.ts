@@ -1,4 +1,12 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import type { Approval, RunDetail, RunSummary } from "@writ/core/api";
 import { expect, test } from "vitest";
@@ -188,6 +196,7 @@ test("E15 a folder that is swapped for a link to the outside leads nowhere", asy
   await story.deploy(storyRule());
   const outside = path.join(story.node.folder, "outside");
   mkdirSync(outside);
+  rmSync(story.at("approved"), { recursive: true, force: true });
   symlinkSync(outside, story.at("approved"));
   story.drop(low);
   const run = await story.runOf(low, "failed", "rolled_back", "finished", "held");
