@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import Big from "big.js";
 import { expect, test } from "vitest";
+import { decimal, decimalText } from "@writ/core/value";
 import { bench } from "./support.ts";
 
 const sumOf = async (content: string | Uint8Array, column = "amount") => {
@@ -117,14 +117,14 @@ test("V3 sums of any amounts equal an exact reference, in both conventions", asy
       fc.boolean(),
       async (amounts, isComma) => {
         const cells = amounts.map((each) => {
-          const fixed = new Big(String(each)).div(100).toFixed(2);
+          const fixed = fixedCents(each);
           const [whole = "", fraction = ""] = fixed.split(".");
           const groups = whole.replace(/\B(?=(\d{3})+$)/g, isComma ? "\u202f" : ",");
           return `x\t${groups}${isComma ? "," : "."}${fraction}`;
         });
         const content = `number\tvalue\n${cells.join("\n")}\n`;
         const expected = amounts.reduce((sum, each) => sum + each, 0n);
-        expect((await sumOf(content, "value"))["sum"]).toBe(new Big(String(expected)).div(100).toFixed());
+        expect((await sumOf(content, "value"))["sum"]).toBe(decimalText(decimal(fixedCents(expected))));
       },
     ),
     { numRuns: 40 },
@@ -135,7 +135,7 @@ test("V9 append_row quotes, keeps the file's ways and disarms formulas", async (
   using b = bench();
   await b.do("csv.append_row", {
     path: "j.csv",
-    values: ['a"b', "c,d", new Big("12.50"), -3, true, null, "=1+1", "-5", "@x", " s"],
+    values: ['a"b', "c,d", decimal("12.50"), -3, true, null, "=1+1", "-5", "@x", " s"],
   });
   expect(readFileSync(join(b.root, "j.csv"), "utf8")).toBe(`"a""b","c,d",12.5,-3,true,,'=1+1,-5,'@x," s"\n`);
   b.file("k.csv", "a;b\r\n1;2");
@@ -153,3 +153,9 @@ test("V9 append_row quotes, keeps the file's ways and disarms formulas", async (
     });
   }
 });
+
+/** Hundredths as text with two decimals. */
+function fixedCents(cents: bigint): string {
+  const digits = String(cents < 0n ? -cents : cents).padStart(3, "0");
+  return `${cents < 0n ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`;
+}

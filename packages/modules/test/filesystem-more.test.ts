@@ -225,13 +225,12 @@ const canMount =
   process.getuid?.() === 0 &&
   spawnSync("unshare", ["-m", "true"]).status === 0;
 
-test.skipIf(!canMount)(
-  "F19 a full disk, a read-only folder and another file system lose nothing (needs the right to mount)",
-  () => {
-    using b = bench();
-    for (const folder of ["small", "ro"]) mkdirSync(join(b.root, folder));
-    b.file("inbox/a", "a");
-    const script = `
+test("F19 a full disk, a read-only folder and another file system lose nothing", ({ skip }) => {
+  skip(!canMount, "needs the right to mount file systems");
+  using b = bench();
+  for (const folder of ["small", "ro"]) mkdirSync(join(b.root, folder));
+  b.file("inbox/a", "a");
+  const script = `
     import { readFileSync, readdirSync } from "node:fs";
     import { bench } from ${JSON.stringify(new URL("support.ts", import.meta.url).pathname)};
     const b = bench({ root: process.argv[1] });
@@ -245,25 +244,24 @@ test.skipIf(!canMount)(
     await attempt("filesystem.move_file", { source: "inbox/a", destination: "small/a" });
     process.stdout.write(JSON.stringify({ codes, log: readFileSync(process.argv[1] + "/small/log", "utf8"), small: readdirSync(process.argv[1] + "/small"), inbox: readdirSync(process.argv[1] + "/inbox") }));
   `;
-    const mounting = `mount -t tmpfs -o size=64k none "$1/small" && mount -t tmpfs -o ro none "$1/ro" && exec "$2" --conditions=@writ/source --input-type=module-typescript -e "$3" "$1"`;
-    const ran = spawnSync("unshare", ["-m", "sh", "-c", mounting, "sh", b.root, process.execPath, script], {
-      encoding: "utf8",
-    });
-    expect(ran.stderr).toBe("");
-    expect(JSON.parse(ran.stdout)).toEqual({
-      codes: [
-        "filesystem.disk-full",
-        "ok",
-        "filesystem.disk-full",
-        "filesystem.read-only",
-        "filesystem.other-device",
-      ],
-      log: "kept\n",
-      small: ["log"],
-      inbox: ["a"],
-    });
-  },
-);
+  const mounting = `mount -t tmpfs -o size=64k none "$1/small" && mount -t tmpfs -o ro none "$1/ro" && exec "$2" --conditions=@writ/source --input-type=module-typescript -e "$3" "$1"`;
+  const ran = spawnSync("unshare", ["-m", "sh", "-c", mounting, "sh", b.root, process.execPath, script], {
+    encoding: "utf8",
+  });
+  expect(ran.stderr).toBe("");
+  expect(JSON.parse(ran.stdout)).toEqual({
+    codes: [
+      "filesystem.disk-full",
+      "ok",
+      "filesystem.disk-full",
+      "filesystem.read-only",
+      "filesystem.other-device",
+    ],
+    log: "kept\n",
+    small: ["log"],
+    inbox: ["a"],
+  });
+});
 
 test("F20 what waits in a name of ours from a crash is never listed, taken or left", async () => {
   using b = bench();
@@ -292,14 +290,13 @@ test("F21 patterns match names in linear time", () => {
 
 const canBeAnother = process.platform === "linux" && process.getuid?.() === 0;
 
-test.skipIf(!canBeAnother)(
-  "F19 what the account may not read or write is a fault of permission (needs to start as root)",
-  () => {
-    using b = bench();
-    b.file("inbox/secret", "secret");
-    chmodSync(join(b.root, "inbox/secret"), 0o600);
-    for (const folder of ["", "inbox"]) chmodSync(join(b.root, folder), 0o755);
-    const script = `
+test("F19 what the account may not read or write is a fault of permission", ({ skip }) => {
+  skip(!canBeAnother, "needs root, to become somebody with fewer rights");
+  using b = bench();
+  b.file("inbox/secret", "secret");
+  chmodSync(join(b.root, "inbox/secret"), 0o600);
+  for (const folder of ["", "inbox"]) chmodSync(join(b.root, folder), 0o755);
+  const script = `
     process.setgid(65534);
     process.setuid(65534);
     const codes = [];
@@ -311,17 +308,10 @@ test.skipIf(!canBeAnother)(
     await attempt("filesystem.create_directory", { path: "inbox/d" });
     process.stdout.write(JSON.stringify(codes));
   `;
-    const start = `import { bench } from ${JSON.stringify(new URL("support.ts", import.meta.url).pathname)};
+  const start = `import { bench } from ${JSON.stringify(new URL("support.ts", import.meta.url).pathname)};
     const b = bench({ root: process.argv[1] });`;
-    const args = [
-      "--conditions=@writ/source",
-      "--input-type=module-typescript",
-      "-e",
-      start + script,
-      b.root,
-    ];
-    const ran = spawnSync(process.execPath, args, { encoding: "utf8" });
-    expect(ran.stderr).toBe("");
-    expect(JSON.parse(ran.stdout)).toEqual(Array.from({ length: 5 }, () => "filesystem.permission"));
-  },
-);
+  const args = ["--conditions=@writ/source", "--input-type=module-typescript", "-e", start + script, b.root];
+  const ran = spawnSync(process.execPath, args, { encoding: "utf8" });
+  expect(ran.stderr).toBe("");
+  expect(JSON.parse(ran.stdout)).toEqual(Array.from({ length: 5 }, () => "filesystem.permission"));
+});

@@ -108,10 +108,10 @@ function isLocalName(host: string): boolean {
   return /(^|\.)localhost\.?$/.test(host);
 }
 
-export type AddressKind = "public" | "loopback" | "private" | "link-local" | "special" | "a name";
+type AddressKind = "public" | "loopback" | "private" | "link-local" | "special" | "a name";
 
 /** What an address is for, after IANA's special-purpose registries (RFC 6890). Addresses that embed IPv4 ones count as special. */
-export function kindOf(address: string): AddressKind {
+function kindOf(address: string): AddressKind {
   const version = isIP(address);
   if (version === 0) return "a name";
   const family = version === 6 ? "ipv6" : "ipv4";

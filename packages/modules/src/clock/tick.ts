@@ -64,7 +64,7 @@ export const tick: EventSource = {
 type Schedule = (afterMs: number) => number | null;
 
 /** @throws clock.schedule-invalid */
-export function scheduleOf(config: Static<typeof Config>, zoneDefault: string): Schedule {
+function scheduleOf(config: Static<typeof Config>, zoneDefault: string): Schedule {
   const { every_ms: everyMs, cron } = config;
   if ((everyMs === undefined) === (cron === undefined)) {
     throw fault(

@@ -106,7 +106,7 @@ function rowBytes(given: { readonly path: string; readonly values: readonly Valu
 }
 
 /** RFC 4180, section 2, with `value` as a spreadsheet would show it; texts that a spreadsheet would run get a `'` in front. */
-export function cellText(value: Value, delimiter: string): string {
+function cellText(value: Value, delimiter: string): string {
   const text = plainText(value);
   return /["\r\n]/.test(text) || text.includes(delimiter) || /^\s|\s$/.test(text)
     ? `"${text.replaceAll('"', '""')}"`

@@ -37,7 +37,7 @@ export interface PackEntry {
 }
 
 /** @throws filesystem.archive-format when the file is none of the three */
-export async function formatOf(handle: FileHandle, path: string): Promise<ArchiveFormat> {
+async function formatOf(handle: FileHandle, path: string): Promise<ArchiveFormat> {
   const start = await readRange(handle, 0, 512);
   if (start[0] === 0x50 && start[1] === 0x4b) return "zip";
   if (start[0] === 0x1f && start[1] === 0x8b) return "tar.gz";

@@ -7,7 +7,7 @@ import { inspectInstall, performInstall, resolveInstall, restoreFileId, type Ins
 import { destinationOf, notFound, transferParams, transferred } from "./move-file.ts";
 import { fileRetries } from "./params.ts";
 import { fileTarget, placeToRead } from "./place.ts";
-import { parseSnapshot, snapshotOf, stateOf } from "./snapshot.ts";
+import { parseFileImage, fileImageOf, stateOf } from "./file-image.ts";
 
 export const copyFile = fileCapability({
   id: capabilityId("filesystem.copy_file@1.0.0"),
@@ -33,12 +33,12 @@ export const copyFile = fileCapability({
   retryOn: fileRetries,
   async inspect(params, context) {
     using source = placeToRead(params.source, context);
-    const snapshot = await snapshotOf(source, context);
-    if (snapshot === null) throw notFound(source);
+    const fileImage = await fileImageOf(source, context);
+    if (fileImage === null) throw notFound(source);
     const installing = await inspectInstall(optionsOf(params), context);
     return {
-      targets: [fileTarget(source, "read", stateOf(snapshot)), ...installing.targets],
-      before: { ...installing.before, source: snapshot },
+      targets: [fileTarget(source, "read", stateOf(fileImage)), ...installing.targets],
+      before: { ...installing.before, source: fileImage },
     };
   },
   async perform(params, context) {
@@ -68,14 +68,14 @@ export const copyFile = fileCapability({
   },
   async predict(params, context) {
     using source = placeToRead(params.source, context);
-    const snapshot = await snapshotOf(source, context);
-    if (snapshot === null) throw notFound(source);
+    const fileImage = await fileImageOf(source, context);
+    if (fileImage === null) throw notFound(source);
     await inspectInstall(optionsOf(params), context);
     return {
       source: source.relative,
       destination: destinationOf(params),
-      sizeBytes: snapshot.sizeBytes,
-      sha256: snapshot.sha256,
+      sizeBytes: fileImage.sizeBytes,
+      sha256: fileImage.sha256,
     };
   },
 });
@@ -87,9 +87,9 @@ function optionsOf(params: Params) {
 }
 
 function recordedSource(source: Spot, context: CallContext) {
-  const snapshot = parseSnapshot(context.before["source"], "the source before copying");
-  if (snapshot === null) throw notFound(source);
-  return snapshot;
+  const fileImage = parseFileImage(context.before["source"], "the source before copying");
+  if (fileImage === null) throw notFound(source);
+  return fileImage;
 }
 
 function performed(params: Params, source: Spot, installed: Installed): Performed {

@@ -10,7 +10,7 @@ import { fsFault } from "./fs-fault.ts";
 import { restoreFileId } from "./install.ts";
 import { filePath, fileRetries, flag, sha256Text, shownPath, sizeBytes } from "./params.ts";
 import { fileTarget, nameToChange } from "./place.ts";
-import { isStill, parseSnapshot, snapshotOf, stateOf, type Snapshot } from "./snapshot.ts";
+import { isStill, parseFileImage, fileImageOf, stateOf, type FileImage } from "./file-image.ts";
 import { buildTree, hashOfImage, imageOf, keepImage, loadImage, removeTree } from "./tree-image.ts";
 
 const restoreFolderId = capabilityId("filesystem.restore_folder@1.0.0");
@@ -40,7 +40,7 @@ export const deleteFile = fileCapability({
     if (stat === null)
       throw fault("filesystem.not-found", `Cannot find \`${spot.relative}\``, { path: spot.relative });
     if (!stat.isDirectory()) {
-      const file = await snapshotOf(spot, context, "keep");
+      const file = await fileImageOf(spot, context, "keep");
       return { targets: [fileTarget(spot, "remove", stateOf(file))], before: { file, folder: null } };
     }
     if (params.recursive !== true) {
@@ -193,14 +193,14 @@ function withoutEnd(path: string): string {
 }
 
 interface Recorded {
-  readonly file: Snapshot | null;
+  readonly file: FileImage | null;
   readonly folder: string | null;
 }
 
 function recorded(context: CallContext): Recorded {
   const { folder } = context.before;
   return {
-    file: parseSnapshot(context.before["file"], "the file before deleting"),
+    file: parseFileImage(context.before["file"], "the file before deleting"),
     folder: typeof folder === "string" ? folder : null,
   };
 }

@@ -26,7 +26,7 @@ import { createFolders } from "./install.ts";
 import { filePath, fileRetries, flag, folderPath, sha256Text, shownPath } from "./params.ts";
 import { assertWritable, fileTarget, nameToChange, placeToRead } from "./place.ts";
 import { removeFolders } from "./restore-file.ts";
-import { isStill, milliseconds, snapshotOf, SnapshotOrNull, type Snapshot } from "./snapshot.ts";
+import { isStill, milliseconds, fileImageOf, FileImageOrNull, type FileImage } from "./file-image.ts";
 
 const undoExtractId = capabilityId("filesystem.undo_extract@1.0.0");
 
@@ -38,7 +38,7 @@ const Manifest = Type.Object(
     folders: Type.Array(Type.String(), { maxItems: archiveEntriesMax * 2 }),
     files: Type.Array(
       Type.Object(
-        { path: Type.String(), entry: Type.String(), sha256: sha256Text, before: SnapshotOrNull },
+        { path: Type.String(), entry: Type.String(), sha256: sha256Text, before: FileImageOrNull },
         { additionalProperties: false },
       ),
       { maxItems: archiveEntriesMax },
@@ -117,7 +117,7 @@ export const extractArchive = fileCapability({
         continue;
       }
       removeTemporary(spot.folder, context.idempotencyKey);
-      const now = await snapshotOf(spot, context);
+      const now = await fileImageOf(spot, context);
       if (isStill(spot, file.before)) isDone = false;
       else if (now?.sha256 === file.sha256) await syncFolder(spot.folder);
       else return { kind: "unknown", reason: `\`${file.path}\` was changed by others meanwhile` };
@@ -187,7 +187,7 @@ async function plan(
       continue;
     }
     const { sha256: hash } = await hashOf(entry.bytes);
-    const before = "at" in spot ? await snapshotOf(spot, context, "keep") : null;
+    const before = "at" in spot ? await fileImageOf(spot, context, "keep") : null;
     if (before !== null && params.overwrite !== true) {
       throw fault("filesystem.exists", `Cannot unpack over \`${path}\`: it exists already`, { path });
     }
@@ -203,7 +203,7 @@ async function place(
 ): Promise<void> {
   using spot = nameToChange(file.path, context);
   if (!isStill(spot, file.before)) {
-    const now = await snapshotOf(spot, context);
+    const now = await fileImageOf(spot, context);
     if (now?.sha256 === file.sha256) return;
     throw partly(changed(file.path, "it was changed"));
   }
@@ -223,7 +223,7 @@ function partly(error: ReturnType<typeof fault>) {
 
 async function assertOurs(file: ManifestFile, context: CallContext): Promise<void> {
   using spot = openSpotOrMissing(context.workspace.root, file.path, { followLast: false });
-  const now = "at" in spot ? await snapshotOf(spot, context) : null;
+  const now = "at" in spot ? await fileImageOf(spot, context) : null;
   const isRestored = file.before === null ? now === null : now?.sha256 === file.before.sha256;
   if (now?.sha256 === file.sha256 || isRestored) return;
   throw fault("undo.world-changed", `Cannot take back \`${file.path}\`: it was changed since`, {
@@ -242,7 +242,7 @@ async function putBack(file: ManifestFile, context: CallContext): Promise<void> 
     await syncFolder(spot.folder);
     return;
   }
-  const image: Snapshot = file.before;
+  const image: FileImage = file.before;
   const { name } = await writeTemporary(spot.folder, context.idempotencyKey, {
     source: context.blobs.stream(sha256(image.sha256)),
     mode: image.mode,

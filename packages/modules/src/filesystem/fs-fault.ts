@@ -38,7 +38,7 @@ export function fsFault(error: unknown, what: string, path: string, facts: Fault
 }
 
 /** The system's error code, such as `ENOENT`, or undefined when it is no error of the system. */
-export function errnoOf(error: unknown): string | undefined {
+function errnoOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error) || !("syscall" in error))
     return undefined;
   return typeof error.code === "string" ? error.code : undefined;

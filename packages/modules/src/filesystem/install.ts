@@ -21,7 +21,7 @@ import {
 } from "./files.ts";
 import { fsFault, hasErrno } from "./fs-fault.ts";
 import { assertWritable, placeToWrite } from "./place.ts";
-import { parseSnapshot, snapshotOf, stateOf, isStill, type Snapshot } from "./snapshot.ts";
+import { parseFileImage, fileImageOf, stateOf, isStill, type FileImage } from "./file-image.ts";
 
 export const restoreFileId = capabilityId("filesystem.restore_file@1.0.0");
 
@@ -65,7 +65,7 @@ export async function inspectInstall(options: InstallOptions, context: CallConte
   }
   assertWritable(place.relative, context);
   if (!options.overwrite && lookAtFile(place) !== null) throw exists(options.path);
-  const target = await snapshotOf(place, context, "keep");
+  const target = await fileImageOf(place, context, "keep");
   return {
     targets: [
       {
@@ -89,7 +89,7 @@ export async function performInstall(
   },
   context: CallContext,
 ): Promise<Installed> {
-  const before = parseSnapshot(context.before["target"], "the state before writing");
+  const before = parseFileImage(context.before["target"], "the state before writing");
   const folders = parse(Folders, context.before["folders"], "the folders to create");
   if (folders.length > 0) await createFolders(folders, context);
   using spot = placeToWrite(options.path, context);
@@ -112,7 +112,7 @@ export async function performInstall(
     removeTemporary(spot.folder, context.idempotencyKey);
   }
   const facts = await readBack(spot, written, context.signal);
-  const after: Snapshot = { ...facts, sha256: written.sha256 };
+  const after: FileImage = { ...facts, sha256: written.sha256 };
   return {
     content: { sha256: written.sha256, sizeBytes: written.sizeBytes },
     created: before === null,
@@ -126,12 +126,12 @@ export async function resolveInstall(
   expected: string | null,
   context: CallContext,
 ): Promise<{ readonly kind: "done"; readonly installed: Installed } | Exclude<Resolution, { kind: "done" }>> {
-  const before = parseSnapshot(context.before["target"], "the state before writing");
+  const before = parseFileImage(context.before["target"], "the state before writing");
   const folders = parse(Folders, context.before["folders"], "the folders to create");
   using spot = openSpotOrMissing(context.workspace.root, path, { followLast: true });
   if (!("at" in spot)) return { kind: "not-done" };
   const temporary = lookAtFile(spotIn(spot.folder, temporaryName(context.idempotencyKey)));
-  const now = await snapshotOf(spot, context);
+  const now = await fileImageOf(spot, context);
   const isLinked = temporary !== null && now !== null && String(temporary.ino) === now.ino;
   removeTemporary(spot.folder, context.idempotencyKey);
   if (isStill(spot, before)) return { kind: "not-done" };
@@ -152,15 +152,15 @@ export async function resolveInstall(
 
 function stateSha(text: string) {
   const state = stateOf({ ino: "", sizeBytes: 0, mtimeNs: "0", mode: 0, sha256: text });
-  if (state === null) throw new Error("Invariant broken: a snapshot has a state");
+  if (state === null) throw new Error("Invariant broken: an image has a state");
   return state;
 }
 
 function undoOf(
   spot: Spot,
   facts: {
-    readonly before: Snapshot | null;
-    readonly after: Snapshot | null;
+    readonly before: FileImage | null;
+    readonly after: FileImage | null;
     readonly folders: readonly string[];
   },
 ): UndoCall {

@@ -10,16 +10,23 @@ import { fsFault } from "./fs-fault.ts";
 import { moveBackId, syncBoth } from "./move-file.ts";
 import { filePath, fileRetries, shownPath } from "./params.ts";
 import { fileTarget, nameToChange } from "./place.ts";
-import { assertUntouched, milliseconds, Snapshot, snapshotOf, SnapshotOrNull, stateOf } from "./snapshot.ts";
+import {
+  assertUntouched,
+  milliseconds,
+  FileImage,
+  fileImageOf,
+  FileImageOrNull,
+  stateOf,
+} from "./file-image.ts";
 
 const params = Type.Object(
   {
     /** The name it had before, and gets again. */
     source: filePath,
     destination: filePath,
-    moved: Snapshot,
+    moved: FileImage,
     /** What the move replaced, kept in the blobs; null: nothing. */
-    replaced: SnapshotOrNull,
+    replaced: FileImageOrNull,
   },
   { additionalProperties: false },
 );
@@ -53,11 +60,11 @@ export const moveBack = fileCapability({
     using destination = nameToChange(given.destination, context);
     return {
       targets: [
-        fileTarget(source, "create", stateOf(await snapshotOf(source, context))),
+        fileTarget(source, "create", stateOf(await fileImageOf(source, context))),
         fileTarget(
           destination,
           given.replaced === null ? "remove" : "replace",
-          stateOf(await snapshotOf(destination, context)),
+          stateOf(await fileImageOf(destination, context)),
         ),
       ],
       before: {},
@@ -90,7 +97,7 @@ export const moveBack = fileCapability({
     const atDestination = lookAtFile(destination);
     if (atSource === null) return { kind: "not-done" };
     if (atDestination !== null && atDestination.ino === atSource.ino) unlinkSync(destination.at);
-    const back = await snapshotOf(source, context);
+    const back = await fileImageOf(source, context);
     if (back?.sha256 !== given.moved.sha256) {
       return { kind: "unknown", reason: `\`${source.relative}\` is taken by another file` };
     }
@@ -103,7 +110,7 @@ export const moveBack = fileCapability({
 /** Puts back what the move had replaced, unless it is there already. */
 async function putBackReplaced(destination: Spot, given: Params, context: CallContext): Promise<void> {
   if (given.replaced === null) return;
-  const now = await snapshotOf(destination, context);
+  const now = await fileImageOf(destination, context);
   if (now?.sha256 === given.replaced.sha256) return;
   if (now !== null) {
     throw fault("undo.world-changed", `Cannot put back \`${destination.relative}\`: the name is taken`, {

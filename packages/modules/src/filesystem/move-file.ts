@@ -12,7 +12,7 @@ import { changed, lookAtFile, renameWithoutReplacing, syncAfterEffect } from "./
 import { fsFault } from "./fs-fault.ts";
 import { destinationPath, filePath, fileRetries, flag, sha256Text, shownPath, sizeBytes } from "./params.ts";
 import { fileTarget, nameToChange } from "./place.ts";
-import { isStill, parseSnapshot, snapshotOf, stateOf, type Snapshot } from "./snapshot.ts";
+import { isStill, parseFileImage, fileImageOf, stateOf, type FileImage } from "./file-image.ts";
 
 export const moveBackId = capabilityId("filesystem.move_back@1.0.0");
 
@@ -56,9 +56,9 @@ export const moveFile = fileCapability({
   async inspect(params, context) {
     using source = nameToChange(params.source, context);
     using destination = nameToChange(destinationOf(params), context);
-    const moved = await snapshotOf(source, context);
+    const moved = await fileImageOf(source, context);
     if (moved === null) throw notFound(source);
-    const replaced = await snapshotOf(destination, context, "keep");
+    const replaced = await fileImageOf(destination, context, "keep");
     if (replaced !== null && params.overwrite !== true) throw exists(destination);
     return {
       targets: [
@@ -124,7 +124,7 @@ export const moveFile = fileCapability({
   async predict(params, context) {
     using source = nameToChange(params.source, context);
     using destination = nameToChange(destinationOf(params), context);
-    const moved = await snapshotOf(source, context);
+    const moved = await fileImageOf(source, context);
     if (moved === null) throw notFound(source);
     if (params.overwrite !== true && lookAtFile(destination) !== null) throw exists(destination);
     return {
@@ -145,7 +145,7 @@ export function notFound(spot: Spot) {
   return fault("filesystem.not-found", `Cannot find \`${spot.relative}\``, { path: spot.relative });
 }
 
-export function exists(spot: Spot) {
+function exists(spot: Spot) {
   return fault("filesystem.exists", `Cannot write \`${spot.relative}\`: it exists already`, {
     path: spot.relative,
   });
@@ -157,16 +157,16 @@ export async function syncBoth(source: Spot, destination: Spot): Promise<void> {
   if (source.folder.real !== destination.folder.real) await syncAfterEffect(source.folder);
 }
 
-function recorded(context: CallContext): { readonly moved: Snapshot; readonly replaced: Snapshot | null } {
-  const moved = parseSnapshot(context.before["source"], "the source before moving");
+function recorded(context: CallContext): { readonly moved: FileImage; readonly replaced: FileImage | null } {
+  const moved = parseFileImage(context.before["source"], "the source before moving");
   if (moved === null) throw fault("filesystem.not-found", "Cannot move: there was no file", {});
-  return { moved, replaced: parseSnapshot(context.before["destination"], "the destination before moving") };
+  return { moved, replaced: parseFileImage(context.before["destination"], "the destination before moving") };
 }
 
 function performed(
   source: Spot,
   destination: Spot,
-  facts: { readonly moved: Snapshot; readonly replaced: Snapshot | null },
+  facts: { readonly moved: FileImage; readonly replaced: FileImage | null },
 ): Performed {
   const { moved, replaced } = facts;
   return {

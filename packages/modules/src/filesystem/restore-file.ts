@@ -13,11 +13,11 @@ import {
   assertUntouched,
   differenceOf,
   milliseconds,
-  parseSnapshot,
-  snapshotOf,
-  SnapshotOrNull,
+  parseFileImage,
+  fileImageOf,
+  FileImageOrNull,
   stateOf,
-} from "./snapshot.ts";
+} from "./file-image.ts";
 
 export const restoreFile = fileCapability({
   id: restoreFileId,
@@ -29,9 +29,9 @@ export const restoreFile = fileCapability({
     {
       path: filePath,
       /** What the effect left there; null: nothing. */
-      after: SnapshotOrNull,
+      after: FileImageOrNull,
       /** What was there before, kept in the blobs under its hash; null: nothing. */
-      image: SnapshotOrNull,
+      image: FileImageOrNull,
       /** Folders that the effect created, outermost first; removed again while empty. */
       folders: Type.Array(Type.String({ maxLength: 4096 }), { maxItems: 64 }),
     },
@@ -55,7 +55,7 @@ export const restoreFile = fileCapability({
   internal: true,
   async inspect({ path, after, image }, context) {
     using spot = nameToChange(path, context);
-    const now = await snapshotOf(spot, context);
+    const now = await fileImageOf(spot, context);
     const does = image === null ? "remove" : after === null ? "create" : "replace";
     return { targets: [fileTarget(spot, does, stateOf(now))], before: { target: now } };
   },
@@ -92,8 +92,8 @@ export const restoreFile = fileCapability({
         : { kind: "unknown", reason: `the folder of \`${path}\` is gone` };
     }
     removeTemporary(spot.folder, context.idempotencyKey);
-    const now = await snapshotOf(spot, context);
-    const before = parseSnapshot(context.before["target"], "the state before undoing");
+    const now = await fileImageOf(spot, context);
+    const before = parseFileImage(context.before["target"], "the state before undoing");
     if (differenceOf(after, now) === null && before?.ino === now?.ino) return { kind: "not-done" };
     const isRestored = image === null ? now === null : now?.sha256 === image.sha256;
     if (!isRestored) return { kind: "unknown", reason: `\`${path}\` was changed by others meanwhile` };

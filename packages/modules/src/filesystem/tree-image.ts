@@ -19,7 +19,7 @@ import { archiveEntriesMax } from "../limits.ts";
 import { openChild, spotIn, type Folder } from "./contained.ts";
 import { putInPlace, sha256Of, syncFolder, writeTemporary } from "./files.ts";
 import { hasErrno } from "./fs-fault.ts";
-import { snapshotOf } from "./snapshot.ts";
+import { fileImageOf } from "./file-image.ts";
 import { entriesBelow } from "./walk-tree.ts";
 
 const Entry = Type.Object(
@@ -60,8 +60,8 @@ export async function imageOf(
     const plain = entryOf(entry.path, entry.kind, entry.stat);
     if (entry.kind === "link") image.push({ ...plain, link: readlinkSync(entry.folder.child(entry.name)) });
     else if (entry.kind === "file") {
-      const snapshot = await snapshotOf(spotIn(entry.folder, entry.name), context, keep);
-      if (snapshot !== null) image.push({ ...plain, sha256: snapshot.sha256 });
+      const fileImage = await fileImageOf(spotIn(entry.folder, entry.name), context, keep);
+      if (fileImage !== null) image.push({ ...plain, sha256: fileImage.sha256 });
     } else image.push(plain);
   }
   return image;

@@ -64,7 +64,7 @@ export function kindOf(stat: BigIntStats): TreeEntry["kind"] {
 }
 
 /** Names that are plain text, last first; ours of writes in progress are left out. */
-export function namesIn(folder: Folder, everything = false): string[] {
+function namesIn(folder: Folder, everything = false): string[] {
   return readdirSync(folder.child("."), { encoding: "buffer" })
     .flatMap((bytes) => {
       const name = bytes.toString("utf8");

@@ -1,4 +1,4 @@
-// Snapshots: the state of a file as `inspect` records it and as undo expects to find it.
+// Images of files: the state of a file as `inspect` records it and as undo expects to find it.
 import { createHash } from "node:crypto";
 import type { CallContext } from "@writ/core/capability";
 import { sha256 as parseSha256, type Sha256 } from "@writ/core/ids";
@@ -10,7 +10,7 @@ import { chunksOf, factsOf, hashing, hashOf, lookAtFile, openFile, sameFacts } f
 
 const sha256Text = Type.String({ pattern: "^[0-9a-f]{64}$", maxLength: 64 });
 
-export const Snapshot = Type.Object(
+export const FileImage = Type.Object(
   {
     ino: Type.String({ maxLength: 24 }),
     sizeBytes: Type.Integer({ minimum: 0 }),
@@ -20,21 +20,21 @@ export const Snapshot = Type.Object(
   },
   { additionalProperties: false },
 );
-export type Snapshot = Static<typeof Snapshot>;
+export type FileImage = Static<typeof FileImage>;
 
-/** A snapshot, or null for `there was nothing`. */
-export const SnapshotOrNull = Type.Union([Snapshot, Type.Null()]);
+/** An image, or null for `there was nothing`. */
+export const FileImageOrNull = Type.Union([FileImage, Type.Null()]);
 
-export function parseSnapshot(value: Value | undefined, what: string): Snapshot | null {
-  return parse(SnapshotOrNull, value, what);
+export function parseFileImage(value: Value | undefined, what: string): FileImage | null {
+  return parse(FileImageOrNull, value, what);
 }
 
 /** The file's state, hashed in one pass; with `keep` its bytes are put into the blobs in the same pass. Null when absent. */
-export async function snapshotOf(
+export async function fileImageOf(
   spot: Spot,
   context: CallContext,
   keep: "keep" | "hash" = "hash",
-): Promise<Snapshot | null> {
+): Promise<FileImage | null> {
   if (lookAtFile(spot) === null) return null;
   await using handle = await openFile(spot);
   const facts = factsOf(await handle.stat({ bigint: true }));
@@ -53,20 +53,20 @@ export async function snapshotOf(
   return { ...facts, sha256 };
 }
 
-/** True when the file is still what the snapshot says, by identity, size and time of change (not read again). */
-export function isStill(spot: Spot, snapshot: Snapshot | null): boolean {
+/** True when the file is still what the image says, by identity, size and time of change (not read again). */
+export function isStill(spot: Spot, fileImage: FileImage | null): boolean {
   const stat = lookAtFile(spot);
-  if (stat === null || snapshot === null) return stat === null && snapshot === null;
-  return sameFacts(factsOf(stat), snapshot);
+  if (stat === null || fileImage === null) return stat === null && fileImage === null;
+  return sameFacts(factsOf(stat), fileImage);
 }
 
 /** @throws undo.world-changed naming what differs, unless the place is exactly what the effect left there */
 export async function assertUntouched(
   spot: Spot,
-  left: Snapshot | null,
+  left: FileImage | null,
   context: CallContext,
 ): Promise<void> {
-  const found = await snapshotOf(spot, context);
+  const found = await fileImageOf(spot, context);
   const difference = differenceOf(left, found);
   if (difference === null) return;
   throw fault("undo.world-changed", `Cannot take back \`${spot.relative}\`: ${difference}`, {
@@ -77,7 +77,7 @@ export async function assertUntouched(
 }
 
 /** What a person would call the difference, or null when nothing that matters differs. */
-export function differenceOf(left: Snapshot | null, found: Snapshot | null): string | null {
+export function differenceOf(left: FileImage | null, found: FileImage | null): string | null {
   if (left === null) return found === null ? null : "a file of that name has appeared since";
   if (found === null) return "it was moved or deleted since";
   if (found.sha256 !== left.sha256) {
@@ -87,16 +87,16 @@ export function differenceOf(left: Snapshot | null, found: Snapshot | null): str
   return found.ino === left.ino || sameTime(found, left) ? null : "it was replaced by another file since";
 }
 
-export function milliseconds(snapshot: Snapshot): number {
-  return Number(BigInt(snapshot.mtimeNs) / 1000n) / 1000;
+export function milliseconds(fileImage: FileImage): number {
+  return Number(BigInt(fileImage.mtimeNs) / 1000n) / 1000;
 }
 
-function sameTime(a: Snapshot, b: Snapshot): boolean {
+function sameTime(a: FileImage, b: FileImage): boolean {
   // Times are set in doubles of seconds, which hold about a microsecond.
   const difference = BigInt(a.mtimeNs) - BigInt(b.mtimeNs);
   return difference < 2_000n && difference > -2_000n;
 }
 
-export function stateOf(snapshot: Snapshot | null): Sha256 | null {
-  return snapshot === null ? null : parseSha256(snapshot.sha256);
+export function stateOf(fileImage: FileImage | null): Sha256 | null {
+  return fileImage === null ? null : parseSha256(fileImage.sha256);
 }
