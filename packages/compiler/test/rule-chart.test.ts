@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { ruleCompiler } from "@writ/compiler/rule";
+import { renderTree } from "@writ/compiler/render";
 import { compileGrammar, parseTokens, type Production } from "../src/language/chart.ts";
 import { closest, editDistance } from "../src/language/closest.ts";
 import { english } from "../src/language/english.ts";
@@ -130,4 +132,12 @@ test("R31 the closest words are those with the fewest edits", () => {
   expect(editDistance("", "abc")).toBe(3);
   expect(closest("aprouved", ["approved", "approuvés", "archive"])).toEqual(["approuvés", "approved"]);
   expect(closest("xyz", ["approved"])).toEqual([]);
+});
+
+test("R6 a tree is flat data, and a node of the wrong kind is a bug", () => {
+  const outcome = ruleCompiler(catalog).compile({ text: "On request, read journal.csv." });
+  if (outcome.kind !== "compiled") throw new Error(outcome.kind);
+  expect(JSON.parse(JSON.stringify(outcome.tree))).toEqual(outcome.tree);
+  const broken = { ...outcome.tree, steps: [outcome.tree.trigger] };
+  expect(() => renderTree(broken, "en", catalog)).toThrow(/R6/u);
 });

@@ -4,6 +4,7 @@ import type { Expression } from "@writ/core/expression";
 import type { Opcode, Operand } from "@writ/core/program";
 import type { StepId } from "@writ/core/ids";
 import { schemaProblems } from "@writ/core/schema";
+import { actAt } from "../language/nodes.ts";
 import type { NodeKey, StepNode, Term } from "../language/tree.ts";
 import { keywords, paramKind, propertyOf } from "../language/vocabulary.ts";
 import { ruleProblem } from "../rule-problems.ts";
@@ -35,7 +36,7 @@ export interface BoundAct {
 
 /** Binds the parameters; reads they need join the chain. Null when a problem was noted. */
 export function bindAct(binding: Binding, key: NodeKey, at: Place): BoundAct | null {
-  const node = binding.tree.nodes[key] as Act;
+  const node = actAt(binding.tree, key);
   const definition = binding.capability(node.capability);
   const expressions: Record<string, Expression> = {};
   let isWhole = true;

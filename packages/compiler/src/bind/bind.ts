@@ -8,15 +8,8 @@ import { approvalTimeoutMsDefault, runTimeoutMsDefault } from "@writ/core/limits
 import type { Block, Invariant, Program, ProgramSource, TimeWindow } from "@writ/core/program";
 import { checkProgram } from "@writ/core/program-check";
 import type { Reading } from "../language/parse.ts";
-import type {
-  DayWindow,
-  InvariantNode,
-  NodeKey,
-  StepNode,
-  Term,
-  Tree,
-  TriggerNode,
-} from "../language/tree.ts";
+import { invariantAt, stepAt, triggerAt } from "../language/nodes.ts";
+import type { DayWindow, NodeKey, Term, Tree } from "../language/tree.ts";
 import { keywords } from "../language/vocabulary.ts";
 import { ruleProblem, type RuleProblem } from "../rule-problems.ts";
 import { addAct, bindAct, type BoundAct } from "./acts.ts";
@@ -37,7 +30,7 @@ const runsAtOnce = 128;
 
 export function bindTree(reading: Reading, catalog: Catalog): Bound {
   const { tree, spans } = reading;
-  const start = tree.nodes[tree.trigger] as TriggerNode;
+  const start = triggerAt(tree, tree.trigger);
   const source = sourceOf(start, catalog);
   const binding = new Binding({ catalog, tree, spans, source, folder: watchedFolder(start, catalog) });
   if (source === null && start.k !== "request") {
@@ -115,7 +108,7 @@ function bindSteps(binding: Binding, chain: Chain, keys: readonly NodeKey[], sta
 }
 
 function bindStep(binding: Binding, chain: Chain, key: NodeKey, file: FileState): FileState {
-  const node = binding.tree.nodes[key] as StepNode;
+  const node = stepAt(binding.tree, key);
   switch (node.k) {
     case "act": {
       const act = bindAct(binding, key, { chain, file });
@@ -164,7 +157,7 @@ function bindStep(binding: Binding, chain: Chain, key: NodeKey, file: FileState)
  */
 function readAhead(binding: Binding, body: readonly NodeKey[], at: Place): void {
   for (const key of body) {
-    const node = binding.tree.nodes[key] as StepNode;
+    const node = stepAt(binding.tree, key);
     if (node.k === "wait" || node.k === "approve") return;
     const acts = node.k === "act" ? [key] : node.k === "par" ? node.of : [];
     if (node.k === "if") readNouns(binding, node.when, at);
@@ -174,7 +167,7 @@ function readAhead(binding: Binding, body: readonly NodeKey[], at: Place): void 
 }
 
 function touchesFile(binding: Binding, key: NodeKey): boolean {
-  const node = binding.tree.nodes[key] as StepNode;
+  const node = stepAt(binding.tree, key);
   if (node.k !== "act") return true;
   return binding
     .capability(node.capability)
@@ -277,7 +270,7 @@ function bindParallel(
 }
 
 function bindInvariant(binding: Binding, key: NodeKey): Invariant {
-  const node = binding.tree.nodes[key] as InvariantNode;
+  const node = invariantAt(binding.tree, key);
   const path = (term: Term): string => {
     if (term.k === "place") return placePath(binding, term);
     if (term.k !== "path") return ".";

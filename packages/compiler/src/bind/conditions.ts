@@ -2,14 +2,15 @@
 import type { Expression } from "@writ/core/expression";
 import { decimal } from "@writ/core/value";
 import { convert, dimensionOf } from "../language/quantity.ts";
-import type { ConditionNode, NodeKey, Operator, Term } from "../language/tree.ts";
+import { conditionAt } from "../language/nodes.ts";
+import type { NodeKey, Operator, Term } from "../language/tree.ts";
 import { ruleProblem } from "../rule-problems.ts";
 import type { Binding } from "./state.ts";
 import { bindTerm, type BoundTerm, type Place } from "./terms.ts";
 
 /** Null when a problem was noted. */
 export function bindCondition(binding: Binding, key: NodeKey, at: Place | null): Expression | null {
-  const node = binding.tree.nodes[key] as ConditionNode;
+  const node = conditionAt(binding.tree, key);
   switch (node.k) {
     case "cmp":
       return compare(binding, key, node, at);

@@ -1,5 +1,6 @@
 // The nouns a condition or an act speaks of.
-import type { ConditionNode, NodeKey, StepNode, Term } from "../language/tree.ts";
+import { actOrConditionAt } from "../language/nodes.ts";
+import type { NodeKey, Term } from "../language/tree.ts";
 import type { Binding } from "./state.ts";
 import { bindTerm, type Place } from "./terms.ts";
 
@@ -16,7 +17,7 @@ interface Spoken {
 
 /** Every term of an act or a condition, with its place in the tree. */
 export function termsOf(binding: Binding, key: NodeKey): readonly Spoken[] {
-  const node = binding.tree.nodes[key] as ConditionNode | Extract<StepNode, { k: "act" }>;
+  const node = actOrConditionAt(binding.tree, key);
   switch (node.k) {
     case "act":
       return Object.entries(node.args).flatMap(([param, term]) =>

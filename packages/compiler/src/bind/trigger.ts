@@ -5,7 +5,8 @@ import { capabilityName } from "@writ/core/ids";
 import type { Trigger } from "@writ/core/program";
 import { schemaProblems } from "@writ/core/schema";
 import type { Value } from "@writ/core/value";
-import type { ConditionNode, DayWindow, NodeKey, Term, TriggerNode } from "../language/tree.ts";
+import { conditionAt } from "../language/nodes.ts";
+import type { DayWindow, NodeKey, Term, TriggerNode } from "../language/tree.ts";
 import { keywords } from "../language/vocabulary.ts";
 import { ruleProblem } from "../rule-problems.ts";
 import { bindCondition } from "./conditions.ts";
@@ -50,13 +51,13 @@ export interface Guard {
 export const noGuard: Guard = { filter: [], inside: [], windows: [] };
 
 export function splitGuard(binding: Binding, where: NodeKey): Guard {
-  const node = binding.tree.nodes[where] as ConditionNode;
+  const node = conditionAt(binding.tree, where);
   const parts = node.k === "and" ? node.of : [where];
   const filter: NodeKey[] = [];
   const inside: NodeKey[] = [];
   const windows: DayWindow[] = [];
   for (const key of parts) {
-    const part = binding.tree.nodes[key] as ConditionNode;
+    const part = conditionAt(binding.tree, key);
     if (part.k === "clock") windows.push({ from: part.from, to: part.to, days: part.days });
     else if (termsOf(binding, key).some(({ term }) => term.k === "noun")) inside.push(key);
     else filter.push(key);

@@ -25,6 +25,7 @@ export type ParsedRule =
     }
   | { readonly kind: "problems"; readonly problems: readonly RuleProblem[] };
 
+/** Bounds the depth of every recursion over what a sentence says. */
 const sentenceTokensMax = 200;
 
 const sentencesMax = 200;

@@ -4,17 +4,8 @@ import type { Catalog } from "@writ/core/capability";
 import type { Construct, Surface } from "../language/surface.ts";
 import { parseTemplate, templateFields, type Template } from "../language/template.ts";
 import { paramKind, phraseTemplate } from "../language/vocabulary.ts";
-import type {
-  ConditionNode,
-  InvariantNode,
-  Limits,
-  NodeKey,
-  Operator,
-  StepNode,
-  Term,
-  Tree,
-  TriggerNode,
-} from "../language/tree.ts";
+import { conditionAt, invariantAt, stepAt, triggerAt } from "../language/nodes.ts";
+import type { Limits, NodeKey, Operator, StepNode, Term, Tree } from "../language/tree.ts";
 import { joinPieces, own, word, type Piece } from "./pieces.ts";
 import {
   entityWords,
@@ -97,7 +88,7 @@ class Writer {
   }
 
   #trigger(key: NodeKey): readonly Piece[] {
-    const node = this.#tree.nodes[key] as TriggerNode;
+    const node = triggerAt(this.#tree, key);
     switch (node.k) {
       case "event": {
         const definition = this.#catalog.sources.find(({ id }) => id === node.source);
@@ -146,14 +137,14 @@ class Writer {
 
   /** A step that is its own sentence: nothing after it can be taken for a part of it. */
   #alone(key: NodeKey): readonly Piece[] {
-    const node = this.#tree.nodes[key] as StepNode;
+    const node = stepAt(this.#tree, key);
     if (node.k === "if") return this.#if(node);
     if (node.k === "approve") return this.#approve(node, false);
     return this.#step(key, false, false);
   }
 
   #step(key: NodeKey, mayApprove: boolean, isLast: boolean): readonly Piece[] {
-    const node = this.#tree.nodes[key] as StepNode;
+    const node = stepAt(this.#tree, key);
     switch (node.k) {
       case "act": {
         const definition = this.#catalog.capabilities.find(({ id }) => id === node.capability);
@@ -210,7 +201,7 @@ class Writer {
 
   /** `closed` conditions stand inside another one: and, or and their kind take parentheses there. */
   #condition(key: NodeKey, place: "free" | "closed"): readonly Piece[] {
-    const node = this.#tree.nodes[key] as ConditionNode;
+    const node = conditionAt(this.#tree, key);
     switch (node.k) {
       case "cmp":
         return this.#construct("compare", {
@@ -240,7 +231,7 @@ class Writer {
         return place === "free" ? pieces : [word("("), ...pieces, word(")")];
       }
       case "not": {
-        const inner = this.#tree.nodes[node.of] as ConditionNode;
+        const inner = conditionAt(this.#tree, node.of);
         if (inner.k === "cmp" && this.#surface.negated[inner.operator] !== undefined)
           return this.#construct("compareNot", {
             left: this.#term(inner.left),
@@ -405,7 +396,7 @@ class Writer {
   }
 
   #invariant(key: NodeKey): readonly Piece[] {
-    const node = this.#tree.nodes[key] as InvariantNode;
+    const node = invariantAt(this.#tree, key);
     switch (node.k) {
       case "writesWithin":
         return node.place === null
