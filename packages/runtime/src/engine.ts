@@ -29,6 +29,7 @@ import { resolveEffect } from "./engine/crash.ts";
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { stepOf } from "./engine/job.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
+import { busyRetryMs, preparedProgramsMax, rememberedRunsMax, stopGraceMs } from "./limits.ts";
 import { fault } from "./faults.ts";
 import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
 import { preview } from "./engine/preview.ts";
@@ -176,11 +177,6 @@ export interface Preview {
   readonly fault: FaultRecord | null;
 }
 
-const rememberedMax = 1000;
-const preparedMax = 1000;
-/** How long `stop` lets effects finish before it tells them to. */
-const stopGraceMs = 5000;
-
 export function createEngine(options: EngineOptions): Engine {
   const { ledger } = options;
   const activeMax = options.runsActiveMax ?? runsActiveMaxDefault;
@@ -256,7 +252,7 @@ export function createEngine(options: EngineOptions): Engine {
     remembered.delete(state.run);
     remembered.set(state.run, state);
     const [oldest] = remembered.keys();
-    if (remembered.size > rememberedMax && oldest !== undefined) remembered.delete(oldest);
+    if (remembered.size > rememberedRunsMax && oldest !== undefined) remembered.delete(oldest);
   };
 
   const prepare = (program: HashedProgram): PreparedProgram => {
@@ -264,20 +260,22 @@ export function createEngine(options: EngineOptions): Engine {
     if (known !== undefined) return known;
     const made = prepareProgram(program);
     const [oldest] = prepared.keys();
-    if (prepared.size >= preparedMax && oldest !== undefined) prepared.delete(oldest);
+    if (prepared.size >= preparedProgramsMax && oldest !== undefined) prepared.delete(oldest);
     prepared.set(program.hash, made);
     return made;
   };
 
   /** Lets the run begin, or puts it in its program's queue. */
   const enter = (run: ActiveRun): void => {
+    // A run that ends or is taken back begins nothing: it needs no turn.
+    const isEnding = run.state.ending !== null;
     const { program, prepared: of } = run.state;
     let place = admission.get(program);
     if (place === undefined) {
       place = { active: 0, queue: [] };
       admission.set(program, place);
     }
-    run.admitted = place.active < of.hashed.program.concurrencyMax;
+    run.admitted = isEnding || place.active < of.hashed.program.concurrencyMax;
     if (run.admitted) place.active += 1;
     else place.queue.push(run);
   };
@@ -319,6 +317,7 @@ export function createEngine(options: EngineOptions): Engine {
           kind: "run.cancel-requested",
           facts: { by: { kind: "node" }, undo, reason: `it did not end in ${runTimeoutMs} ms` },
         });
+        admitForEnd(run);
       }),
     );
   };
@@ -385,7 +384,7 @@ export function createEngine(options: EngineOptions): Engine {
       throw fault("runtime.busy", `Cannot start a run now: ${core.runs.size} are under way`, {
         active: core.runs.size,
         activeMax,
-        retryAfterMs: 1000,
+        retryAfterMs: busyRetryMs,
       });
     }
   };
@@ -461,11 +460,11 @@ export function createEngine(options: EngineOptions): Engine {
       }
       checkOpen(1);
       const active = activate(state);
-      active.admitted = true;
       core.runs.set(run, active);
       const place = admission.get(state.program) ?? { active: 0, queue: [] };
-      place.active += 1;
       admission.set(state.program, place);
+      place.active += 1;
+      active.admitted = true;
       const facts = { by: actor, reason: reason.slice(0, 1024) };
       await ledger.durable(core.apply(active, { kind: "undo.requested", facts }, { actor }));
     },

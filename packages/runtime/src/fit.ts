@@ -49,7 +49,11 @@ function walk(schema: unknown, value: Value, checking: boolean): Value {
 
 /** The first alternative that takes the value as it fits there; the value itself when none does. */
 function fitAny(schemas: readonly unknown[], value: Value, checking: boolean): Value {
-  for (const schema of schemas) {
+  // A decimal stays one where one of the alternatives takes it.
+  const order = isDecimal(value)
+    ? [...schemas.filter(isExact), ...schemas.filter((schema) => !isExact(schema))]
+    : schemas;
+  for (const schema of order) {
     const fitted = walk(schema, value, checking);
     if (
       isSchema(schema) &&
@@ -58,6 +62,10 @@ function fitAny(schemas: readonly unknown[], value: Value, checking: boolean): V
       return fitted;
   }
   return value;
+}
+
+function isExact(schema: unknown): boolean {
+  return isRecord(schema) && schema["x-decimal"] === true;
 }
 
 function toNumber(value: Value): Value {

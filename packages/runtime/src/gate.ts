@@ -62,6 +62,15 @@ export function gate(input: GateInput): GateVerdict {
       capability: input.capability,
     });
   }
+  if (definition.internal === true && input.purpose === "effect") {
+    return deny(
+      "capability.unknown",
+      `Cannot use \`${input.capability}\`: it only takes back what others did`,
+      {
+        capability: input.capability,
+      },
+    );
+  }
   if (input.revoked !== undefined) {
     return deny(
       "capability.revoked",

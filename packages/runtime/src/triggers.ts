@@ -16,6 +16,7 @@ import type { Value } from "@writ/core/value";
 import type { Engine, Log, StartRun } from "./engine.ts";
 import { recordOf } from "./engine/core.ts";
 import { createTimers } from "./engine/timers.ts";
+import { busyRetryMs, lookBackChunk, lookBackEntriesMax, lookBackMs, recentSightingsMax } from "./limits.ts";
 import { fault } from "./faults.ts";
 import { checkCapabilities, sessionOfSourceKey, type RegisteredProgram, type Registry } from "./registry.ts";
 import { createCondition, holdKey, holds, mayStart, type Condition } from "./triggers/condition.ts";
@@ -62,13 +63,6 @@ interface Session {
   readonly opened: SourceSession;
 }
 
-/** How far back a restart looks for hold and throttle times, besides the times themselves. */
-const lookBackMs = 24 * 3_600_000;
-const lookBackEntriesMax = 100_000;
-const lookBackChunk = 4096;
-/** Keys of this process that the projections may not have yet. */
-const recentMax = 100_000;
-
 export function createTriggers(options: TriggerOptions): Triggers {
   const { engine, ledger, world, registry, log } = options;
   const armed = new Map<ProgramHash, Armed>();
@@ -86,7 +80,7 @@ export function createTriggers(options: TriggerOptions): Triggers {
   const remember = (sourceKey: string): void => {
     recent.add(sourceKey);
     const [oldest] = recent;
-    if (recent.size > recentMax && oldest !== undefined) recent.delete(oldest);
+    if (recent.size > recentSightingsMax && oldest !== undefined) recent.delete(oldest);
   };
 
   const runOf = ({ hashed, workspace }: Armed, event: Event, source: EventSource): StartRun => ({
@@ -145,7 +139,7 @@ export function createTriggers(options: TriggerOptions): Triggers {
         return;
       } catch (error) {
         if (!hasCode(error, "runtime.busy")) throw error;
-        await world.sleep(1000);
+        await world.sleep(busyRetryMs);
       }
     }
   };
@@ -195,7 +189,7 @@ export function createTriggers(options: TriggerOptions): Triggers {
       condition.lastStartMs = world.nowMs();
     } catch (error) {
       if (!hasCode(error, "runtime.busy")) throw error;
-      holding.cancel = timers.at(world.nowMs() + 1000, () => held(each, condition, holding, source));
+      holding.cancel = timers.at(world.nowMs() + busyRetryMs, () => held(each, condition, holding, source));
     }
   };
 

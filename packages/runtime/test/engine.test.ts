@@ -10,6 +10,7 @@ import {
   finish,
   literal,
   load,
+  owner,
   policies,
   program,
   retry,
@@ -230,4 +231,60 @@ test("M3 control labels travel: what an untrusted condition decided is untrusted
   );
   expect(made.engine.state(ended.run)?.slots.get("out")?.labels).toEqual(["origin:event"]);
   expect(made.engine.state(ended.run)?.steps.get(stepId("e"))?.control).toEqual(["origin:event"]);
+});
+
+test("E12 stopping lets an effect finish and begins nothing more; the run goes on after the restart", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "slow", ms: 3000 });
+  const run = made.start(program(chain(step("a", act("put", "a")), step("b", act("put", "b")))));
+  await made.site.advance(1000);
+  const waited = expect(made.engine.ended(run)).rejects.toMatchObject({ code: "runtime.stopped" });
+  const stopped = made.engine.stop();
+  await made.site.advance(3000);
+  await stopped;
+  await waited;
+  expect(made.site.effects.map(({ name }) => name)).toEqual(["a"]);
+  const again = rig({ site: made.site, ledger: made.ledger.crash(), programs: made.programs });
+  expect(await again.engine.recover()).toEqual({ runs: 1, broken: [] });
+  await again.site.advance(0);
+  expect((await again.engine.ended(run)).status).toBe("finished");
+  expect(made.site.effects.map(({ name }) => name)).toEqual(["a", "b"]);
+});
+
+test("E11 a run that still waits for its turn is cancelled, by a person or by its time", async () => {
+  const made = rig();
+  const slow = program(
+    chain(step("w", { op: "wait", until: { kind: "duration", ms: 3_600_000 } }), step("a", act("put", "a"))),
+    {
+      concurrencyMax: 1,
+      runTimeoutMs: 60_000,
+    },
+  );
+  const first = made.start(slow);
+  const second = made.start(slow);
+  const third = made.start(slow);
+  await made.site.advance(1000);
+  const cancelled = made.engine.ended(second);
+  await made.engine.cancelRun(second, owner, { undo: true, reason: "no" });
+  await made.site.advance(0);
+  expect((await cancelled).status).toBe("rolled_back");
+  const late = made.engine.ended(third);
+  await made.site.advance(60_000);
+  expect((await late).status).toBe("cancelled");
+  expect(made.engine.state(first)?.ended?.status).toBe("cancelled");
+  expect(made.engine.active()).toEqual([]);
+});
+
+test("E1 a run that the machine cannot fold is left as it is, and the others go on", async () => {
+  const made = rig();
+  const wait = program([step("w", { op: "wait", until: { kind: "duration", ms: 60_000 } })]);
+  const lost = program([step("x", { op: "wait", until: { kind: "duration", ms: 60_000 } })]);
+  const good = made.start(wait);
+  const bad = made.start(lost);
+  await made.site.advance(0);
+  const programs = new Map([[wait.hash as string, wait]]);
+  const again = rig({ site: made.site, ledger: made.ledger.crash(), programs });
+  expect(await again.engine.recover()).toMatchObject({ runs: 1, broken: [{ run: bad }] });
+  await again.site.advance(60_000);
+  expect((await again.engine.ended(good)).status).toBe("finished");
 });

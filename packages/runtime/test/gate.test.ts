@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Capability, Target } from "@writ/core/capability";
+import { decimalSchema, type Capability, type Target } from "@writ/core/capability";
 import { approvalId, capabilityId, roleName, sha256, stepId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
 import type { PolicyRequest } from "@writ/core/ports";
@@ -83,6 +83,14 @@ test("G1 the first check that fails decides, in the fixed order", () => {
   expect(code(input({ params: all.params, targets: all.targets }))).toBe("gate.params-invalid");
   expect(code(input({ targets: all.targets }))).toBe("gate.outside-workspace");
   expect(code(input())).toBe("allow");
+});
+
+test("G1 what only takes back cannot be called", () => {
+  const definition: Capability = { ...put, internal: true };
+  expect([code(input({ definition })), code(input({ definition, purpose: "undo" }))]).toEqual([
+    "capability.unknown",
+    "allow",
+  ]);
 });
 
 test("G2 no approval gets past a denial", () => {
@@ -284,4 +292,6 @@ test("F1 F2 decimals become numbers only where a schema wants them and nothing i
   expect(problemsOf(schema, { n: "5", d: decimal("1"), t: "5" })).not.toEqual([]);
   const either = Type.Union([Type.Null(), Type.Integer()]);
   expect([fit(either, decimal("3")), fit(either, null)]).toEqual([3, null]);
+  const exact = Type.Union([Type.Integer(), Type.Number(), decimalSchema]);
+  expect([fit(exact, decimal("3")), fit(exact, 3)]).toEqual([decimal("3"), 3]);
 });

@@ -15,6 +15,7 @@ import { isDecimal, isMap, parseValue, type Value, type ValueMap } from "@writ/c
 import { parseWorkspace } from "@writ/core/workspace";
 import type { EngineOptions } from "../engine.ts";
 import { fault } from "../faults.ts";
+import { verdictsMax } from "../limits.ts";
 import { decide, type Command, type Decision, type MachineEntry } from "../machine.ts";
 import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
@@ -206,7 +207,7 @@ export function createCore(
     },
     decidePolicy(request) {
       const policy = options.policy();
-      if (policy.hash !== verdictsOf || verdicts.size > 4096) {
+      if (policy.hash !== verdictsOf || verdicts.size > verdictsMax) {
         verdicts = new Map();
         verdictsOf = policy.hash;
       }

@@ -2,11 +2,9 @@
 import type { FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
 import { fault } from "../faults.ts";
+import { graceMs } from "../limits.ts";
 import { createAbort, recordOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { contextOf } from "./look.ts";
-
-/** How long a capability that was told to stop may take to say what it did. */
-const graceMs = 2000;
 
 export type Called<T> =
   | { readonly kind: "returned"; readonly value: T }

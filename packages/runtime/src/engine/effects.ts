@@ -8,6 +8,7 @@ import type { StepId } from "@writ/core/ids";
 import { inlineBytesMax } from "@writ/core/limits";
 import type { ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
+import { unknownTriesMax } from "../limits.ts";
 import { requestGateApproval } from "./approvals.ts";
 import { recordOf, sizeOf, unknownWorkspace, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { withDeadline } from "./deadline.ts";
@@ -195,9 +196,6 @@ export async function perform(
     // Idempotent, and nobody knows: performing it again with the same key is how to find out.
   }
 }
-
-/** Performing an idempotent effect to find out what became of it. */
-const unknownTriesMax = 3;
 
 function isOpen(called: { readonly kind: string }): boolean {
   return called.kind === "late" || called.kind === "silent";

@@ -3,6 +3,8 @@
 //   L2  All locks of a step are taken at once or not at all, so that no two steps can wait for each other.
 //   L3  Whoever looked before a writer let go must look again: `changedSince` says so, sometimes needlessly, never too seldom.
 
+import { rememberedLocksMax } from "../limits.ts";
+
 export interface LockRequest {
   readonly key: string;
   readonly exclusive: boolean;
@@ -24,8 +26,6 @@ interface Holder {
   readers: number;
   writer: boolean;
 }
-
-const rememberedMax = 4096;
 
 export function createLocks(): Locks {
   const holders = new Map<string, Holder>();
@@ -67,7 +67,7 @@ export function createLocks(): Locks {
       holder.writer = false;
       written.delete(key);
       written.set(key, clock);
-      if (written.size > rememberedMax) {
+      if (written.size > rememberedLocksMax) {
         const [oldest] = written;
         if (oldest !== undefined) {
           written.delete(oldest[0]);

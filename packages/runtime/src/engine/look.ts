@@ -9,6 +9,7 @@ import type { Actor } from "@writ/core/entry";
 import { fault } from "../faults.ts";
 import { gate } from "../gate.ts";
 import { hostOf } from "../gate/containment.ts";
+import { looksMax, sendsPerMinuteMaxDefault } from "../limits.ts";
 import { revocationOf, rolesOf, type Registry } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import { createAbort, type Core } from "./core.ts";
@@ -20,8 +21,6 @@ export interface Looked {
   readonly verdict: GateVerdict;
   readonly release: () => void;
 }
-
-const looksMax = 8;
 
 /** Without waiting, where nothing needs to be inspected and nobody is in the way; else undefined. */
 export function lookNow(core: Core, job: Job): Looked | undefined {
@@ -103,9 +102,6 @@ export function judge(core: Core, job: Job, targets: readonly Target[]): GateVer
     hasher: options.hasher,
   });
 }
-
-/** Sends to one host in a minute: a bound on what a loop gone wrong does to others. */
-export const sendsPerMinuteMaxDefault = 60_000;
 
 export async function inspect(core: Core, job: Job): Promise<Inspection> {
   const { definition } = job;

@@ -8,6 +8,7 @@ import { allSteps, type Operands } from "@writ/core/program";
 import type { Value } from "@writ/core/value";
 import type { Preview, PreviewedStep } from "../engine.ts";
 import { bindingTargets, effectHash } from "../effect-hash.ts";
+import { previewCommandsMax } from "../limits.ts";
 import { decide, initialState, type Command } from "../machine.ts";
 import { computeKnown } from "../machine/operands.ts";
 import type { PreparedProgram } from "../program-index.ts";
@@ -23,8 +24,6 @@ interface Previewing {
   readonly shown: Map<StepId, PreviewedStep>;
   readonly feed: (change: RunChange, stored?: Value) => void;
 }
-
-const commandsMax = 100_000;
 
 export async function preview(
   core: Core,
@@ -70,7 +69,11 @@ export async function preview(
     },
   });
   let count = 0;
-  for (let command = queue.shift(); command !== undefined && count < commandsMax; command = queue.shift()) {
+  for (
+    let command = queue.shift();
+    command !== undefined && count < previewCommandsMax;
+    command = queue.shift()
+  ) {
     await carryOut(previewing, command);
     count += 1;
   }

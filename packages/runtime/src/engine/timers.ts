@@ -3,11 +3,9 @@
 //       monotonic one (the wall clock may have jumped back). So no jump makes it hang, and it is removed before it fires, once.
 import type { AbortSignalLike } from "@writ/core/capability";
 import type { World } from "@writ/core/ports";
+import { sleepMsMax } from "../limits.ts";
 
 declare const AbortController: new () => { readonly signal: AbortSignalLike; abort(reason?: unknown): void };
-
-/** Longest sleep: so long a jump of the wall clock may go unseen. */
-const sleepMsMax = 10_000;
 
 export interface Timers {
   /** Fires once at the wall time, or soon after when it has passed. Returns what takes it back. */

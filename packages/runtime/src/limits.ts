@@ -1,0 +1,32 @@
+// Limits of the runtime. Relations between them are asserted in limits.test.ts.
+
+/** Looking at the targets of one effect again because they changed while the locks were awaited. */
+export const looksMax = 8;
+/** How long a capability that was told to stop may take to say what it did. */
+export const graceMs = 2000;
+/** How long `stop` lets effects finish before it tells them to. */
+export const stopGraceMs = 5000;
+/** Performing an idempotent effect to find out what became of it. */
+export const unknownTriesMax = 3;
+/** Sends to one host in a minute, where the node says nothing else: a bound on what a loop gone wrong does to others. */
+export const sendsPerMinuteMaxDefault = 60_000;
+/** Ended runs whose last state is kept in memory. */
+export const rememberedRunsMax = 1000;
+/** Programs kept ready to run. */
+export const preparedProgramsMax = 1000;
+/** Verdicts of the policy kept, all of one policy. */
+export const verdictsMax = 4096;
+/** Keys whose last writer is remembered. */
+export const rememberedLocksMax = 4096;
+/** Longest sleep of the timers: so long a jump of the wall clock may go unseen. */
+export const sleepMsMax = 10_000;
+/** How long a start that was refused because the node is full should wait. */
+export const busyRetryMs = 1000;
+/** Time, and events and starts, that a restart reads back for hold and throttle times. */
+export const lookBackMs = 24 * 3_600_000;
+export const lookBackEntriesMax = 100_000;
+export const lookBackChunk = 4096;
+/** Sightings of this process that the projections may not have yet. */
+export const recentSightingsMax = 100_000;
+/** Commands that a preview carries out before it gives up. */
+export const previewCommandsMax = 100_000;
