@@ -26,7 +26,7 @@ import { stopTimeoutMs } from "./limits.ts";
 import { openLog, type Log } from "./log.ts";
 import { createMcpEndpoint } from "./mcp.ts";
 import { bytesOf, type NodeContext } from "./node/context.ts";
-import { addExample, beginNode, ownerId, recordPolicy } from "./node/first-start.ts";
+import { addExample, addOwner, ownerId, pinKeys, recordPolicy } from "./node/first-start.ts";
 import { removeLocalKey, writeLocalKey } from "./node/local-key.ts";
 import { createProver } from "./node/prover.ts";
 import { createRunWatch } from "./node/run-watch.ts";
@@ -139,10 +139,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const ownKeys = store.keyRing
       .all()
       .filter(({ id }) => id === store.signer.ed25519KeyId || id === store.signer.mlDsa65KeyId);
-    const ownerToken = await beginNode(context, ownKeys);
+    const isFirst = registry.now().people.size === 0;
+    await pinKeys(context, ownKeys);
     await recordPolicy(context);
-    const exampleRoot =
-      ownerToken === undefined || options.example === false ? undefined : await addExample(context);
+    const exampleRoot = isFirst && options.example !== false ? await addExample(context) : undefined;
+    const ownerToken = isFirst ? await addOwner(context) : undefined;
 
     const { runs, broken: lost } = await engine.recover();
     for (const { run, fault: record } of lost) problems.set(`run ${run}`, record);

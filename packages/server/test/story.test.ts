@@ -53,6 +53,12 @@ test("S18 a rule and its twin in French are one program, each rendered in both l
   expect(outcome.program.graph.nodes.length).toBeGreaterThan(4);
 });
 
+test("S18 programs are listed newest first, by state, no more than asked for", async () => {
+  const { programs } = await node.call("listPrograms", { query: { state: "compiled", limit: 1 } });
+  expect(programs.map((program) => program.hash)).toEqual([hash]);
+  expect((await node.call("listPrograms", { query: { state: "deployed" } })).programs).toEqual([]);
+});
+
 test("S12 nothing is deployed, exported or run that nobody approved", async () => {
   await expect(node.call("deployProgram", { params: { hash } })).rejects.toMatchObject({
     status: 409,

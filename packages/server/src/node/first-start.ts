@@ -12,24 +12,23 @@ import { record, storeBytes, type NodeContext } from "./context.ts";
 
 export const ownerId = "owner";
 
-/** What the first entries say; the token is returned once and kept nowhere. Undefined when the node already has people. */
-export async function beginNode(
-  node: Pick<NodeContext, "ledger" | "world" | "entropy" | "registry">,
+/** Pins the node's own keys, so that the ledger says whose signatures count. */
+export async function pinKeys(
+  node: Pick<NodeContext, "ledger" | "world" | "registry">,
   keys: readonly KeyRecord[],
-): Promise<string | undefined> {
-  const { people, keys: pinned } = node.registry();
-  const missing = keys.filter(({ id }) => !pinned.has(id));
-  if (missing.length > 0) {
-    await record(
-      node,
-      { kind: "node" },
-      ...missing.map(({ id, algorithm, publicKey }) => ({
-        kind: "key.added" as const,
-        facts: { key: id, algorithm, publicKey: toHex(publicKey), purpose: "programs" as const },
-      })),
-    );
-  }
-  if (people.size > 0) return undefined;
+): Promise<void> {
+  const pinned = node.registry().keys;
+  const missing = keys
+    .filter(({ id }) => !pinned.has(id))
+    .map(({ id, algorithm, publicKey }) => ({
+      kind: "key.added" as const,
+      facts: { key: id, algorithm, publicKey: toHex(publicKey), purpose: "programs" as const },
+    }));
+  if (missing.length > 0) await record(node, { kind: "node" }, ...missing);
+}
+
+/** The node's first person; the token is returned once and kept nowhere. Last of the first start: a node without people begins again. */
+export async function addOwner(node: Pick<NodeContext, "ledger" | "world" | "entropy">): Promise<string> {
   const { token, key, tokenHash } = newToken(node.entropy);
   const facts = { person: personId(ownerId), name: "Owner", roles: [roleName("owner")], key, tokenHash };
   await record(node, { kind: "node" }, { kind: "person.added", facts });
