@@ -121,7 +121,10 @@ interface Meaning {
   readonly bound: Extract<Bound, { kind: "bound" }>;
 }
 
-/** Readings that make sense in the catalog, one for each program. When none does, the problems of the first. */
+/**
+ * Readings that make sense in the catalog, one for each program. A list whose acts depend on each other is read in every order.
+ * When no reading makes sense, the problems of the first.
+ */
 function meaningsOf(
   readings: readonly Reading[],
   catalog: Catalog,
@@ -129,8 +132,13 @@ function meaningsOf(
   const bound: Meaning[] = [];
   let problems: readonly RuleProblem[] = [];
   const seen = new Set<string>();
-  for (const reading of readings) {
-    const result = bindTree(reading, catalog);
+  const tried = readings.map((reading) => ({ reading, result: bindTree(reading, catalog) }));
+  const ordered = tried.flatMap(({ reading, result }) =>
+    result.kind === "problems" && result.problems.every(({ code }) => code === "rule.dependent-list")
+      ? reading.orders().map((order) => ({ reading: order, result: bindTree(order, catalog) }))
+      : [],
+  );
+  for (const { reading, result } of [...tried, ...ordered]) {
     if (result.kind === "problems") {
       if (problems.length === 0) problems = result.problems;
       continue;

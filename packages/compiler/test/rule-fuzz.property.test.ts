@@ -22,6 +22,7 @@ function holds(text: string, outcome: RuleOutcome): void {
     case "ambiguous":
       expect(outcome.readings.length).toBeGreaterThan(1);
       expect(outcome.readings.flatMap((reading) => reading.differsAt).every(isInside)).toBe(true);
+      expect(outcome.readings.some((reading) => reading.differsAt.length > 0)).toBe(true);
       return;
     case "rejected":
       expect(outcome.problems.length).toBeGreaterThan(0);

@@ -289,6 +289,26 @@ test("R19 independent acts of one list run side by side", () => {
   expect(program.body.steps.map(({ after }) => after)).toEqual([[], [], ["s1", "s2"]]);
 });
 
+test("R19 acts of a list that depend on each other are a question about their order", () => {
+  expect(readings(`${en}read it and move it to approved.`)).toEqual([
+    expect.stringContaining("read the file. Move the file"),
+    expect.stringContaining("move the file to the approved folder. Read the file."),
+  ]);
+  expect(readings(`${en}if its name is "a", read it and move it to approved.`)).toHaveLength(2);
+  const text = `${en}read it and move it to approved. Wait 1 minute.`;
+  const outcome = compiler.compile({ text });
+  const differ = outcome.kind === "ambiguous" ? outcome.readings.flatMap(({ differsAt }) => differsAt) : [];
+  expect(differ.map((span) => text.slice(...span))).toEqual(
+    Array.from({ length: 2 }, () => "read it and move it to approved"),
+  );
+});
+
+test("R19 an order that cannot be is no reading", () => {
+  expect(bytes(`${en}copy it to archive and delete it.`)).toBe(
+    bytes(`${en}copy it to archive, then delete it.`),
+  );
+});
+
 test("R3 a name before a colon is the rule's name and no part of the program", () => {
   const named = compile(`Invoices of the day: ${en}read it.`);
   expect(named.source.name).toBe("Invoices of the day");

@@ -98,7 +98,11 @@ test.each([
     `${start}ask the owner for approval and then move it to approved; if refused, move it to rejected. Read it.`,
     "rule.file-elsewhere",
   ],
-  [`${start}move it to archive and copy it to reports.`, "rule.dependent-list"],
+  [`${start}read it, copy it to archive, copy it to reports and move it to approved.`, "rule.dependent-list"],
+  [
+    `${start}read it and move it to archive, then copy the file to reports and delete it.`,
+    "rule.dependent-list",
+  ],
   [`${start}read it. Priority high. Priority low.`, "rule.conflicting-limits"],
   [`${start}for each row, read it.`, "rule.unsupported"],
   [`${start}wait until the time is noon.`, "rule.unsupported"],

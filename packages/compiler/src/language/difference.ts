@@ -12,7 +12,18 @@ export function differences(reading: Reading, all: readonly Reading[]): readonly
   const smallest: Span[] = [];
   for (const span of spans)
     if (!smallest.some(([start, end]) => span[0] <= start && end <= span[1])) smallest.push(span);
-  return smallest.sort((a, b) => a[0] - b[0]).slice(0, 8);
+  return smallest.length === 0 ? reordered(reading, all) : smallest.sort((a, b) => a[0] - b[0]).slice(0, 8);
+}
+
+/** Readings of the same parts in another order part where the steps change places. */
+function reordered({ tree, spans }: Reading, all: readonly Reading[]): readonly Span[] {
+  const moved = tree.steps.flatMap((key, index) => {
+    const span = spans[key];
+    const isMoved = all.some((other) => other.spans[other.tree.steps[index] ?? ""]?.join() !== span?.join());
+    return isMoved && span !== undefined ? [span] : [];
+  });
+  if (moved.length === 0) return [];
+  return [[Math.min(...moved.map(([start]) => start)), Math.max(...moved.map(([, end]) => end))]];
 }
 
 /** What every node says about its own stretch of text; references to other nodes stand as their spans. */

@@ -5,6 +5,7 @@ import { alternativesMax, resolveIt, resolveSaid } from "./anaphora.ts";
 import { assemble, draftsMax } from "./assemble.ts";
 import { fullBudget, parseTokens, type Budget, type Grammar } from "./chart.ts";
 import type { Sentence } from "./grammar.ts";
+import { ordersOf } from "./order.ts";
 import { stopped } from "./stopped.ts";
 import type { Surface } from "./surface.ts";
 import { tokenize, type Token } from "./token.ts";
@@ -13,6 +14,8 @@ import { plant, type Draft, type Span, type Spans, type Tree } from "./tree.ts";
 export interface Reading {
   readonly tree: Tree;
   readonly spans: Spans;
+  /** The same with its plain list in each order, for when the acts of the list depend on each other. */
+  readonly orders: () => readonly Reading[];
 }
 
 export type ParsedRule =
@@ -101,7 +104,11 @@ export function parseRule(text: string, surface: Surface, grammar: Grammar): Par
     isWhole &&= resolved.length < alternativesMax;
     drafts.push(...resolved);
   }
-  const readings = drafts.map(plant);
+  const readings = drafts.map((draft) => ({
+    ...plant(draft),
+    orders: (): readonly Reading[] =>
+      ordersOf(draft).map((ordered) => ({ ...plant(ordered), orders: () => [] })),
+  }));
   const seen = new Set<string>();
   return {
     kind: "readings",
