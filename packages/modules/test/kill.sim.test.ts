@@ -1,7 +1,8 @@
 // SIGKILL at random moments of real effects: after each, the world is asked, and no effect is lost, doubled or torn.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { bench, find, resolveWith } from "./support.ts";
@@ -14,7 +15,7 @@ const worker = `
   import { openSync, writeSync, fsyncSync } from "node:fs";
   import { bench, find, inspectWith } from ${JSON.stringify(new URL("support.ts", import.meta.url).pathname)};
   const [root, from] = process.argv.slice(1);
-  const b = bench({ root });
+  const b = bench({ root, blobsFolder: root + ".blobs" });
   const log = openSync(root + "/../" + root.split("/").at(-1) + ".log", "a");
   const write = (record) => { writeSync(log, JSON.stringify(record) + "\\n"); fsyncSync(log); };
   for (let n = Number(from); ; n++) {
@@ -22,6 +23,10 @@ const worker = `
     for (const [name, params] of [
       ["filesystem.append_file", { path: "journal", content: "line " + n + " " + "x".repeat(n % 50) }],
       ["filesystem.move_file", { source: "inbox/in" + n, destination: "approved/out" + n }],
+      ["filesystem.copy_file", { source: "approved/out" + n, destination: "copies/c" + n }],
+      ["filesystem.delete_file", { path: "copies/c" + n }],
+      ["csv.append_row", { path: "rows.csv", values: [n, "é;,"] }],
+      ["filesystem.extract_archive", { source: "pack.zip", destination: "out/" + n }],
       ["filesystem.write_file", { path: "state", content: "state " + n + " " + "y".repeat(n % 70) }],
     ]) {
       const context = b.context();
@@ -35,8 +40,17 @@ const worker = `
 `;
 
 test(`M5 killed ${kills} times, every effect is done once or not at all (seed ${seed})`, async () => {
-  using b = bench();
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "writ-kill-")));
+  using b = bench({ root, blobsFolder: `${root}.blobs` });
+  using _files = {
+    [Symbol.dispose]: () => {
+      for (const end of [".log", ".blobs"]) rmSync(root + end, { recursive: true, force: true });
+    },
+  };
   const logPath = `${b.root}.log`;
+  b.file("pack/p/q.txt", "q".repeat(5000));
+  b.file("copies/.keep", "");
+  await b.do("filesystem.create_archive", { source: "pack", destination: "pack.zip" });
   let random = seed;
   const next = (below: number) => {
     random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
@@ -94,6 +108,15 @@ test(`M5 killed ${kills} times, every effect is done once or not at all (seed ${
   expect(readFileSync(join(b.root, "state"), "utf8")).toBe(
     intended("filesystem.write_file").at(-1).params.content,
   );
+  const rows = intended("csv.append_row").map(({ n }) => `${n},"é;,"\n`);
+  expect(readFileSync(join(b.root, "rows.csv"), "utf8")).toBe(rows.join(""));
+  const deleted = new Set(intended("filesystem.delete_file").map(({ n }) => n));
+  for (const { n } of intended("filesystem.copy_file")) {
+    expect(existsSync(join(b.root, `copies/c${n}`)), `copy ${n}`).toBe(!deleted.has(n));
+  }
+  for (const { n } of intended("filesystem.extract_archive")) {
+    expect(readFileSync(join(b.root, `out/${n}/pack/p/q.txt`), "utf8")).toHaveLength(5000);
+  }
   const all = readdirSync(b.root, { recursive: true, encoding: "utf8" });
   expect(all.filter((path) => path.includes(".writ-"))).toEqual([]);
   expect(told.done + told["not-done"], "no kill hit an effect").toBeGreaterThan(0);

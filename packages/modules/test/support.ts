@@ -1,6 +1,6 @@
 // A workspace in a temporary folder, blobs in memory, and the road a capability takes: inspect, perform, resolve, undo.
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type {
@@ -71,12 +71,14 @@ export function bench(
     readonly workspace?: Partial<WorkspaceFile>;
     readonly modules?: Modules;
     readonly root?: string;
+    /** Where blobs are kept over the death of a process; in memory otherwise. */
+    readonly blobsFolder?: string;
   } = {},
 ): Bench {
   const root = options.root ?? realpathSync(mkdtempSync(join(tmpdir(), "writ-modules-")));
   for (const folder of ["inbox", "approved", "archive"]) mkdirSync(join(root, folder), { recursive: true });
   const modules = options.modules ?? builtInModules();
-  const blobs = memoryBlobs();
+  const blobs = blobsIn(options.blobsFolder ?? null);
   const context = (overrides: Partial<CallContext> = {}): CallContext => ({
     run: null,
     step: null,
@@ -151,10 +153,10 @@ export async function resolveWith(
   return capability.resolve(params, context);
 }
 
-export function memoryBlobs(): BlobAccess {
+function blobsIn(folder: string | null): BlobAccess {
   const kept = new Map<string, Uint8Array>();
   const get = (hash: string) => {
-    const bytes = kept.get(hash);
+    const bytes = kept.get(hash) ?? (folder === null ? undefined : readFileSync(join(folder, hash)));
     if (bytes === undefined) throw new Error(`no blob ${hash}`);
     return bytes;
   };
@@ -165,7 +167,11 @@ export function memoryBlobs(): BlobAccess {
       else for await (const chunk of bytes) parts.push(Buffer.from(chunk));
       const whole = Buffer.concat(parts);
       const hash = sha256(createHash("sha256").update(whole).digest("hex"));
-      kept.set(hash, whole);
+      if (folder === null) kept.set(hash, whole);
+      else {
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(join(folder, hash), whole, { flush: true });
+      }
       return { sha256: hash, sizeBytes: whole.length };
     },
     get: async (hash) => get(hash),
