@@ -15,6 +15,7 @@ import { awaitApproval, decideApproval, requestApproval } from "./engine/approva
 import { awaitTimer, setTimer } from "./engine/clock.ts";
 import {
   createCore,
+  isRefusedEntry,
   recordOf,
   store,
   storedValue,
@@ -361,7 +362,7 @@ export function createEngine(options: EngineOptions): Engine {
         appended.length === 1 ? appended.map((draft) => ledger.append(draft)) : ledger.appendAll(appended);
       seq = entries.at(-1)?.seq ?? ledger.head().seq;
     } catch (error) {
-      core.halt(error);
+      if (!isRefusedEntry(error)) core.halt(error);
       throw error;
     }
     for (const { run, decision } of begun) {

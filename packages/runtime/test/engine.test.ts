@@ -288,3 +288,20 @@ test("E1 a run that the machine cannot fold is left as it is, and the others go 
   await again.site.advance(60_000);
   expect((await again.engine.ended(good)).status).toBe("finished");
 });
+
+test("E3 an entry that the ledger does not take stops its step or its start, not the engine", async () => {
+  const made = rig();
+  const huge = "x".repeat(2 * 1024 * 1024);
+  expect(() => made.start(program([]), { event: event({ huge }) })).toThrow(
+    expect.objectContaining({ code: "ledger.too-large" }),
+  );
+  made.site.files.set(
+    "a",
+    Array.from({ length: 30 }, () => huge.slice(0, 50_000)),
+  );
+  // What it looked at before acting does not fit into its intent.
+  const refused = await made.run(program([step("a", act("put", "a"))]));
+  expect(refused).toMatchObject({ status: "failed", fault: { code: "ledger.too-large" } });
+  expect(made.site.effects).toEqual([]);
+  expect((await made.run(program([step("b", act("put", "b"))]))).status).toBe("finished");
+});

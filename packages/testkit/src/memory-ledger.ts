@@ -182,7 +182,8 @@ export function memoryLedger(options: MemoryLedgerOptions = {}): MemoryLedger {
 function checkedBytes(draft: EntryDraft): Uint8Array {
   const facts: unknown = draft.facts;
   const bytes = encodeCbor(parseValue(withoutUndefined(facts, draft.kind)));
-  if (bytes.length > entryBytesMax) throw new RangeError(`an entry of ${bytes.length} bytes`);
+  if (bytes.length > entryBytesMax)
+    throw refusal("ledger.too-large", "rejected", `an entry of ${bytes.length} bytes`);
   return bytes;
 }
 
@@ -197,10 +198,9 @@ function withoutUndefined(facts: unknown, at: string): unknown {
 }
 
 function stopped(): Error {
-  return Object.assign(new Error("The ledger has stopped"), {
-    code: "ledger.stopped",
-    kind: "broken",
-    remedy: "Start the node again.",
-    facts: {},
-  });
+  return refusal("ledger.stopped", "broken", "The ledger has stopped");
+}
+
+function refusal(code: string, kind: "rejected" | "broken", message: string): Error {
+  return Object.assign(new Error(message), { code, kind, remedy: "This is a simulation.", facts: {} });
 }

@@ -16,7 +16,7 @@ import type { Command } from "../machine.ts";
 import { computeKnown } from "../machine/operands.ts";
 import { hasRole, rolesOf } from "../registry.ts";
 import type { RunState } from "../state.ts";
-import { sizeOf, type ActiveRun, type Core } from "./core.ts";
+import { isRefusedEntry, recordOf, sizeOf, type ActiveRun, type Core } from "./core.ts";
 import { fitted, stepOf, type Job } from "./job.ts";
 import { inspect } from "./look.ts";
 
@@ -94,7 +94,16 @@ function appendRequest(
   facts: Omit<Extract<Parameters<Core["apply"]>[1], { kind: "approval.requested" }>["facts"], "approval">,
 ): void {
   const approval = approvalId(`a_${toHex(core.options.entropy.bytes(10))}`);
-  const seq = core.apply(run, { kind: "approval.requested", facts: { approval, ...facts } });
+  let seq: number;
+  try {
+    seq = core.apply(run, { kind: "approval.requested", facts: { approval, ...facts } });
+  } catch (error) {
+    if (!isRefusedEntry(error)) throw error;
+    // Nobody can approve what cannot be shown.
+    const reason = `its approval cannot be recorded: ${recordOf(error).message}`;
+    core.apply(run, { kind: "run.cancel-requested", facts: { by: { kind: "node" }, undo: false, reason } });
+    return;
+  }
   core.track(
     core.options.ledger.durable(seq).then(() => {
       core.notify(facts.role, "An approval is waiting", `${approval} of run ${run.run}: ${facts.message}`);

@@ -169,6 +169,7 @@ export function createCore(
         if (entry.seq !== seq)
           throw new Error(`Invariant broken: E1 the ledger gave ${entry.seq}, not ${seq}`);
       } catch (error) {
+        if (isRefusedEntry(error)) contained.add(error);
         halt(error);
         throw error;
       }
@@ -236,6 +237,11 @@ export function createCore(
       );
     },
   };
+}
+
+/** The ledger did not take this one entry (too large, no value); it takes others, and nothing has changed. */
+export function isRefusedEntry(error: unknown): error is object {
+  return faultRecord(error)?.kind === "rejected";
 }
 
 export function unknownWorkspace(name: string) {

@@ -10,7 +10,15 @@ import type { ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import { unknownTriesMax } from "../limits.ts";
 import { requestGateApproval } from "./approvals.ts";
-import { recordOf, sizeOf, unknownWorkspace, type ActiveRun, type Core, type InFlight } from "./core.ts";
+import {
+  isRefusedEntry,
+  recordOf,
+  sizeOf,
+  unknownWorkspace,
+  type ActiveRun,
+  type Core,
+  type InFlight,
+} from "./core.ts";
 import { withDeadline } from "./deadline.ts";
 import { jobOf, stepOf, type Job } from "./job.ts";
 import { look, lookNow, type Looked } from "./look.ts";
@@ -82,11 +90,11 @@ function intend(core: Core, job: Job, looked: Looked, isWanted: () => boolean): 
     return;
   }
   if (sizeOf(job.params) <= inlineBytesMax) {
-    recordIntent(core, job, looked, job.params);
+    tryRecordIntent(core, job, looked, job.params);
     return;
   }
   const stored = core.options.blobs.put(encodeCbor(job.params)).then(({ sha256 }) => {
-    if (isWanted()) recordIntent(core, job, looked, { $blob: sha256 });
+    if (isWanted()) tryRecordIntent(core, job, looked, { $blob: sha256 });
     else release();
   });
   core.track(
@@ -95,6 +103,18 @@ function intend(core: Core, job: Job, looked: Looked, isWanted: () => boolean): 
       if (isWanted()) refuse(core, run, id, recordOf(error));
     }),
   );
+}
+
+/** An intent that the ledger does not take (too many targets, too large) is a refusal. */
+function tryRecordIntent(core: Core, job: Job, looked: Looked, params: ValueMap): void {
+  try {
+    recordIntent(core, job, looked, params);
+  } catch (error) {
+    if (!isRefusedEntry(error)) throw error;
+    job.run.inFlight.delete(job.step);
+    looked.release();
+    refuse(core, job.run, job.step, recordOf(error));
+  }
 }
 
 function recordIntent(core: Core, job: Job, looked: Looked, params: ValueMap): void {

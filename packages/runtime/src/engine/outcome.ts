@@ -7,7 +7,7 @@ import { inlineBytesMax, resultBytesMax } from "@writ/core/limits";
 import { parseValue, type Value } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import { fit, problemsOf } from "../fit.ts";
-import { recordOf, sizeOf, store, type ActiveRun, type Core, type InFlight } from "./core.ts";
+import { isRefusedEntry, recordOf, sizeOf, store, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { withDeadline, type Called } from "./deadline.ts";
 import { stepOf } from "./job.ts";
 
@@ -128,6 +128,12 @@ export function close(
   run.inFlight.delete(id);
   try {
     core.apply(run, change, stored === undefined ? {} : { stored });
+  } catch (error) {
+    if (change.kind === "effect.held" || !isRefusedEntry(error)) throw error;
+    // It was done, and what it did cannot be written down: a person looks.
+    const { attempt } = stepOf(run, id);
+    const reason = `its outcome cannot be recorded: ${recordOf(error).message}`;
+    core.apply(run, { kind: "effect.held", facts: { step: id, attempt, reason } });
   } finally {
     flight?.release();
   }
