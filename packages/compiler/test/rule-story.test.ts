@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { ruleCompiler, type RuleOutcome } from "@writ/compiler/rule";
+import { compileRule, ruleCompiler, type RuleOutcome } from "@writ/compiler/rule";
 import { renderProgramText } from "@writ/compiler/render";
 import { encodeProgram } from "@writ/core/program-codec";
 import { checkProgram } from "@writ/core/program-check";
@@ -109,4 +109,11 @@ test("K18 a rule has no step that asks a model", () => {
   expect(
     english.program.capabilities.every((id) => catalog.capabilities.some((known) => known.id === id)),
   ).toBe(true);
+});
+
+test("R2 the language can be told instead of detected, and one call does what a kept compiler does", () => {
+  const text = example("invoices.fr.rule");
+  const once = compileRule({ text, catalog, language: "fr", name: "invoices" });
+  expect(once).toEqual({ ...french, source: { ...french.source, name: "invoices" } });
+  expect(compileRule({ text, catalog, language: "en" }).kind).toBe("rejected");
 });

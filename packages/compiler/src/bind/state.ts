@@ -15,9 +15,9 @@ export type FileState =
   | { readonly kind: "elsewhere" };
 
 /** Slots of reads that can be spoken of again, by capability and arguments. Inner blocks see the outer ones, not the reverse. */
-export type Loaded = Map<string, SlotName>;
+type Loaded = Map<string, SlotName>;
 
-export interface Used {
+interface Used {
   readonly folders: Set<string>;
   readonly files: Set<string>;
   readonly roles: Set<string>;

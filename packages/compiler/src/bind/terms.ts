@@ -12,7 +12,7 @@ import { keywords, propertyOf } from "../language/vocabulary.ts";
 import { ruleProblem } from "../rule-problems.ts";
 import type { Binding, Chain, FileState } from "./state.ts";
 
-export type TermType =
+type TermType =
   /** `unit` is null for a plain number; `written` marks a number that stands in the text. */
   | { readonly kind: "number"; readonly unit: string | null; readonly written: boolean }
   | { readonly kind: "text" };
@@ -135,7 +135,7 @@ function bindField(binding: Binding, wanted: string, key: string): BoundTerm | n
   };
 }
 
-export function isNumberSchema(schema: Schema): boolean {
+function isNumberSchema(schema: Schema): boolean {
   const { type } = keywords(schema);
   return type === "integer" || type === "number" || isDecimalSchema(schema);
 }

@@ -59,7 +59,7 @@ export function fullBudget(): Budget {
   return { items: 600_000, combinations: 40_000 };
 }
 
-export function isTerminal(name: string): boolean {
+function isTerminal(name: string): boolean {
   return name.startsWith("=") || name.startsWith("#");
 }
 
@@ -98,7 +98,7 @@ export function compileGrammar(productions: readonly Production[]): Grammar {
 }
 
 /** Terminal names a token stands for. */
-export function terminalsOf(token: Token): readonly string[] {
+function terminalsOf(token: Token): readonly string[] {
   const kinds: Readonly<Record<TokenKind, readonly string[]>> = {
     word: [`=${token.text}`, "#word"],
     mark: [`=${token.text}`],

@@ -18,7 +18,7 @@ export interface Reading {
   readonly orders: () => readonly Reading[];
 }
 
-export type ParsedRule =
+type ParsedRule =
   | {
       readonly kind: "readings";
       readonly readings: readonly Reading[];

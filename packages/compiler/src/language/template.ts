@@ -6,7 +6,7 @@
 //   `[ … ]`       a group that is there when its fields are
 import type { GrammarSymbol } from "./chart.ts";
 
-export type TemplatePart =
+type TemplatePart =
   | { readonly kind: "words"; readonly words: readonly string[]; readonly use: "needed" | "shown" | "hidden" }
   /** `written` is the form to write, empty for none; null leaves it to the renderer. */
   | { readonly kind: "article"; readonly written: string | null }

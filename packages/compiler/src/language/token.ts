@@ -15,7 +15,7 @@ export interface Token {
   readonly other?: string;
 }
 
-export type Tokens =
+type Tokens =
   | { readonly kind: "tokens"; readonly tokens: readonly Token[] }
   | { readonly kind: "quote-open"; readonly span: Span }
   | { readonly kind: "character"; readonly span: Span }

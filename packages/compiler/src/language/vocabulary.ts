@@ -8,7 +8,7 @@ import type { Build } from "./chart.ts";
 import { foldWords, type Token } from "./token.ts";
 import type { DraftTerm } from "./tree.ts";
 
-export type ParamKind =
+type ParamKind =
   | "file"
   | "keep"
   | "folder"
