@@ -11,6 +11,7 @@ import type { Value, ValueMap } from "@writ/core/value";
 import { toHex } from "@writ/core/bytes";
 import { runId } from "@writ/core/ids";
 import { inlineBytesMax, runsActiveMax as runsActiveMaxDefault } from "@writ/core/limits";
+import { createAdmission } from "./engine/admission.ts";
 import { awaitApproval, decideApproval, requestApproval } from "./engine/approvals.ts";
 import { awaitTimer, setTimer } from "./engine/clock.ts";
 import {
@@ -184,8 +185,6 @@ export function createEngine(options: EngineOptions): Engine {
   const prepared = new Map<ProgramHash, PreparedProgram>();
   const remembered = new Map<RunId, RunState>();
   const waiters = new Map<RunId, Waiter[]>();
-  /** Admitted runs by program, and those that wait, in order. */
-  const admission = new Map<ProgramHash, { active: number; readonly queue: ActiveRun[] }>();
 
   const execute = (run: ActiveRun, command: AnyCommand): void => {
     switch (command.kind) {
@@ -224,6 +223,8 @@ export function createEngine(options: EngineOptions): Engine {
     waiters.clear();
   });
 
+  const admission = createAdmission((run, commands) => core.enqueue(run, commands));
+
   const endRun = (
     run: ActiveRun,
     { status, result, hasResult, fault: why }: Extract<Command, { kind: "end" }>,
@@ -234,7 +235,7 @@ export function createEngine(options: EngineOptions): Engine {
       run.timers.clear();
       core.runs.delete(run.run);
       remember(run.state);
-      leave(run);
+      admission.leave(run);
       if (why !== null && status === "failed")
         core.notify("operator", "A run failed", `Run ${run.run}: ${why.message}`);
       core.track(
@@ -266,36 +267,6 @@ export function createEngine(options: EngineOptions): Engine {
     return made;
   };
 
-  /** Lets the run begin, or puts it in its program's queue. */
-  const enter = (run: ActiveRun): void => {
-    // A run that ends or is taken back begins nothing: it needs no turn.
-    const isEnding = run.state.ending !== null;
-    const { program, prepared: of } = run.state;
-    let place = admission.get(program);
-    if (place === undefined) {
-      place = { active: 0, queue: [] };
-      admission.set(program, place);
-    }
-    run.admitted = isEnding || place.active < of.hashed.program.concurrencyMax;
-    if (run.admitted) place.active += 1;
-    else place.queue.push(run);
-  };
-
-  const leave = (run: ActiveRun): void => {
-    const place = admission.get(run.state.program);
-    if (place === undefined) return;
-    if (run.admitted) place.active -= 1;
-    else place.queue.splice(place.queue.indexOf(run), 1);
-    run.admitted = false;
-    const next =
-      place.active < run.state.prepared.hashed.program.concurrencyMax ? place.queue.shift() : undefined;
-    if (next !== undefined) {
-      place.active += 1;
-      next.admitted = true;
-      core.enqueue(next, next.pending.splice(0));
-    } else if (place.active === 0 && place.queue.length === 0) admission.delete(run.state.program);
-  };
-
   const activate = (state: RunState): ActiveRun => ({
     run: state.run,
     state,
@@ -318,7 +289,7 @@ export function createEngine(options: EngineOptions): Engine {
           kind: "run.cancel-requested",
           facts: { by: { kind: "node" }, undo, reason: `it did not end in ${runTimeoutMs} ms` },
         });
-        admitForEnd(run);
+        admission.admitToEnd(run);
       }),
     );
   };
@@ -368,7 +339,7 @@ export function createEngine(options: EngineOptions): Engine {
     for (const { run, decision } of begun) {
       run.state = decision.state;
       core.runs.set(run.run, run);
-      enter(run);
+      admission.enter(run);
       limitTime(run);
       core.enqueue(run, decision.commands);
     }
@@ -433,7 +404,7 @@ export function createEngine(options: EngineOptions): Engine {
       for (const state of [...states.filter(begun), ...states.filter((other) => !begun(other))]) {
         const run = activate(state);
         core.runs.set(run.run, run);
-        enter(run);
+        admission.enter(run);
         if (state.ended === null) limitTime(run);
         core.enqueue(run, outstanding(state));
       }
@@ -449,7 +420,7 @@ export function createEngine(options: EngineOptions): Engine {
       }
       const facts = { by: actor, undo, reason: reason.slice(0, 1024) };
       const seq = core.apply(active, { kind: "run.cancel-requested", facts }, { actor });
-      admitForEnd(active);
+      admission.admitToEnd(active);
       await ledger.durable(seq);
     },
     async undoRun(run, actor, reason) {
@@ -462,10 +433,7 @@ export function createEngine(options: EngineOptions): Engine {
       checkOpen(1);
       const active = activate(state);
       core.runs.set(run, active);
-      const place = admission.get(state.program) ?? { active: 0, queue: [] };
-      admission.set(state.program, place);
-      place.active += 1;
-      active.admitted = true;
+      admission.admitToEnd(active);
       const facts = { by: actor, reason: reason.slice(0, 1024) };
       await ledger.durable(core.apply(active, { kind: "undo.requested", facts }, { actor }));
     },
@@ -563,21 +531,6 @@ export function createEngine(options: EngineOptions): Engine {
       waiters.clear();
     },
   };
-
-  /** A run that was cancelled while it waited for admission needs none to end. */
-  function admitForEnd(run: ActiveRun): void {
-    if (run.admitted) return;
-    const place = admission.get(run.state.program);
-    const at = place?.queue.indexOf(run) ?? -1;
-    if (place === undefined || at < 0) return;
-    place.queue.splice(at, 1);
-    place.active += 1;
-    run.admitted = true;
-    core.enqueue(
-      run,
-      run.pending.splice(0).filter(({ kind }) => kind === "end" || kind === "undo"),
-    );
-  }
 }
 
 interface Waiter {

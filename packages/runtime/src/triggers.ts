@@ -9,7 +9,7 @@ import type { Event } from "@writ/core/event";
 import { hasCode, type FaultRecord } from "@writ/core/fault";
 import type { ProgramHash } from "@writ/core/ids";
 import type { EventSource, Ledger, Modules, Sighting, SourceSession, World } from "@writ/core/ports";
-import type { HashedProgram } from "@writ/core/program";
+import type { HashedProgram, Program } from "@writ/core/program";
 import { encodeCbor } from "@writ/core/cbor";
 import { toHex } from "@writ/core/bytes";
 import type { Value } from "@writ/core/value";
@@ -204,6 +204,7 @@ export function createTriggers(options: TriggerOptions): Triggers {
         const known = armed.get(hash);
         const hashed = known?.hashed ?? (await options.loadProgram(hash));
         checkCapabilities(registry(), hashed.program);
+        checkPresent(hashed.program, options.modules);
         brokenPrograms.delete(hash);
         if (known !== undefined) continue;
         const made = arm(hashed, registered.workspace);
@@ -348,6 +349,15 @@ export function createTriggers(options: TriggerOptions): Triggers {
       sessions.clear();
     },
   };
+}
+
+/** @throws capability.unknown */
+function checkPresent(program: Program, modules: Modules): void {
+  const missing = program.capabilities.find((capability) => modules.find(capability) === undefined);
+  if (missing === undefined) return;
+  throw fault("capability.unknown", `Cannot arm the program: this node does not have \`${missing}\``, {
+    capability: missing,
+  });
 }
 
 function isDeployed(program: RegisteredProgram): boolean {

@@ -217,6 +217,13 @@ test("T4 revoking a capability disarms the programs that use it", async () => {
   expect(triggers.broken().get(one.hash)?.code).toBe("capability.revoked");
 });
 
+test("K30 T4 a program that this node cannot run is refused when it is armed, not when it runs", async () => {
+  const one = counting({ capabilities: [capabilityId("grpc.call@1.0.0")] });
+  const { triggers } = await armedRig({ programs: [one] });
+  expect(triggers.broken().get(one.hash)?.code).toBe("capability.unknown");
+  expect(triggers.sessions()).toEqual([]);
+});
+
 test("T6 one session serves every program that listens to the same thing", async () => {
   const {
     started: sessions,
