@@ -68,6 +68,10 @@ export const serverFaults = {
   "person.last-owner": { kind: "rejected", remedy: "Add another owner first." },
   "workspace.which": { kind: "rejected", remedy: "Name one of the workspaces in the facts." },
   "workspace.folder": { kind: "rejected", remedy: "Name an existing folder that the node's user may read." },
+  "workspace.data-folder": {
+    kind: "rejected",
+    remedy: "Choose a folder that neither holds the node's data folder nor lies in it.",
+  },
   "workspace.file": { kind: "rejected", remedy: "Correct workspace.json at the named place." },
   "workspace.in-use": {
     kind: "rejected",

@@ -26,7 +26,7 @@ import { stopTimeoutMs } from "./limits.ts";
 import { openLog, type Log } from "./log.ts";
 import { createMcpEndpoint } from "./mcp.ts";
 import { bytesOf, type NodeContext } from "./node/context.ts";
-import { addExample, addOwner, ownerId, pinKeys, recordPolicy } from "./node/first-start.ts";
+import { addExample, addOwner, pinKeys, recordPolicy } from "./node/first-start.ts";
 import { removeLocalKey, writeLocalKey } from "./node/local-key.ts";
 import { createProver } from "./node/prover.ts";
 import { createRunWatch } from "./node/run-watch.ts";
@@ -350,7 +350,7 @@ function peopleByKey(
     if (now !== people) {
       people = now;
       byKey = new Map([...now.values()].map((person) => [person.key, person]));
-      const owner = [...now.values()].find(({ id }) => id === ownerId) ?? [...now.values()][0];
+      const owner = [...now.values()].find(({ roles }) => roles.some((role) => role === "owner"));
       if (owner !== undefined)
         byKey.set(local.key, { ...owner, key: local.key, tokenHash: local.tokenHash, isMachine: true });
     }

@@ -227,6 +227,14 @@ test("S11 a folder inside another workspace is refused", async () => {
   });
 });
 
+test("S11 a folder that holds the node's own data, or lies in it, is refused", async () => {
+  for (const root of [node.data, `${node.data}/keys`, `${node.data}/workspaces`, "/"]) {
+    await expect(node.call("addWorkspace", { body: { root } })).rejects.toMatchObject({
+      code: "workspace.data-folder",
+    });
+  }
+});
+
 test("S66 capabilities are found by words and shown whole; a wrong name brings the closest", async () => {
   const { capabilities } = await node.call("listCapabilities", { query: { search: "move file" } });
   expect(capabilities[0]?.id).toMatch(/^filesystem\.move_file@/);

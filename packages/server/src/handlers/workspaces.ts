@@ -59,13 +59,14 @@ export function workspaceHandlers(
   };
 }
 
-/** Adds a folder, or records its file again. @throws workspace.folder, workspace.exists, workspace.file, core.schema-mismatch */
+/** Adds a folder, or records its file again. @throws workspace.folder, workspace.data-folder, workspace.exists, workspace.file, core.schema-mismatch */
 export async function addWorkspace(
-  node: Pick<NodeContext, "ledger" | "world" | "blobs" | "registry">,
+  node: Pick<NodeContext, "ledger" | "world" | "blobs" | "registry" | "data">,
   folder: string,
   actor: Actor,
 ): Promise<Workspace> {
   const root = realFolder(folder);
+  assertApartFromData(root, realpathSync(node.data));
   const file = readWorkspace(root);
   for (const other of node.registry().workspaces.values()) {
     if (other.name === file.name && other.root !== root) {
@@ -139,6 +140,20 @@ function realFolder(folder: string): string {
     "workspace.folder",
     `Cannot use \`${folder}\` as a workspace: it is no absolute path of a folder`,
     { folder },
+  );
+}
+
+/** A rule must never reach the node's keys and ledger. Below the data folder only `workspaces` is for workspaces. */
+function assertApartFromData(root: string, data: string): void {
+  const isInData = isInside(root, data) && !isInside(path.dirname(root), path.join(data, "workspaces"));
+  if (!isInData && !isInside(data, root)) return;
+  throw fault(
+    "workspace.data-folder",
+    `Cannot use \`${root}\` as a workspace: the node's own data would lie in it`,
+    {
+      root,
+      data,
+    },
   );
 }
 

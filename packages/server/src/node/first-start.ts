@@ -10,7 +10,7 @@ import { policyText } from "../policy.ts";
 import { newToken } from "../token.ts";
 import { record, storeBytes, type NodeContext } from "./context.ts";
 
-export const ownerId = "owner";
+const ownerId = "owner";
 
 /** Pins the node's own keys, so that the ledger says whose signatures count. */
 export async function pinKeys(
