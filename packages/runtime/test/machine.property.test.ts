@@ -1,0 +1,204 @@
+// Arbitrary valid programs against the machine, with arbitrary outcomes: every command is answered somehow until the run ends.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { approvalId, eventId, runId } from "@writ/core/ids";
+import type { FaultRecord } from "@writ/core/fault";
+import { decide, initialState, outstanding, type Command, type MachineEntry } from "@writ/runtime/machine";
+import { prepareProgram } from "@writ/runtime/program-index";
+import { runStatus, type RunState } from "@writ/runtime/state";
+import { programArbitrary } from "@writ/testkit/program-arbitrary";
+import { program } from "./support.ts";
+
+const run = runId("r_00000000");
+const finals = new Set(["COMPLETED", "FAILED", "SKIPPED", "ABORTED", "ROLLED_BACK"]);
+const faults: readonly FaultRecord[] = ["demo.busy", "demo.lost", "demo.other"].map((code) => ({
+  code,
+  kind: "transient",
+  message: code,
+  remedy: "",
+  facts: {},
+}));
+
+type Change = Pick<MachineEntry, "kind" | "facts">;
+
+/** One possible answer to a command, chosen by `pick`. */
+function answer(
+  state: RunState,
+  command:
+    | Command
+    | { kind: "resolve" | "resolve-undo"; step: Command extends { step: infer S } ? S : never },
+  pick: number,
+): Change | undefined {
+  if (command.kind === "end") {
+    const { status, fault } = command;
+    return { kind: "run.ended", facts: { status, result: null, fault } } as Change;
+  }
+  if (!("step" in command)) return undefined;
+  const { step } = command;
+  const each = state.steps.get(step);
+  if (each === undefined) return undefined;
+  const fault = faults[pick % faults.length];
+  const at = { step, attempt: each.attempt };
+  const seen = { verdict: { kind: "allow", policy: "", approval: null }, targets: [], before: {}, key: "k" };
+  switch (command.kind) {
+    case "attempt":
+      if (each.phase.kind !== "attempting") return undefined;
+      if (pick % 5 === 0) return { kind: "effect.refused", facts: { ...at, fault } } as Change;
+      return {
+        kind: "effect.intended",
+        facts: { ...at, ...seen, capability: "demo.x@1.0.0", params: {}, effect: "write" },
+      } as unknown as Change;
+    case "perform":
+    case "resolve":
+      if (each.phase.kind !== "intended") return undefined;
+      if (pick % 4 === 0)
+        return { kind: "effect.failed", facts: { ...at, fault, retryable: pick % 8 === 0 } } as Change;
+      if (pick % 7 === 0) return { kind: "effect.held", facts: { ...at, reason: "" } } as Change;
+      return {
+        kind: "effect.completed",
+        facts: {
+          ...at,
+          result: { kind: "inline", value: { key: "k" } },
+          labels: [],
+          undo: pick % 2 === 0 ? { capability: "demo.unwrite@1.0.0", params: {} } : null,
+          evidence: "observed",
+          resolved: pick % 3 === 0,
+        },
+      } as Change;
+    case "set-timer":
+      return { kind: "timer.set", facts: { ...at, atMs: command.atMs, why: command.why } } as Change;
+    case "await-timer":
+      return { kind: "timer.fired", facts: { ...at, why: command.why } } as Change;
+    case "request-approval":
+      if (each.phase.kind !== "approval") return undefined;
+      return {
+        kind: "approval.requested",
+        facts: {
+          approval: approvalId(`a_${String(pick).padStart(12, "0")}${step.length}`),
+          step,
+          role: command.role,
+          message: "",
+          effects: [],
+          expiresAtMs: command.expiresAtMs,
+          reason: "program",
+          onExpiry: pick % 2 === 0 ? "skip" : "reject",
+        },
+      } as unknown as Change;
+    case "await-approval": {
+      if (each.phase.kind !== "approval" || each.phase.approval === null) return undefined;
+      const { approval } = each.phase;
+      if (pick % 3 === 0) return { kind: "approval.expired", facts: { approval, step } } as Change;
+      const decision = pick % 3 === 1 ? "approve" : "reject";
+      return {
+        kind: "approval.decided",
+        facts: { approval, step, decision, by: { kind: "node" }, comment: "" },
+      } as Change;
+    }
+    case "emit":
+      return { kind: "event.emitted", facts: { step, event: command.event } } as Change;
+    case "undo":
+      if (pick % 6 === 0) return { kind: "undo.held", facts: { step, fault } } as Change;
+      return {
+        kind: "undo.intended",
+        facts: { step, ...seen, capability: "demo.x@1.0.0", params: {} },
+      } as unknown as Change;
+    case "perform-undo":
+    case "resolve-undo":
+      if (pick % 6 === 1) return { kind: "undo.held", facts: { step, fault } } as Change;
+      return { kind: "undo.completed", facts: { step } } as Change;
+    case "abort":
+      return undefined;
+  }
+}
+
+/** What a person decides about something held, or undefined when nothing is. */
+function settle(state: RunState, pick: number): Change | undefined {
+  for (const [step, each] of state.steps) {
+    if (each.phase.kind === "held") {
+      const decisions =
+        state.ending === null ? ["done", "failed", "skip", "again"] : ["done", "failed", "skip"];
+      const decision = decisions[pick % decisions.length];
+      return {
+        kind: "effect.settled",
+        facts: { step, attempt: each.attempt, decision, by: { kind: "node" }, result: null },
+      } as Change;
+    }
+    if (each.undo?.phase === "held") {
+      const decision = ["done", "leave", "again"][pick % 3];
+      return { kind: "undo.settled", facts: { step, decision, by: { kind: "node" } } } as Change;
+    }
+  }
+  return undefined;
+}
+
+test("M1 M2 M5 every valid program, whatever comes back, ends with every step in a final state and never leaves the table", () => {
+  fc.assert(
+    fc.property(
+      programArbitrary,
+      fc.array(fc.nat(1_000_000), { minLength: 20, maxLength: 60 }),
+      fc.boolean(),
+      (made, picks, cancels) => {
+        const { hash, bytes } = program([]);
+        const prepared = prepareProgram({ hash, bytes, program: made });
+        let seq = 0;
+        let turn = 0;
+        const entries: MachineEntry[] = [];
+        const take = (state: RunState, change: Change): RunState => {
+          const entry = {
+            ...change,
+            run,
+            seq,
+            atMs: seq++,
+            cause: null,
+            actor: { kind: "node" },
+          } as MachineEntry;
+          entries.push(entry);
+          return decide(state, entry).state;
+        };
+        const pick = (): number => picks[turn++ % picks.length] ?? 0;
+        const event = {
+          specversion: "1.0",
+          id: eventId("e"),
+          source: "s",
+          type: "t",
+          time: "",
+          data: {},
+        } as const;
+        let state = take(initialState(run, prepared), {
+          kind: "run.started",
+          facts: {
+            program: hash,
+            event,
+            labels: [],
+            priority: "normal",
+            principal: { kind: "node" },
+            workspace: "w",
+          },
+        } as Change);
+        for (let i = 0; i < 5000 && state.ended === null; i++) {
+          if (cancels && i === 7 && state.ending === null) {
+            state = take(state, {
+              kind: "run.cancel-requested",
+              facts: { by: { kind: "node" }, undo: i % 2 === 1, reason: "" },
+            } as Change);
+            continue;
+          }
+          const open = outstanding(state);
+          const command = open[pick() % Math.max(1, open.length)];
+          const change = command === undefined ? undefined : answer(state, command as never, pick());
+          const next = change ?? settle(state, pick());
+          // Nothing to answer and nothing held: the run would be stuck.
+          expect(next, runStatus(state)).toBeDefined();
+          if (next !== undefined) state = take(state, next);
+        }
+        expect(state.ended).not.toBeNull();
+        for (const [id, each] of state.steps) expect([id, finals.has(each.status)]).toEqual([id, true]);
+        // The same entries give the same state.
+        const again = entries.reduce((each, entry) => decide(each, entry).state, initialState(run, prepared));
+        expect([...again.steps]).toEqual([...state.steps]);
+        expect([...again.slots]).toEqual([...state.slots]);
+      },
+    ),
+    { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 150) },
+  );
+});
