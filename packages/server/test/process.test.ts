@@ -7,7 +7,13 @@ import type { OpenLedger } from "@writ/store/ledger";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startNode } from "../src/node.ts";
 import { replaceTokenOffline } from "../src/offline-token.ts";
-import { addPerson, openTestNode } from "./harness.ts";
+import type { Socket } from "../src/http/app.ts";
+import { streamsMax } from "../src/limits.ts";
+import { silentLog } from "../src/log.ts";
+import { createNotifier } from "../src/notify.ts";
+import { createEntryStreams } from "../src/stream.ts";
+import { systemWorld } from "../src/world.ts";
+import { addPerson, openTestNode, until } from "./harness.ts";
 
 let data: string;
 beforeEach(() => {
@@ -93,4 +99,57 @@ test("K54 S36 a node whose ledger has stopped says so and takes nothing more", a
     status: 500,
     body: { code: "ledger.stopped" },
   });
+});
+
+/** A client that takes nothing off the wire. */
+function stuckSocket() {
+  const sent: string[] = [];
+  const closed: { code: number; reason: string }[] = [];
+  const socket: Socket = {
+    bufferedAmount: 1024 * 1024 * 1024,
+    send: (text) => void sent.push(text),
+    close: (code, reason) => void closed.push({ code, reason }),
+    on: () => {},
+  };
+  return { socket, sent, closed };
+}
+
+test("S51 a client of the stream that cannot keep up is closed and told where to go on", async () => {
+  await using node = await openTestNode({ ...quiet, data });
+  const streams = createEntryStreams(node.node.context.ledger, silentLog);
+  const stuck = stuckSocket();
+  streams.open(stuck.socket, { from: 0 });
+  await until(async () => stuck.closed[0], "the end of the stream");
+  expect(stuck.closed).toEqual([{ code: 1013, reason: "too slow; go on from 0" }]);
+  expect(stuck.sent).toEqual([]);
+});
+
+test("S51 there is a bound on streams", async () => {
+  await using node = await openTestNode({ ...quiet, data });
+  const streams = createEntryStreams(node.node.context.ledger, silentLog);
+  const sockets = Array.from({ length: streamsMax + 1 }, () => stuckSocket());
+  for (const { socket } of sockets) streams.open(socket, {});
+  expect(sockets.filter(({ closed }) => closed.length > 0)).toEqual([sockets.at(-1)]);
+});
+
+test("S60 a notification that cannot be written is logged and stops nothing", async () => {
+  const warned: string[] = [];
+  const printed: string[] = [];
+  const notifier = createNotifier({
+    file: path.join(data, "no", "such", "folder"),
+    world: systemWorld,
+    log: { ...silentLog, warn: (event) => void warned.push(event) },
+    print: (line) => void printed.push(line),
+    record: () => {
+      throw new Error("not reached");
+    },
+  });
+  await notifier.notify({
+    to: "owner",
+    subject: "An approval is waiting",
+    text: "a_1",
+    actor: { kind: "node" },
+  });
+  expect(printed).toEqual(["An approval is waiting: a_1"]);
+  expect(warned).toEqual(["notification.failed"]);
 });
