@@ -119,21 +119,25 @@ async function runChecks(context: Context, conflicts: ConflictCache): Promise<Re
   const structure = checkStructure(subject);
   // The other checks read a graph; where there is none, they would speak of something else.
   if (structure.some((result) => result.verdict !== "holds")) return [...structure];
-  return [
+  // Questions are asked first: the solver works on them in its thread while the rest is decided here.
+  const asked = Promise.all([
+    checkAssumptions(context),
+    checkConditions(context),
+    checkRanges(context),
+    checkParallel(context),
+    checkConflicts(context, conflicts),
+    checkChains(context),
+  ]);
+  const decided = [
     ...structure,
     ...checkDimensions(subject),
-    ...(await checkAssumptions(context)),
-    ...(await checkConditions(context)),
-    ...(await checkRanges(context)),
     ...checkContainment(subject),
     ...checkForbidden(subject),
     ...checkFlow(subject),
     ...checkApproval(subject),
     ...checkRetries(subject),
-    ...(await checkParallel(context)),
-    ...(await checkConflicts(context, conflicts)),
-    ...(await checkChains(context)),
   ];
+  return [...decided, ...(await asked).flat()].sort((a, b) => a.check - b.check);
 }
 
 /** What is known of programs under one catalog. */

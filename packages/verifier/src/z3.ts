@@ -1,7 +1,8 @@
 // Z3 (WebAssembly) behind the solver port: one instance in one worker thread, one query at a time.
 //   Z1  The thread starts with the first query and stays warm; `close` ends it.
 //   Z2  Every query carries a timeout of its own; one that runs past it by `graceMs` loses its thread, and the next query gets a new one.
-//   Z3  Whatever is not plainly `sat` or `unsat` is `unknown` with the reason.
+//   Z3  Whatever is not plainly `sat` or `unsat` is `unknown` with the reason: also a script that was not read to its end, or one with
+//       a complaint anywhere.
 import { setTimeout as startTimer, clearTimeout as stopTimer } from "node:timers";
 import { Worker } from "node:worker_threads";
 import type { Solver, SolverAnswer } from "@writ/core/ports";
@@ -78,8 +79,13 @@ export function wholeScript(script: string, timeoutMs: number): string {
   ];
   const ends = ["(check-sat)", "(get-info :reason-unknown)", "(get-unsat-core)"];
   if (names.length > 0) ends.push(`(get-value (${names.join(" ")}))`);
+  ends.push(`(echo "${endMark}")`);
   return [...options, script.replaceAll("(check-sat)", ""), ...ends].join("\n");
 }
+
+const endMark = "read-to-the-end";
+/** Complaints that every answer brings: there is no core of what is satisfiable, and no model of what is not. */
+const expected = /(?:unsat core|model) is not available/;
 
 function declaredConstants(script: string): readonly string[] {
   return [...script.matchAll(/\(declare-const (\|[^|]*\||[^\s()]+) (?:Real|Int|Bool)\)/g)].map(
@@ -150,8 +156,10 @@ function exchange(worker: Worker, id: number, script: string, patienceMs: number
 function readAnswer(text: string): SolverAnswer {
   const replies = parseSexprs(text);
   const verdict = replies.find((reply) => reply === "sat" || reply === "unsat" || reply === "unknown");
-  const before = replies.slice(0, verdict === undefined ? replies.length : replies.indexOf(verdict));
-  const complaint = before.find((reply) => Array.isArray(reply) && reply[0] === "error");
+  if (replies.at(-1) !== endMark) return { result: "unknown", reason: "the script was not read to its end" };
+  const complaint = replies.find(
+    (reply) => Array.isArray(reply) && reply[0] === "error" && !expected.test(renderSexpr(reply)),
+  );
   if (complaint !== undefined || verdict === undefined) {
     return { result: "unknown", reason: complaint === undefined ? "no verdict" : renderSexpr(complaint) };
   }

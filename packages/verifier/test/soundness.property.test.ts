@@ -65,7 +65,7 @@ test("K3 F3 two guarded rules are refused exactly when some sum starts both", as
         .map((check) => check.verdict);
       expect([mine, theirs, verdicts]).toEqual([mine, theirs, [both ? "violated" : "holds"]]);
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   );
 });
 
@@ -85,7 +85,7 @@ test("K1 N1 a condition is called impossible exactly when no sum makes it true",
         sums.some((sum) => isTrue(when, sum)) ? "holds" : "violated",
       ]);
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   );
 });
 
@@ -120,7 +120,7 @@ test("C1 a write that is proved to stay inside does so for every name", async ()
         if (isProved) expect([text, name, place]).toEqual([text, name, "inside"]);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

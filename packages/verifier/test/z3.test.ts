@@ -27,6 +27,24 @@ test("Z1 queries asked at once are answered in order, each in its own context", 
   );
 });
 
+test("Z3 a script that breaks off is unknown, whatever was answered before", async () => {
+  const broken = await solver.check('(declare-const x Real)\n(assert (> x 1.0))\n(assert (= x "', 2000);
+  expect(broken.result).toBe("unknown");
+  const late = await solver.check("(declare-const x Real)\n(assert (> x 1.0))\n(get-value (y))", 2000);
+  expect(late.result).toBe("unknown");
+});
+
+test("Z1 long scripts arrive whole", async () => {
+  const name = (i: number) => `|a rather long name of a constant, with (brackets) and "quotes", number ${i}|`;
+  const script = Array.from(
+    { length: 400 },
+    (_, i) => `(declare-const ${name(i)} Real)\n(assert (> ${name(i)} ${i}.0))`,
+  );
+  const answer = await solver.check(script.join("\n"), 5000);
+  expect(answer).toHaveProperty(["model", name(399).slice(1, -1)]);
+  expect(answer.result === "sat" && Object.keys(answer.model).length).toBe(400);
+});
+
 test("Z3 a script the solver cannot read is unknown with its complaint", async () => {
   const answer = await solver.check("(assert (> undeclared 1))", 2000);
   expect(answer).toMatchObject({ result: "unknown", reason: expect.stringContaining("undeclared") });
