@@ -33,14 +33,14 @@ export type SolverReply =
 
 const port = parentPort;
 if (port === null) throw new Error("the solver runs in a worker thread");
-const load = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
 
 try {
   // The low-level half alone: the object API of the library is not used and costs start-up time.
-  const { init } = load("z3-solver/build/low-level/index.js") as {
+  const { init } = require("z3-solver/build/low-level/index.js") as {
     readonly init: (module: unknown) => Promise<{ Z3: LowLevelZ3; em: Module }>;
   };
-  const { Z3, em } = await init(load("z3-solver/build/z3-built.js"));
+  const { Z3, em } = await init(require("z3-solver/build/z3-built.js"));
   port.on("message", (request: SolverRequest) => {
     void answer(Z3, em, request);
   });
