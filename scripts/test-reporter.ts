@@ -6,6 +6,7 @@ import type { Reporter, TestModule } from "vitest/node";
 interface SerializedProblem {
   readonly message?: string;
   readonly stack?: string;
+  readonly diff?: string;
 }
 
 export default class TestReporter implements Reporter {
@@ -39,6 +40,14 @@ export default class TestReporter implements Reporter {
   }
 }
 
+const diffLinesMax = 60;
+
+/** Message, difference and the lines of our own files: enough to find the place without running again. */
 function textOf(error: SerializedProblem): string {
-  return error.stack ?? error.message ?? JSON.stringify(error);
+  const message = error.message ?? JSON.stringify(error);
+  const diff = (error.diff ?? "").split("\n").slice(0, diffLinesMax);
+  const places = (error.stack ?? "")
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line) && !line.includes("node_modules") && !line.includes("node:"));
+  return [message, ...diff, ...places].filter((line) => line !== "").join("\n");
 }
