@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { stepId } from "@writ/core/ids";
+import { roleName, stepId } from "@writ/core/ids";
 import { decimal } from "@writ/core/value";
 import {
   act,
@@ -304,4 +304,30 @@ test("E3 an entry that the ledger does not take stops its step or its start, not
   expect(refused).toMatchObject({ status: "failed", fault: { code: "ledger.too-large" } });
   expect(made.site.effects).toEqual([]);
   expect((await made.run(program([step("b", act("put", "b"))]))).status).toBe("finished");
+});
+
+test("E3 a workspace that is removed while a run goes on stops the run, not the engine", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "slow", ms: 1000 });
+  const run = made.start(program(chain(step("a", act("put", "a")), step("b", act("put", "b")))));
+  const approve = {
+    op: "approve",
+    role: roleName("accountant"),
+    withinMs: 1000,
+    message: null,
+    body: { steps: [] },
+    otherwise: null,
+  } as const;
+  const waits = made.start(
+    program(chain(step("w", { op: "wait", until: { kind: "duration", ms: 2000 } }), step("c", approve))),
+  );
+  await made.site.advance(0);
+  made.registry = { ...made.registry, workspaces: new Map() };
+  await made.site.advance(3000);
+  expect(made.engine.state(run)?.ended).toMatchObject({
+    status: "failed",
+    fault: { code: "workspace.unknown" },
+  });
+  expect(made.engine.state(waits)?.ended).toMatchObject({ status: "cancelled" });
+  expect([made.engine.halted(), made.site.effects.length]).toEqual([null, 1]);
 });

@@ -68,8 +68,14 @@ async function request(
 ): Promise<void> {
   const { step, role, why } = command;
   const op = run.state.prepared.steps.get(step)?.step.op;
-  const effects =
-    why === "program" && op?.op === "approve" ? await previewEffects(core, run, callsOf(op.body.steps)) : [];
+  let effects: readonly EffectPreview[] = [];
+  try {
+    if (why === "program" && op?.op === "approve")
+      effects = await previewEffects(core, run, callsOf(op.body.steps));
+  } catch (error) {
+    cancelUnshown(core, run, error);
+    return;
+  }
   const { phase } = stepOf(run, step);
   if (core.phase() !== "running" || phase.kind !== "approval" || phase.approval !== null) return;
   // The time to decide begins when the request is recorded: a run may have waited for its turn since the machine asked.
@@ -99,9 +105,7 @@ function appendRequest(
     seq = core.apply(run, { kind: "approval.requested", facts: { approval, ...facts } });
   } catch (error) {
     if (!isRefusedEntry(error)) throw error;
-    // Nobody can approve what cannot be shown.
-    const reason = `its approval cannot be recorded: ${recordOf(error).message}`;
-    core.apply(run, { kind: "run.cancel-requested", facts: { by: { kind: "node" }, undo: false, reason } });
+    cancelUnshown(core, run, error);
     return;
   }
   core.track(
@@ -109,6 +113,13 @@ function appendRequest(
       core.notify(facts.role, "An approval is waiting", `${approval} of run ${run.run}: ${facts.message}`);
     }),
   );
+}
+
+/** Nobody can approve what cannot be shown. */
+function cancelUnshown(core: Core, run: ActiveRun, error: unknown): void {
+  if (core.phase() !== "running" || run.state.ending !== null) return;
+  const reason = `its approval cannot be asked for: ${recordOf(error).message}`;
+  core.apply(run, { kind: "run.cancel-requested", facts: { by: { kind: "node" }, undo: false, reason } });
 }
 
 function onExpiryOf(state: RunState, step: StepId): "reject" | "skip" {

@@ -25,6 +25,8 @@ import { createTimers, type Timers } from "./timers.ts";
 /** An effect or undo between its intent and its outcome. */
 export interface InFlight {
   readonly capability: Capability;
+  /** As it was when the gate looked; it may be removed meanwhile. */
+  readonly workspace: WorkspaceContext;
   readonly params: ValueMap;
   readonly before: ValueMap;
   readonly labels: readonly Label[];

@@ -40,6 +40,7 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
   const release = await core.locks.take(lockRequests(effect.targets));
   const flight: InFlight = {
     capability,
+    workspace,
     params: effect.params,
     before: effect.before,
     labels,

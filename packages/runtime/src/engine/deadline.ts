@@ -16,14 +16,13 @@ export type Called<T> =
  * Late: it was told to stop and ended with an error, which says nothing about what it did. Silent: it was told to stop and did not
  * even end; it may still act.
  */
-export async function withDeadline<T>(
+export function withDeadline<T>(
   core: Core,
   run: ActiveRun,
   id: StepId,
   flight: InFlight,
   call: (context: ReturnType<typeof contextOf>) => Promise<T>,
 ): Promise<Called<T>> {
-  const workspace = core.workspace(run.state.workspace) ?? (await core.loadWorkspace(run.state.workspace));
   const controller = createAbort();
   return new Promise((settle) => {
     let stopped: FaultRecord | null = null;
@@ -46,7 +45,7 @@ export async function withDeadline<T>(
     };
     const context = contextOf(
       core,
-      { run, step: id, key: flight.key, workspace },
+      { run, step: id, key: flight.key, workspace: flight.workspace },
       { before: flight.before, signal: controller.signal },
     );
     // In a promise chain, so that a capability that throws before its first await is treated like any other.

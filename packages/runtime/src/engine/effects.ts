@@ -36,7 +36,13 @@ export function attemptEffect(core: Core, run: ActiveRun, id: StepId): void {
   const workspace = core.workspace(run.state.workspace);
   if (workspace === undefined) {
     if (core.options.registry().workspaces.has(run.state.workspace)) {
-      core.track(core.loadWorkspace(run.state.workspace).then(() => attemptEffect(core, run, id)));
+      const loaded = core.loadWorkspace(run.state.workspace).then(
+        () => attemptEffect(core, run, id),
+        (error: unknown) => {
+          if (isWanted()) refuse(core, run, id, recordOf(error));
+        },
+      );
+      core.track(loaded);
     } else refuse(core, run, id, recordOf(unknownWorkspace(run.state.workspace)));
     return;
   }
@@ -127,6 +133,7 @@ function recordIntent(core: Core, job: Job, looked: Looked, params: ValueMap): v
   }
   run.inFlight.set(id, {
     capability: definition,
+    workspace: job.workspace,
     params: job.params,
     before: inspection.before,
     labels: job.paramLabels,

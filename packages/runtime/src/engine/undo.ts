@@ -61,6 +61,7 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
     }
     run.inFlight.set(id, {
       capability: definition,
+      workspace,
       params: job.params,
       before: inspection.before,
       labels: [],
@@ -144,6 +145,7 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
   const release = await core.locks.take(lockRequests(effect.targets));
   const flight: InFlight = {
     capability,
+    workspace,
     params: effect.params,
     before: effect.before,
     labels: [],
