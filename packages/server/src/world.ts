@@ -1,7 +1,7 @@
 // The only place where the process's clock, timers and randomness are read.
-import { createHash, randomBytes, randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import type { AbortSignalLike } from "@writ/core/capability";
-import type { Entropy, Hasher, World } from "@writ/core/ports";
+import type { Entropy, World } from "@writ/core/ports";
 
 /** Longest single timer of the platform; longer sleeps are chained. */
 const timerMsMax = 2 ** 31 - 1;
@@ -20,10 +20,6 @@ export const systemWorld: World = {
 };
 
 export const systemEntropy: Entropy = { bytes: (count) => new Uint8Array(randomBytes(count)) };
-
-export const systemHasher: Hasher = {
-  sha256: (bytes) => new Uint8Array(createHash("sha256").update(bytes).digest()),
-};
 
 function timer(ms: number, signal: AbortSignalLike | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

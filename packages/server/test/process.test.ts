@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -33,6 +33,31 @@ test("S37 a taken port is refused with a remedy, and the folder is let go", asyn
   taken.close();
   await using node = await openTestNode({ ...quiet, data });
   expect(node.token).not.toBe("");
+});
+
+test("S20 own policies are in force beside those that ship; one that cannot be read stops the start", async () => {
+  const folder = path.join(data, "policies");
+  mkdirSync(folder);
+  writeFileSync(
+    path.join(folder, "mine.cedar"),
+    'forbid (principal, action, resource) when { context.folders.contains("archive") };',
+  );
+  const node = await openTestNode({ ...quiet, data });
+  expect((await node.call("getPolicies")).files.map(({ name }) => name)).toContain("own/mine.cedar");
+  const { policy } = node.node.context;
+  const before = policy.hash;
+  await node.node.close("test");
+  writeFileSync(
+    path.join(folder, "mine.cedar"),
+    "forbid (principal, action, resource) when { context.nowhere };",
+  );
+  await expect(startNode({ ...quiet, data, port: 0 })).rejects.toMatchObject({ code: "policy.invalid" });
+  rmSync(folder, { recursive: true });
+  await node.restart();
+  const { entries } = await node.call("readLedger", { query: { limit: 1000 } });
+  const set = entries.filter(({ kind }) => kind === "policy.set").map(({ facts }) => facts["hash"]);
+  expect(set).toEqual([before, node.node.context.policy.hash]);
+  await node[Symbol.asyncDispose]();
 });
 
 test("S32 a second node on the same folder is refused", async () => {
