@@ -48,6 +48,12 @@ function textOf(error: SerializedProblem): string {
   const diff = (error.diff ?? "").split("\n").slice(0, diffLinesMax);
   const places = (error.stack ?? "")
     .split("\n")
-    .filter((line) => /^\s+at /.test(line) && !line.includes("node_modules") && !line.includes("node:"));
+    .filter(
+      (line) =>
+        /^\s+at /.test(line) &&
+        !line.includes("node_modules") &&
+        !line.includes("node:") &&
+        line.includes("/"),
+    );
   return [message, ...diff, ...places].filter((line) => line !== "").join("\n");
 }
