@@ -347,7 +347,7 @@ describe("check 28", () => {
 });
 
 describe("check 21", () => {
-  test("never-writes, writes-within, never-calls and never-sends hold or are refused with the sentence that they break", async () => {
+  test("21 never-writes, writes-within, never-calls and never-sends hold or are refused with the sentence that they break", async () => {
     const withInvariant = (invariant: Program["invariants"][number]) => ({
       ...story(),
       invariants: [invariant],
@@ -389,7 +389,7 @@ describe("check 21", () => {
 });
 
 describe("check 2", () => {
-  test("a number that can leave the parameter's range is refused with the value; a guard proves it", async () => {
+  test("2 a number that can leave the parameter's range is refused with the value; a guard proves it", async () => {
     const post = (attempts: string, when: string) =>
       program(
         inSequence(
@@ -618,7 +618,7 @@ describe("check 35", () => {
     expect(await message({ ...story(), capabilities: [] })).toMatch(/not listed/);
   });
 
-  test("a slot that both arms write is bound after them; one arm that ends the run counts for neither", async () => {
+  test("35 a slot that both arms write is bound after them; one arm that ends the run counts for neither", async () => {
     const set = (id: string, value: string) =>
       inSequence(step(id, { op: "eval", expression: value, output: "n" as never }));
     const use = call("w", "filesystem.write_file", { path: fixed("a.txt"), content: cel("string(n)") });
@@ -639,7 +639,7 @@ describe("check 35", () => {
 });
 
 describe("check 1", () => {
-  test("amounts of two currencies are not compared", async () => {
+  test("1 amounts of two currencies are not compared", async () => {
     const one = program(
       inSequence(
         load("s2", "csv.aggregate", { path: cel("event.data.path"), column: fixed("amount") }),
