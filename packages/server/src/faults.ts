@@ -70,7 +70,7 @@ export const serverFaults = {
   "workspace.folder": { kind: "rejected", remedy: "Name an existing folder that the node's user may read." },
   "workspace.data-folder": {
     kind: "rejected",
-    remedy: "Choose a folder that neither holds the node's data folder nor lies in it.",
+    remedy: "Choose a folder that does not hold the node's ledger, keys or policies.",
   },
   "workspace.file": { kind: "rejected", remedy: "Correct workspace.json at the named place." },
   "workspace.in-use": {

@@ -227,7 +227,7 @@ test("S11 a folder inside another workspace is refused", async () => {
   });
 });
 
-test("S11 a folder that holds the node's own data, or lies in it, is refused", async () => {
+test("S11 a folder that holds the node's own data, or is part of it, is refused", async () => {
   for (const root of [node.data, `${node.data}/keys`, `${node.data}/workspaces`, "/"]) {
     await expect(node.call("addWorkspace", { body: { root } })).rejects.toMatchObject({
       code: "workspace.data-folder",

@@ -143,13 +143,18 @@ function realFolder(folder: string): string {
   );
 }
 
-/** A rule must never reach the node's keys and ledger. Below the data folder only `workspaces` is for workspaces. */
+/** Folders below the data folder that are the node's own. */
+const ownFolders: ReadonlySet<string> = new Set(["ledger", "checkpoints", "blobs", "keys", "policies"]);
+
+/** A rule must never reach the node's keys and ledger: neither a folder that holds them nor one of them is a workspace. */
 function assertApartFromData(root: string, data: string): void {
-  const isInData = isInside(root, data) && !isInside(path.dirname(root), path.join(data, "workspaces"));
-  if (!isInData && !isInside(data, root)) return;
+  const [first = "", ...below] = path.relative(data, root).split(path.sep);
+  const isOwn =
+    isInside(root, data) && (ownFolders.has(first) || (first === "workspaces" && below.length === 0));
+  if (!isOwn && !isInside(data, root)) return;
   throw fault(
     "workspace.data-folder",
-    `Cannot use \`${root}\` as a workspace: the node's own data would lie in it`,
+    `Cannot use \`${root}\` as a workspace: it holds the node's own data`,
     {
       root,
       data,
