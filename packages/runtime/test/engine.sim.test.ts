@@ -175,6 +175,8 @@ async function play(story: Story, seed: number, deaths: readonly number[]): Prom
       const moved = await decide(made, site, {
         held: () => (heldCount += 1),
         cancels: seed % 4 === 0 && turn === 1,
+        // A step whose approval is stale asks for ever, if somebody answers for ever.
+        patience: turn < 50,
       });
       await site.runUntil(() => dead || made.engine.approvals().length > 0);
       if (!moved && made.engine.active().length === 0) break;
@@ -214,7 +216,7 @@ function checkIntent(ledger: MemoryLedger | undefined, point: string, violations
 async function decide(
   made: Rig,
   site: SimulatedSite,
-  given: { readonly held: () => void; readonly cancels: boolean },
+  given: { readonly held: () => void; readonly cancels: boolean; readonly patience: boolean },
 ): Promise<boolean> {
   const work: Promise<unknown>[] = [];
   const tell = (promise: Promise<unknown>): void => {
@@ -231,7 +233,8 @@ async function decide(
     );
   };
   for (const { approval } of made.engine.approvals()) {
-    if (approval.startsWith("a_")) tell(made.engine.decideApproval(approval, "approve", accountant, ""));
+    if (approval.startsWith("a_"))
+      tell(made.engine.decideApproval(approval, given.patience ? "approve" : "reject", accountant, ""));
   }
   if (given.cancels) {
     const undoable = made.engine.active().find(({ ending, ended }) => ending === null && ended === null);
