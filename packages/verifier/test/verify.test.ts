@@ -618,6 +618,25 @@ describe("check 35", () => {
     expect(await message({ ...story(), capabilities: [] })).toMatch(/not listed/);
   });
 
+  test("35 what a step wrote that may be passed over is bound only for those who do not tolerate its failure", async () => {
+    const read = load("r", "filesystem.read_file", { path: cel("event.data.path") });
+    const use = (tolerates: readonly string[]) => ({
+      ...call("w", "filesystem.write_file", { path: fixed("a.txt"), content: cel("string(r.sizeBytes)") }),
+      tolerates: tolerates as never,
+    });
+    const asked = (failure: "continue" | "safe_halt") => ({
+      ...approve("a", inSequence(read)),
+      failure: { kind: failure },
+    });
+    expect(await message(program(inSequence(asked("continue"), use([]))))).toBe("");
+    expect(await message(program(inSequence(asked("safe_halt"), use(["a"]))))).toBe("");
+    expect(await message(program(inSequence(asked("continue"), use(["a"]))))).toMatch(
+      /not written on every way/,
+    );
+    const inner = branch("b", [["true", inSequence({ ...read, failure: { kind: "skip" } })]]);
+    expect(await message(program(inSequence(inner, use([]))))).toMatch(/not written on every way/);
+  });
+
   test("35 a slot that both arms write is bound after them; one arm that ends the run counts for neither", async () => {
     const set = (id: string, value: string) =>
       inSequence(step(id, { op: "eval", expression: value, output: "n" as never }));

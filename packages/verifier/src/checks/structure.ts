@@ -100,13 +100,14 @@ function listed(analysis: Analysis): readonly StructuralProblem[] {
     }));
 }
 
-/** Steps that have surely completed whenever a step after them begins: a failure of theirs ends the run, and nothing before them can skip them. */
+/** Steps that have surely completed whenever a step after them begins: a failure of theirs ends the run or is made up for, and nothing before them skips them. */
 function certainSteps(block: Block): ReadonlySet<string> {
   const certain = new Set<string>();
   for (const { id, after, tolerates, failure } of inOrder(block.steps)) {
     const last = failure.kind === "retry" ? failure.then : failure;
-    const ends = last.kind === "safe_halt" || last.kind === "compensate" || last.kind === "safe_value";
-    if (ends && after.every((other) => certain.has(other) || tolerates.includes(other))) certain.add(id);
+    const passesOver = last.kind === "skip" || last.kind === "continue" || last.kind === "ask_person";
+    if (!passesOver && after.every((other) => certain.has(other) || tolerates.includes(other)))
+      certain.add(id);
   }
   return certain;
 }
@@ -146,7 +147,8 @@ function bindings(analysis: Analysis): readonly StructuralProblem[] {
       }
       const written = new Set([...known, ...writes(step, known)]);
       after.set(step.id, written);
-      for (const name of written) all.add(name);
+      // A step that may fail and be passed over leaves its slots open for whatever comes after the block.
+      if (certain.has(step.id)) for (const name of written) all.add(name);
     }
     return all;
   };
@@ -157,9 +159,6 @@ function bindings(analysis: Analysis): readonly StructuralProblem[] {
       policy.kind === "degrade" ? [visit(policy.block, known)] : [],
     );
     const own = outputOf(step);
-    const isOften = policiesOf(step.failure).some(
-      (policy) => policy.kind === "continue" || policy.kind === "skip",
-    );
     let names: ReadonlySet<string>;
     if (op.op === "parallel") {
       names = op.join.kind === "all" ? new Set(inner.flatMap(({ names: one }) => [...one])) : new Set();
@@ -173,8 +172,7 @@ function bindings(analysis: Analysis): readonly StructuralProblem[] {
     }
     const all = new Set([...names, ...(own === null ? [] : [own])]);
     if (degraded.length > 0) return intersection([all, ...degraded]);
-    // A step that may fail and be passed over leaves its slots open, except for those who do not tolerate that (and are skipped too).
-    return isOften && op.op !== "call" && op.op !== "load" && op.op !== "eval" ? new Set() : all;
+    return all;
   };
   visit(analysis.program.body, new Set(["event"]));
   const { trigger } = analysis.program;
