@@ -6,6 +6,7 @@ import { encodeCbor } from "@writ/core/cbor";
 import type { FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
 import { inlineBytesMax } from "@writ/core/limits";
+import { isRepeatable, isRetryCode } from "@writ/core/program-check";
 import type { ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import { unknownTriesMax } from "../limits.ts";
@@ -213,7 +214,7 @@ export async function perform(
     const why = called.fault;
     const isFailed = capability.effect.kind === "read" || (called.kind === "threw" && isCertain(why));
     if (isFailed || (capability.crash === "idempotent" && willRetry(run, id, flight, why))) {
-      close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
+      close(core, run, id, failed(run, id, why, mayRetry(run, id, flight, why)));
       return;
     }
     if (capability.crash !== "idempotent" || tries === unknownTriesMax) {
@@ -232,7 +233,7 @@ function isOpen(called: { readonly kind: string }): boolean {
 function willRetry(run: ActiveRun, id: StepId, flight: InFlight, why: FaultRecord): boolean {
   const failure = run.state.prepared.steps.get(id)?.step.failure;
   const { tries, aborting } = stepOf(run, id);
-  if (failure?.kind !== "retry" || aborting || !mayRetry(flight, why)) return false;
+  if (failure?.kind !== "retry" || aborting || !mayRetry(run, id, flight, why)) return false;
   return failure.on.includes(why.code) && tries < failure.attemptsMax;
 }
 
@@ -241,14 +242,15 @@ function isCertain(why: FaultRecord): boolean {
   return why.code !== "runtime.bug" && why.facts["outcome"] !== "unknown";
 }
 
-function mayRetry({ capability }: InFlight, why: FaultRecord): boolean {
-  const declared = capability.retryOn.includes(why.code) || why.code === "runtime.timeout";
-  return why.kind === "transient" && declared && isRepeatable(capability);
-}
-
-/** A repeated read changes nothing; an idempotent effect counts once; where the world can be asked, it was. */
-function isRepeatable(capability: InFlight["capability"]): boolean {
-  return capability.effect.kind === "read" || capability.crash !== "neither";
+function mayRetry(run: ActiveRun, id: StepId, { capability }: InFlight, why: FaultRecord): boolean {
+  const { steps, hashed } = run.state.prepared;
+  const op = steps.get(id)?.step.op;
+  if (op?.op !== "call" && op?.op !== "load") return false;
+  return (
+    why.kind === "transient" &&
+    isRetryCode(capability, why.code) &&
+    isRepeatable(capability, op.params, hashed.program.workspace.hosts)
+  );
 }
 
 /** The outcome is not known: the world is asked, or a person. */
@@ -270,7 +272,7 @@ async function resolveUnknown(
     await recordPerformed(core, run, id, { flight, performed: asked.value.performed, resolved: true });
   } else if (asked.value.kind === "unknown") hold(core, run, id, asked.value.reason);
   else if (mayStillAct) hold(core, run, id, `${why.message}; it was not done, and may still be`);
-  else close(core, run, id, failed(run, id, why, mayRetry(flight, why)));
+  else close(core, run, id, failed(run, id, why, mayRetry(run, id, flight, why)));
 }
 
 /** Reads are told to stop; an effect is let finish, so that what it did is known and can be taken back. */
