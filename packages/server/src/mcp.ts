@@ -244,7 +244,7 @@ function requestOf<Name extends RouteName>(
     body: undefined,
     ...parts,
     caller,
-    signal: new AbortController().signal,
+    onGone: () => {},
   } as RequestOf<Name>;
 }
 

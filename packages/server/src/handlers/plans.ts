@@ -14,7 +14,7 @@ export function planHandlers(
   watch: RunWatch,
 ): Pick<Handlers, "runPlan"> {
   return {
-    runPlan: async ({ body, caller, signal }): Promise<PlanOutcome> => {
+    runPlan: async ({ body, caller, onGone }): Promise<PlanOutcome> => {
       const outcome = await road.express(JSON.stringify(body.plan), body.workspace, caller.actor);
       if ("kind" in outcome) return outcome;
       const { workspace } = findProgram(node, outcome.hash);
@@ -26,7 +26,7 @@ export function planHandlers(
         workspace,
       });
       await durable;
-      if (body.wait === true) await watch.settled(run, waitMsMax, signal);
+      if (body.wait === true) await watch.settled(run, waitMsMax, onGone);
       const state = await stateOf(node, run);
       const { status, result, fault } = startedView(state, outcome.hash);
       const approvals = [...state.approvals.values()]

@@ -68,7 +68,7 @@ export function runHandlers(
       await durable;
       if (query.wait !== true)
         return { run, program: known.hash, status: "running", result: null, fault: null };
-      await parts.watch.settled(run, waitMsMax, request.signal);
+      await parts.watch.settled(run, waitMsMax, request.onGone);
       return startedView(await stateOf(node, run), known.hash);
     },
     listRuns: async ({ query }) => {

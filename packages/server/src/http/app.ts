@@ -29,8 +29,8 @@ export interface RequestOf<Name extends RouteName> {
   readonly query: QueryOf<Name>;
   readonly body: BodyOf<Name>;
   readonly caller: Caller;
-  /** Aborts when the client has gone. */
-  readonly signal: AbortSignal;
+  /** Called when the client has gone before its answer. */
+  readonly onGone: (listener: () => void) => void;
 }
 
 type AnswerName = Exclude<RouteName, "health" | "openapi" | "streamEntries" | "mcp">;
@@ -191,11 +191,7 @@ function requestOf<Name extends RouteName>(
     query: input.query as QueryOf<Name>,
     body: input.body as BodyOf<Name>,
     caller,
-    get signal() {
-      const controller = new AbortController();
-      reply?.raw.once("close", () => controller.abort());
-      return controller.signal;
-    },
+    onGone: (listener) => void reply?.raw.once("close", listener),
   };
 }
 

@@ -1,44 +1,66 @@
-// Waiting for a run: until it has ended, waits for a person, or is held. One subscription serves all who wait.
+// Waiting for a run: until it has ended, waits for a person, or is held. One subscription and one timer serve all who wait.
 import type { RunId } from "@writ/core/ids";
 import type { Ledger, World } from "@writ/core/ports";
 
 export interface RunWatch {
-  /** Resolves when the run has come to rest since `run.started`, the time is over, or the signal aborts. Never rejects. */
-  settled(run: RunId, timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the run has come to rest, the time is over, or the asker has gone. Never rejects. The time is kept to
+   * within `sweepMs`.
+   */
+  settled(run: RunId, timeoutMs: number, onGone: (listener: () => void) => void): Promise<void>;
   close(): void;
 }
 
+interface Waiting {
+  readonly untilMs: number;
+  readonly wake: () => void;
+}
+
+const sweepMs = 500;
 const restful: ReadonlySet<string> = new Set(["run.ended", "approval.requested", "effect.held", "undo.held"]);
 
 /** `isAtRest` tells of runs that came to rest before they were watched. */
 export function createRunWatch(ledger: Ledger, world: World, isAtRest: (run: RunId) => boolean): RunWatch {
-  const waiting = new Map<RunId, Set<() => void>>();
+  const waiting = new Map<RunId, Set<Waiting>>();
+  let isSweeping = false;
   const unsubscribe = ledger.subscribe((entries) => {
     if (waiting.size === 0) return;
     for (const entry of entries) {
       if (entry.run === null || !restful.has(entry.kind)) continue;
-      for (const resolve of waiting.get(entry.run) ?? []) resolve();
+      for (const { wake } of waiting.get(entry.run) ?? []) wake();
     }
   });
+  const sweep = async (): Promise<void> => {
+    if (isSweeping) return;
+    isSweeping = true;
+    while (waiting.size > 0) {
+      await world.sleep(sweepMs);
+      const nowMs = world.monotonicMs();
+      for (const here of waiting.values()) for (const { untilMs, wake } of here) if (untilMs <= nowMs) wake();
+    }
+    isSweeping = false;
+  };
   return {
-    async settled(run, timeoutMs, signal) {
-      if (isAtRest(run)) return;
-      const timer = new AbortController();
-      const stop = AbortSignal.any([signal, timer.signal]);
-      let wake = (): void => {};
-      const rested = new Promise<void>((resolve) => {
-        wake = resolve;
+    settled(run, timeoutMs, onGone) {
+      if (isAtRest(run)) return Promise.resolve();
+      return new Promise((resolve) => {
+        const here = waiting.get(run) ?? new Set();
+        const one: Waiting = {
+          untilMs: world.monotonicMs() + timeoutMs,
+          wake() {
+            if (!here.delete(one)) return;
+            if (here.size === 0) waiting.delete(run);
+            resolve();
+          },
+        };
+        waiting.set(run, here.add(one));
+        onGone(one.wake);
+        void sweep();
       });
-      const here = waiting.get(run) ?? new Set();
-      waiting.set(run, here.add(wake));
-      try {
-        await Promise.race([rested, world.sleep(timeoutMs, stop).catch(() => {})]);
-      } finally {
-        timer.abort();
-        here.delete(wake);
-        if (here.size === 0) waiting.delete(run);
-      }
     },
-    close: unsubscribe,
+    close() {
+      unsubscribe();
+      for (const here of waiting.values()) for (const { wake } of here) wake();
+    },
   };
 }
