@@ -5,14 +5,6 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const clone = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
-const bundled = path.join(clone, "node_modules", ".bin", "node");
-const main = path.join(clone, "packages", "cli", "src", "main.ts");
-const done = spawnSync(bundled, ["--conditions=@writ/source", main, ...process.argv.slice(2)], {
-  stdio: "inherit",
-});
-if (done.error !== undefined) {
-  process.stderr.write(
-    `writ: Node 24 is missing (${done.error.message}). Run \`npm ci\` in ${clone} first.\n`,
-  );
-}
+const done = spawnSync(path.join(clone, "bin", "writ"), process.argv.slice(2), { stdio: "inherit" });
+if (done.error !== undefined) process.stderr.write(`writ: cannot run bin/writ: ${done.error.message}\n`);
 process.exitCode = done.status ?? 70;
