@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { faultRecord } from "@writ/core/fault";
 import type { Client } from "@writ/sdk/client";
 import { startReceiver, type Receiver } from "../test/support/receiver.ts";
+import { countEffects } from "./count-effects.ts";
 import { eventually, NodeProcess, pause } from "../test/support/node-process.ts";
 import { storyRule } from "../test/support/rules.ts";
 
@@ -276,41 +277,16 @@ async function count(
       `${String(error)}\nopen runs: ${open.join("; ")}\ninbox: ${left.join(", ")}\ndata in ${node.folder}`,
     );
   });
-  const problems = [...countFiles(workspace, load), ...countReports(workspace, receiver, load)];
+  const problems = countEffects({
+    files: load.files,
+    reportsAnswered: [...load.reports],
+    reportsUnanswered: [...load.unanswered].filter((name) => name.startsWith("report-")),
+    inApproved: readdirSync(path.join(workspace, "approved")),
+    journal: readFileSync(path.join(workspace, "journal.csv"), "utf8").split("\n"),
+    inReports: readdirSync(path.join(workspace, "reports")),
+    received: receiver.effects.map(({ body }) => String((JSON.parse(body) as { report?: unknown }).report)),
+  });
   if (problems.length > 0) throw new Error(`${when}:\n${problems.slice(0, 50).join("\n")}`);
-}
-
-function countFiles(workspace: string, load: Load): readonly string[] {
-  const moved = readdirSync(path.join(workspace, "approved"));
-  const lines = readFileSync(path.join(workspace, "journal.csv"), "utf8").split("\n");
-  const problems: string[] = [];
-  for (const name of load.files) {
-    if (!moved.includes(name)) problems.push(`lost: ${name} is not in approved`);
-    const times = lines.filter((line) => line.includes(name)).length;
-    if (times === 0) problems.push(`lost: no journal line for ${name}`);
-    if (times > 1) problems.push(`doubled: ${times} journal lines for ${name}`);
-  }
-  const strange = moved.filter((name) => !load.files.includes(name));
-  return [...problems, ...strange.map((name) => `doubled: ${name} in approved is nobody's`)];
-}
-
-function countReports(workspace: string, receiver: Receiver, load: Load): readonly string[] {
-  const written = new Set(readdirSync(path.join(workspace, "reports")));
-  const problems: string[] = [];
-  const received = (name: string): number =>
-    receiver.effects.filter(({ body }) => (JSON.parse(body) as { report?: unknown }).report === name).length;
-  for (const name of [...load.reports, ...load.unanswered].filter((known) => known.startsWith("report-"))) {
-    const times = received(name);
-    const isWritten = written.has(`${name}.txt`);
-    if (times > 1) problems.push(`doubled: ${name} was received ${times} times`);
-    if (load.reports.has(name) && times === 0) problems.push(`lost: ${name} was never received`);
-    if (isWritten !== (times === 1))
-      problems.push(`half done: ${name} written ${isWritten}, received ${times}`);
-  }
-  for (const name of written) {
-    if (name.startsWith("failing-")) problems.push(`not taken back: ${name}`);
-  }
-  return problems;
 }
 
 /** Uniform integers below a limit, the same for the same seed (mulberry32). */

@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { reasonToInstall } from "../scripts/setup.mjs";
+import { countEffects } from "../scripts/count-effects.ts";
 import { finish, newTally } from "../scripts/stages.mjs";
 
 function lastLineOf(tally: ReturnType<typeof newTally>): {
@@ -49,4 +50,29 @@ test("N3 an installation is complete, stale, partial or absent", () => {
   expect(reasonToInstall(wanted, { "node_modules/a": { version: "1.0.0" } })).toBeNull();
   expect(reasonToInstall(wanted, { "node_modules/a": { version: "0.9.0" } })).toContain("a differs");
   expect(reasonToInstall(wanted, { "node_modules/b": { version: "2.0.0" } })).toContain("a differs");
+});
+
+test("N4 the kill campaign names every effect that is lost, doubled, half done or not taken back", () => {
+  const well = {
+    files: ["a.csv", "b.csv"],
+    reportsAnswered: ["report-1"],
+    reportsUnanswered: ["report-2", "report-3"],
+    inApproved: ["a.csv", "b.csv"],
+    journal: ["a.csv,1", "b.csv,2", ""],
+    inReports: ["report-1.txt", "report-3.txt"],
+    received: ["report-1", "report-3"],
+  };
+  expect(countEffects(well)).toEqual([]);
+  const cases: readonly (readonly [Partial<typeof well>, RegExp])[] = [
+    [{ inApproved: ["a.csv"] }, /lost: b.csv/],
+    [{ journal: ["a.csv,1"] }, /lost: no journal line for b.csv/],
+    [{ journal: ["a.csv,1", "b.csv,2", "b.csv,2"] }, /doubled: 2 journal lines/],
+    [{ inApproved: ["a.csv", "b.csv", "a (1).csv"] }, /nobody's/],
+    [{ received: ["report-1", "report-1", "report-3"] }, /doubled: report-1 was received 2 times/],
+    [{ received: ["report-3"], inReports: ["report-3.txt"] }, /lost: report-1/],
+    [{ inReports: ["report-1.txt"] }, /half done: report-3/],
+    [{ inReports: ["report-1.txt", "report-3.txt", "failing-4-a.txt"] }, /not taken back: failing-4/],
+  ];
+  for (const [change, problem] of cases)
+    expect(countEffects({ ...well, ...change }).join("\n")).toMatch(problem);
 });
