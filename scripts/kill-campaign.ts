@@ -16,6 +16,8 @@ const settleMs = 50;
 /** Counting in between finds a loss near the kill that caused it. */
 const killsBetweenCounts = 25;
 const restTimeoutMs = 60_000;
+/** Long enough for kills to fall between an effect at the receiver and its answer. */
+const receiverDelayMs = 80;
 const answersTimeoutMs = 10_000;
 
 interface Load {
@@ -61,7 +63,7 @@ try {
 async function campaign(seed: number, kills: number) {
   const below = randomOf(seed);
   const folder = mkdtempSync(path.join(tmpdir(), "writ-kill-"));
-  await using receiver = await startReceiver();
+  await using receiver = await startReceiver(receiverDelayMs);
   const workspace = makeWorkspace(folder, receiver.port);
   await using node = new NodeProcess(folder);
   await node.start();

@@ -20,14 +20,18 @@ export interface Receiver extends AsyncDisposable {
 const bodyBytesMax = 1024 * 1024;
 
 /** `POST /fail…` answers 500 and takes no effect; `GET /reports` tells what took effect; every other POST takes effect once per key. */
-export async function startReceiver(): Promise<Receiver> {
+export async function startReceiver(answerDelayMs = 0): Promise<Receiver> {
   const effects: Effect[] = [];
   const repeats = new Map<string, number>();
   const answers = new Map<string, { readonly body: string; readonly answer: string }>();
   const server = createServer((request, response) => {
     void readBody(request).then((body) => {
       const { status, answer } = answerTo(request, body);
-      response.writeHead(status, { "content-type": "application/json" }).end(answer);
+      const reply = (): void =>
+        void response.writeHead(status, { "content-type": "application/json" }).end(answer);
+      // The effect is there at once; a sender that dies before the answer must find out by its key.
+      if (answerDelayMs === 0) reply();
+      else setTimeout(reply, answerDelayMs);
     });
   });
 
