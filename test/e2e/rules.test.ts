@@ -1,12 +1,15 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { CompileOutcome, Preview, ProgramSummary } from "@writ/core/api";
 import { faultRecord } from "@writ/core/fault";
 import { fromBase64, toBase64 } from "@writ/core/bytes";
 import { expect, test } from "vitest";
-import { pause } from "../support/node-process.ts";
+import { pause, root } from "../support/node-process.ts";
 import { englishRuleFile, frenchRuleFile, storyRule } from "../support/rules.ts";
 import { answerOf, Story } from "../support/story.ts";
+
+const examples = path.join(root, "examples", "rules");
+const refusedRules = ["contradicts-invoices", "escape", "impossible"];
 
 type Compiled = Extract<CompileOutcome, { kind: "compiled" }>;
 
@@ -73,25 +76,41 @@ test("E2 a preview shows what would happen and changes nothing", async () => {
   expect(runs).toEqual([]);
 });
 
-test("E3 a contradiction, an impossible guard and an escape are refused with underlined words", async () => {
+test("E3 a contradiction, an impossible guard and an escape are refused with underlined words, in both languages", async () => {
   await using story = await Story.begin();
   await story.deploy(storyRule());
-  const refusals = [
-    // Contradicts the deployed rule: the same file would be moved to two places.
-    'When a CSV file arrives in the inbox, read it. If the sum of "amount" is above 20 000 EUR, move the file to rejected.',
-    // Can never be true.
-    'When a CSV file arrives in the inbox, read it. If the sum of "amount" is above 10 000 EUR and the sum of "amount" is below 5 000 EUR, move the file to rejected.',
-    // Could leave the workspace.
-    'When a CSV file arrives in the inbox, move the file to "../outside/".',
-  ];
-  for (const text of refusals) {
-    const file = path.join(story.node.folder, "refused.rule");
-    writeFileSync(file, text);
-    const shown = await story.writ("compile", file, "--language", "en");
-    expect(shown.code, shown.out + shown.error).toBe(1);
-    expect(shown.out).toMatch(/^refused/m);
-    expect(shown.out).toMatch(/\^{3,}/);
-    expect(shown.out).toMatch(/check \d+/);
+  for (const name of refusedRules) {
+    for (const language of ["en", "fr"]) {
+      const shown = await story.writ("compile", path.join(examples, `${name}.${language}.rule`));
+      expect(shown.code, shown.out + shown.error).toBe(1);
+      expect(shown.out).toMatch(/^refused/m);
+      expect(shown.out).toMatch(/\^{3,}/);
+      expect(shown.out).toMatch(/for example\n +\S/);
+    }
+  }
+});
+
+test("E1 every example rule is proved and has one hash in both languages", async () => {
+  await using story = await Story.begin();
+  const names = readdirSync(examples)
+    .filter((name) => name.endsWith(".en.rule"))
+    .map((name) => name.replace(".en.rule", ""))
+    .filter((name) => !refusedRules.includes(name));
+  expect(names.length).toBeGreaterThanOrEqual(10);
+  const client = story.node.client();
+  for (const name of names) {
+    const hashes: string[] = [];
+    for (const language of ["en", "fr"] as const) {
+      const file = path.join(examples, `${name}.${language}.rule`);
+      const text = readFileSync(file, "utf8").replaceAll(
+        "127.0.0.1:3999",
+        `127.0.0.1:${story.receiver.port}`,
+      );
+      const outcome = await client.call("compileProgram", { body: { kind: "rule", text, language } });
+      if (outcome.kind !== "compiled") throw new Error(`${name}.${language}: ${JSON.stringify(outcome)}`);
+      hashes.push(outcome.program.hash);
+    }
+    expect(new Set(hashes).size, name).toBe(1);
   }
 });
 
