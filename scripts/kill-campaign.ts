@@ -102,6 +102,9 @@ async function campaign(seed: number, kills: number) {
     if (kill % killsBetweenCounts === 0 || kill === kills) {
       await Promise.all(load.pending);
       await count(node, workspace, receiver, load, `after kill ${kill}`);
+      console.log(
+        `after ${kill} kills: ${load.files.length} files and ${load.reports.size} reports, all accounted for`,
+      );
     }
   }
   const report = await node.client().call("verifyLedger", { body: {} });
