@@ -8,7 +8,7 @@ import {
   stopGraceMs,
 } from "@writ/runtime/limits";
 
-test("the limits fit together", () => {
+test("Q1 the limits fit together", () => {
   expect(graceMs).toBeLessThan(stopGraceMs);
   expect(lookBackChunk).toBeLessThan(lookBackEntriesMax);
   expect(recentSightingsMax).toBeGreaterThan(runsActiveMax);

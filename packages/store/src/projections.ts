@@ -7,7 +7,16 @@ import { DatabaseSync } from "node:sqlite";
 import { fromHex } from "@writ/core/bytes";
 import { decodeCbor } from "@writ/core/cbor";
 import type { EntryFacts, NodeEntry, RunEnd } from "@writ/core/entry";
-import type { ApprovalId, NodeId, ProgramHash, RunId, StepId } from "@writ/core/ids";
+import {
+  programHash,
+  runId,
+  stepId,
+  type ApprovalId,
+  type NodeId,
+  type ProgramHash,
+  type RunId,
+  type StepId,
+} from "@writ/core/ids";
 import type { World } from "@writ/core/ports";
 import { fault } from "./faults.ts";
 import type { DurableBatch, OpenLedger, RunIndex } from "./ledger.ts";
@@ -249,7 +258,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     },
     unfinishedRuns() {
       flush();
-      return selects.unfinished.all().map((row) => row["id"] as RunId);
+      return selects.unfinished.all().map((row) => runId(String(row["id"])));
     },
     runs(query) {
       flush();
@@ -349,8 +358,8 @@ type Row = Readonly<Record<string, unknown>>;
 
 function runRow(row: Row): RunRow {
   return {
-    run: row["id"] as RunId,
-    program: row["program"] as ProgramHash,
+    run: runId(String(row["id"])),
+    program: programHash(String(row["program"])),
     workspace: row["workspace"] as string,
     status: row["status"] as RunStatus,
     startedAtMs: row["started_ms"] as number,
@@ -363,8 +372,8 @@ function runRow(row: Row): RunRow {
 
 function approvalRow(row: Row): PendingApproval {
   return {
-    run: row["run"] as RunId,
-    program: row["program"] as ProgramHash,
+    run: runId(String(row["run"])),
+    program: programHash(String(row["program"])),
     workspace: row["workspace"] as string,
     requestedAtMs: row["at_ms"] as number,
     seq: row["seq"] as number,
@@ -374,11 +383,11 @@ function approvalRow(row: Row): PendingApproval {
 
 function heldRow(row: Row): HeldEffect {
   return {
-    run: row["run"] as RunId,
-    program: row["program"] as ProgramHash,
+    run: runId(String(row["run"])),
+    program: programHash(String(row["program"])),
     workspace: row["workspace"] as string,
     kind: row["kind"] as HeldEffect["kind"],
-    step: row["step"] as StepId,
+    step: stepId(String(row["step"])),
     attempt: row["attempt"] as number | null,
     reason: row["reason"] as string,
     heldAtMs: row["at_ms"] as number,
