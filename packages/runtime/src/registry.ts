@@ -1,7 +1,8 @@
 // Registry: what the node knows besides its runs (people, workspaces, programs, keys, policy, cursors), folded from the ledger.
 //   R1  The registry is a pure fold of node entries; entries of runs change nothing in it.
 //   R2  Folding copies only the table that an entry touches, so a million events cost a million small steps.
-//   R3  A program is loaded only after its signatures, hash, format and capabilities were checked again, each with its own fault.
+//   R3  A program is loaded only after its signatures, hash and format were checked again, each with its own fault; to begin with it,
+//       none of its capabilities may be revoked. A run that has begun goes on to the gate, which refuses the effect.
 import type { Actor, Entry, Stored } from "@writ/core/entry";
 import { fault as coreFault } from "@writ/core/faults";
 import {
@@ -253,11 +254,25 @@ export interface ProgramLoader {
 }
 
 /**
- * Reads an approved program and checks everything again.
- * @throws program.unknown, program.refused, signature.missing (never approved), signature.*, program.version, program.malformed,
- * capability.revoked
+ * An approved program that may begin: everything is checked again, and nothing in it is revoked.
+ * @throws as `openProgram`, capability.revoked
  */
 export async function loadProgram(
+  registry: Registry,
+  hash: ProgramHash,
+  loader: ProgramLoader,
+): Promise<HashedProgram> {
+  const opened = await openProgram(registry, hash, loader);
+  checkCapabilities(registry, opened.program);
+  return opened;
+}
+
+/**
+ * An approved program whose runs go on, are undone or replayed: what was revoked since they began is refused by the gate, effect by
+ * effect, so that they end by their own policies.
+ * @throws program.unknown, program.refused, signature.missing (never approved), signature.*, program.version, program.malformed
+ */
+export async function openProgram(
   registry: Registry,
   hash: ProgramHash,
   loader: ProgramLoader,
@@ -292,9 +307,7 @@ export async function loadProgram(
       },
     );
   }
-  const program = loader.decode(envelope.payload);
-  checkCapabilities(registry, program);
-  return { hash, program, bytes: envelope.payload };
+  return { hash, program: loader.decode(envelope.payload), bytes: envelope.payload };
 }
 
 /** @throws capability.revoked */

@@ -9,6 +9,7 @@ import {
   foldRegistry,
   hasRole,
   loadProgram,
+  openProgram,
   revocationOf,
   rolesOf,
   type ProgramLoader,
@@ -120,9 +121,12 @@ test("R3 each thing wrong with a program has its own fault when it is loaded", a
     decodeEnvelope: () => ({ ...envelope, payload: new Uint8Array([8, 9]) }),
     hash: () => made.hash,
   }).toMatchObject({ code: "program.version" });
-  await refuses(
-    foldRegistry(good, entry("capability.revoked", { capability: "sim.put", reason: "x" })),
-  ).toMatchObject({ code: "capability.revoked" });
+  const revoked = foldRegistry(good, entry("capability.revoked", { capability: "sim.put", reason: "x" }));
+  await refuses(revoked).toMatchObject({ code: "capability.revoked" });
+  expect(await openProgram(revoked, made.hash, loader)).toMatchObject({ hash: made.hash });
+  await expect(
+    openProgram(revoked, made.hash, { ...loader, hash: () => programHash("f".repeat(64)) }),
+  ).rejects.toMatchObject({ code: "signature.invalid" });
 });
 
 test("R1 deploying, pausing and taking back", () => {
