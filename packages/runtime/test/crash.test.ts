@@ -1,20 +1,26 @@
 import { expect, test } from "vitest";
 import { capabilityId, stepId } from "@writ/core/ids";
 import type { HashedProgram } from "@writ/core/program";
+import { encodeCbor } from "@writ/core/cbor";
+import type { Sha256 } from "@writ/core/ids";
+import { memoryBlobs } from "@writ/testkit/simulated-modules";
 import {
   act,
   call,
   chain,
   evaluate,
+  event,
   finish,
   literal,
   load,
   owner,
   policies,
   program,
+  registry,
   rig,
   step,
   text,
+  workspaceFile,
   type Rig,
 } from "./support.ts";
 
@@ -324,4 +330,106 @@ test("K115 K21 a replay flags an entry that the machine did not expect", async (
   });
   const replayed = await tampered.engine.replay(ended.run);
   expect(replayed.divergence).toMatchObject({ seq: 3, fault: { code: "runtime.diverged" } });
+});
+
+test("R3 after a restart a run whose capability was revoked goes on to the gate, which refuses the effect", async () => {
+  const made = rig();
+  const hashed = program(
+    chain(
+      step("w", { op: "wait", until: { kind: "duration", ms: 60_000 } }),
+      step("a", act("put", "a"), { failure: policies.continue }),
+      step("b", act("append", "b"), { after: ["a"], tolerates: ["a"] }),
+    ),
+  );
+  const run = made.start(hashed);
+  await made.site.advance(1000);
+  const again = restart(made);
+  again.registry = { ...again.registry, revokedCapabilities: new Map([["sim.put", "unsafe"]]) };
+  expect(await again.engine.recover()).toEqual({ runs: 1, broken: [] });
+  await again.site.advance(60_000);
+  expect(await again.engine.ended(run)).toMatchObject({ status: "finished" });
+  expect(again.engine.state(run)?.steps.get(stepId("a"))?.fault?.code).toBe("capability.revoked");
+  expect(again.site.effects.map(({ name }) => name)).toEqual(["b"]);
+});
+
+test("E4 L1 what was under way at the crash has its locks before anything new begins", async () => {
+  const blobs = memoryBlobs();
+  const file = { kind: "blob", ...(await blobs.put(encodeCbor(workspaceFile))) } as const;
+  const known = registry();
+  const workspaces = new Map(known.workspaces).set("sim", { name: "sim", root: "/sim", file });
+  const made = rig({ blobs, registry: { ...known, workspaces } });
+  const hashed = program([step("a", act("append", "a"))]);
+  const first = made.start(hashed);
+  const second = made.start(hashed, { event: event({}, "e2") });
+  made.site.setReach((point) => !point.startsWith("after sim.append"));
+  await made.site.advance(0);
+  made.site.setReach(() => true);
+  // The first reading of the workspace is the slowest.
+  let delayMs = 1000;
+  const slow = {
+    ...blobs,
+    get: async (hash: Sha256) => {
+      const waitMs = delayMs;
+      delayMs = 0;
+      if (waitMs > 0) await made.site.world.sleep(waitMs);
+      return blobs.get(hash);
+    },
+  };
+  const again = rig({
+    site: made.site,
+    ledger: made.ledger.crash(),
+    programs: made.programs,
+    blobs: slow,
+    registry: made.registry,
+  });
+  await again.engine.recover();
+  await again.site.advance(5000);
+  expect((await again.engine.ended(first)).status).toBe("finished");
+  expect((await again.engine.ended(second)).status).toBe("finished");
+  const order = again.ledger.entries().filter(({ kind }) => kind.startsWith("effect."));
+  expect(order.map(({ kind, run }) => [kind, run === first])).toEqual([
+    ["effect.intended", true],
+    ["effect.completed", true],
+    ["effect.intended", false],
+    ["effect.completed", false],
+  ]);
+});
+
+test("X3 an undo that cannot be recorded gives its locks back", async () => {
+  const blobs = memoryBlobs();
+  let isFull = false;
+  const made = rig({
+    blobs: {
+      ...blobs,
+      put: (bytes) => (isFull ? Promise.reject(new Error("the disk is full")) : blobs.put(bytes)),
+    },
+  });
+  made.site.files.set("a", ["x".repeat(10_000)]);
+  const { run } = await made.run(program([step("s", act("put", "a"))]));
+  isFull = true;
+  await made.engine.undoRun(run, owner, "wrong");
+  await made.site.advance(0);
+  expect(made.status(run, "s")).toBe("HELD");
+  const next = await made.run(program([step("t", act("append", "a"))]));
+  expect(next.status).toBe("finished");
+  isFull = false;
+  const ended = made.engine.ended(run);
+  await made.engine.settle(run, stepId("s"), "leave", owner);
+  expect((await ended).status).toBe("finished");
+});
+
+test("X1 what is revoked while large parameters are stored is not performed", async () => {
+  const blobs = memoryBlobs();
+  const made = rig({
+    blobs: {
+      ...blobs,
+      put: (bytes) => {
+        made.registry = { ...made.registry, revokedCapabilities: new Map([["sim.put", "unsafe"]]) };
+        return blobs.put(bytes);
+      },
+    },
+  });
+  const ended = await made.run(program([step("a", act("put", "a", "x".repeat(10_000)))]));
+  expect(ended).toMatchObject({ status: "failed", fault: { code: "capability.revoked" } });
+  expect(made.site.effects).toEqual([]);
 });

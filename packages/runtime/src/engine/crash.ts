@@ -17,9 +17,14 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
   const step = stepOf(run, id);
   const { effect } = step;
   if (effect === null) throw new Error(`Invariant broken: step ${id} is intended without an effect`);
+  // Asked for before anything is awaited, so that no run that begins now comes in between.
+  const locks = core.locks.take(lockRequests(effect.targets));
   const capability = core.options.modules.find(effect.capability);
   const workspace = await core.loadWorkspace(run.state.workspace).catch(() => undefined);
-  if (capability === undefined || workspace === undefined) {
+  const release = await locks;
+  if (core.phase() !== "running" || capability === undefined || workspace === undefined) {
+    release();
+    if (core.phase() !== "running") return;
     hold(core, run, id, `\`${effect.capability}\` or its workspace is not there any more`);
     return;
   }
@@ -37,7 +42,6 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
     key: effect.key,
     workspace,
   };
-  const release = await core.locks.take(lockRequests(effect.targets));
   const flight: InFlight = {
     capability,
     workspace,

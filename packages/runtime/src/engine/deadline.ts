@@ -72,6 +72,11 @@ export function withDeadline<T>(
   });
 }
 
+/** It was told to stop and never said what it did. */
+export function isOpen(called: Called<unknown>): boolean {
+  return called.kind === "late" || called.kind === "silent";
+}
+
 function lateFault({ capability, timeoutMs }: InFlight, step: StepId): FaultRecord {
   const late = fault("runtime.timeout", `\`${capability.id}\` did not answer in ${timeoutMs} ms`, {
     step,

@@ -4,7 +4,7 @@
 //   X3  The locks of a step are given back when its outcome is recorded, and in every other case.
 import { encodeCbor } from "@writ/core/cbor";
 import type { FaultRecord } from "@writ/core/fault";
-import type { StepId } from "@writ/core/ids";
+import type { Sha256, StepId } from "@writ/core/ids";
 import { inlineBytesMax } from "@writ/core/limits";
 import { isRepeatable, isRetryCode } from "@writ/core/program-check";
 import type { ValueMap } from "@writ/core/value";
@@ -20,9 +20,9 @@ import {
   type Core,
   type InFlight,
 } from "./core.ts";
-import { withDeadline } from "./deadline.ts";
+import { isOpen, withDeadline } from "./deadline.ts";
 import { jobOf, stepOf, type Job } from "./job.ts";
-import { look, lookNow, type Looked } from "./look.ts";
+import { judge, look, lookNow, type Looked } from "./look.ts";
 import { askWorld, cancelledFault, close, failed, hold, recordPerformed } from "./outcome.ts";
 
 /** Resolve the operands, look, ask the gate, record the intent or the refusal. */
@@ -70,7 +70,14 @@ async function lookAndIntend(core: Core, job: Job, isWanted: () => boolean): Pro
   if (looked !== undefined) intend(core, job, looked, isWanted);
 }
 
-function intend(core: Core, job: Job, looked: Looked, isWanted: () => boolean): void {
+/** `stored` stands for parameters that are too large for an entry, once they are durable. */
+function intend(
+  core: Core,
+  job: Job,
+  looked: Looked,
+  isWanted: () => boolean,
+  stored?: { readonly $blob: Sha256 },
+): void {
   const { run, step: id } = job;
   const { verdict, inspection, release } = looked;
   if (verdict.kind === "deny") {
@@ -96,16 +103,18 @@ function intend(core: Core, job: Job, looked: Looked, isWanted: () => boolean): 
     }
     return;
   }
-  if (sizeOf(job.params) <= inlineBytesMax) {
-    tryRecordIntent(core, job, looked, job.params);
+  if (stored !== undefined || sizeOf(job.params) <= inlineBytesMax) {
+    tryRecordIntent(core, job, looked, stored ?? job.params);
     return;
   }
-  const stored = core.options.blobs.put(encodeCbor(job.params)).then(({ sha256 }) => {
-    if (isWanted()) tryRecordIntent(core, job, looked, { $blob: sha256 });
+  const putting = core.options.blobs.put(encodeCbor(job.params)).then(({ sha256 }) => {
+    // Storing takes its time; the gate is asked again, since something may have been revoked meanwhile.
+    const again = { ...looked, verdict: judge(core, job, inspection.targets) };
+    if (isWanted()) intend(core, job, again, isWanted, { $blob: sha256 });
     else release();
   });
   core.track(
-    stored.catch((error: unknown) => {
+    putting.catch((error: unknown) => {
       release();
       if (isWanted()) refuse(core, run, id, recordOf(error));
     }),
@@ -223,10 +232,6 @@ export async function perform(
     }
     // Idempotent, and nobody knows: performing it again with the same key is how to find out.
   }
-}
-
-function isOpen(called: { readonly kind: string }): boolean {
-  return called.kind === "late" || called.kind === "silent";
 }
 
 /** The step's policy has it performed again, with the same key, so that its outcome is found out then. */

@@ -9,7 +9,7 @@ import { inlineBytesMax } from "@writ/core/limits";
 import { fault } from "../faults.ts";
 import type { RunState } from "../state.ts";
 import { effectKey, recordOf, sizeOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
-import { withDeadline } from "./deadline.ts";
+import { isOpen, withDeadline } from "./deadline.ts";
 import { fitted, stepOf, type Job } from "./job.ts";
 import { judge, lockRequests, look } from "./look.ts";
 
@@ -19,6 +19,7 @@ export function attemptUndo(core: Core, run: ActiveRun, id: StepId): void {
 
 async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<void> {
   const isWanted = (): boolean => core.phase() === "running" && stepOf(run, id).undo?.phase === "asked";
+  let release = (): void => undefined;
   try {
     const call = undoCallOf(run.state, id);
     const workspace = await core.loadWorkspace(run.state.workspace);
@@ -38,7 +39,18 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
     };
     const looked = await look(core, job, isWanted);
     if (looked === undefined) return;
-    const { verdict, inspection, release } = looked;
+    release = looked.release;
+    const { inspection } = looked;
+    const large = looked.verdict.kind === "allow" && sizeOf(job.params) > inlineBytesMax;
+    const params = large
+      ? { $blob: (await core.options.blobs.put(encodeCbor(job.params))).sha256 }
+      : job.params;
+    if (!isWanted()) {
+      release();
+      return;
+    }
+    // Storing takes its time; something may have been revoked meanwhile.
+    const verdict = large ? judge(core, job, inspection.targets) : looked.verdict;
     if (verdict.kind !== "allow" || definition === undefined) {
       release();
       hold(
@@ -49,14 +61,6 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
           ? verdict.fault
           : needsFault(id, verdict.kind === "needs" ? verdict.reason : ""),
       );
-      return;
-    }
-    const large = sizeOf(job.params) > inlineBytesMax;
-    const params = large
-      ? { $blob: (await core.options.blobs.put(encodeCbor(job.params))).sha256 }
-      : job.params;
-    if (!isWanted()) {
-      release();
       return;
     }
     run.inFlight.set(id, {
@@ -87,6 +91,8 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
       large ? { stored: job.params } : {},
     );
   } catch (error) {
+    run.inFlight.delete(id);
+    release();
     if (core.halted() !== null) throw error;
     if (isWanted()) hold(core, run, id, recordOf(error));
   }
@@ -120,7 +126,8 @@ async function perform(core: Core, run: ActiveRun, id: StepId, flight: InFlight)
   }
   const { capability, params } = flight;
   const called = await withDeadline(core, run, id, flight, (context) => capability.perform(params, context));
-  if (core.halted() !== null) flight.release();
+  // The node is going down: what it did is found out after the restart.
+  if (core.halted() !== null || (isOpen(called) && core.phase() !== "running")) flight.release();
   else if (called.kind === "returned") close(core, run, id, null);
   else if (called.kind === "threw" && called.fault.code !== "runtime.bug") close(core, run, id, called.fault);
   else if (capability.resolve === undefined) close(core, run, id, called.fault);
@@ -136,13 +143,17 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
   const effect = stepOf(run, id).undo?.effect;
   if (effect === null || effect === undefined)
     throw new Error(`Invariant broken: the undo of step ${id} has no effect`);
+  // Asked for before anything is awaited, so that no run that begins now comes in between.
+  const locks = core.locks.take(lockRequests(effect.targets));
   const capability = core.options.modules.find(effect.capability);
   const workspace = await core.loadWorkspace(run.state.workspace).catch(() => undefined);
-  if (capability === undefined || workspace === undefined) {
+  const release = await locks;
+  if (core.phase() !== "running" || capability === undefined || workspace === undefined) {
+    release();
+    if (core.phase() !== "running") return;
     hold(core, run, id, unknownFault(id, `\`${effect.capability}\` or its workspace is not there any more`));
     return;
   }
-  const release = await core.locks.take(lockRequests(effect.targets));
   const flight: InFlight = {
     capability,
     workspace,
