@@ -31,7 +31,13 @@ import { resolveEffect } from "./engine/crash.ts";
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { stepOf } from "./engine/job.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
-import { busyRetryMs, preparedProgramsMax, rememberedRunsMax, stopGraceMs } from "./limits.ts";
+import {
+  busyRetryMs,
+  preparedProgramsMax,
+  rememberedBytesMax,
+  rememberedRunsMax,
+  stopGraceMs,
+} from "./limits.ts";
 import { fault } from "./faults.ts";
 import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
 import { preview } from "./engine/preview.ts";
@@ -184,6 +190,7 @@ export function createEngine(options: EngineOptions): Engine {
   const activeMax = options.runsActiveMax ?? runsActiveMaxDefault;
   const prepared = new Map<ProgramHash, PreparedProgram>();
   const remembered = new Map<RunId, RunState>();
+  let rememberedBytes = 0;
   const waiters = new Map<RunId, Waiter[]>();
 
   const execute = (run: ActiveRun, command: AnyCommand): void => {
@@ -251,10 +258,24 @@ export function createEngine(options: EngineOptions): Engine {
   };
 
   const remember = (state: RunState): void => {
-    remembered.delete(state.run);
+    forget(state.run);
+    rememberedBytes += valuesBytes(state);
     remembered.set(state.run, state);
-    const [oldest] = remembered.keys();
-    if (remembered.size > rememberedRunsMax && oldest !== undefined) remembered.delete(oldest);
+    while (
+      remembered.size > 1 &&
+      (remembered.size > rememberedRunsMax || rememberedBytes > rememberedBytesMax)
+    ) {
+      const [oldest] = remembered.keys();
+      if (oldest !== undefined) forget(oldest);
+    }
+  };
+
+  /** Its entries tell the same when they are asked. */
+  const forget = (run: RunId): void => {
+    const state = remembered.get(run);
+    if (state === undefined) return;
+    rememberedBytes -= valuesBytes(state);
+    remembered.delete(run);
   };
 
   const prepare = (program: HashedProgram): PreparedProgram => {
@@ -426,7 +447,9 @@ export function createEngine(options: EngineOptions): Engine {
     async undoRun(run, actor, reason) {
       if (core.runs.has(run))
         throw fault("run.not-ended", `Cannot undo the run \`${run}\`: it has not ended`, { run });
-      const state = remembered.get(run) ?? (await foldRun(run));
+      const folded = remembered.get(run) ?? (await foldRun(run));
+      // Somebody else may have undone it while it was folded.
+      const state = remembered.get(run) ?? folded;
       if (state.ended === null || state.ending !== null || core.runs.has(run)) {
         throw fault("run.not-ended", `Cannot undo the run \`${run}\`: it has not ended`, { run });
       }
@@ -544,11 +567,23 @@ function outcomeOf({ run, ended }: RunState): RunOutcome {
 }
 
 async function endedLongAgo(run: RunId, options: EngineOptions): Promise<RunOutcome> {
+  await options.ledger.durable(options.ledger.head().seq);
   const entries = await options.ledger.readRun(run);
   const last = entries.findLast((entry) => entry.kind === "run.ended");
   if (last?.kind !== "run.ended") throw unknownRun(run);
   const { status, result, fault: why } = last.facts;
   return { run, status, result: result === null ? null : await readStored(result, options), fault: why };
+}
+
+/** About as many bytes as the values of a state take. */
+function valuesBytes({ slots, steps, event, ended }: RunState): number {
+  const values: Value[] = [event?.data ?? null, ended?.result ?? null];
+  for (const { value } of slots.values()) values.push(value);
+  for (const { effect, undo } of steps.values()) {
+    for (const done of [effect, undo?.effect]) if (done != null) values.push(done.params, done.before);
+    if (undo?.call != null) values.push(undo.call.params);
+  }
+  return values.reduce<number>((sum, value) => sum + sizeOf(value), 0);
 }
 
 function isWaiting(state: RunState, approval: ApprovalState): boolean {

@@ -12,6 +12,8 @@ export const unknownTriesMax = 3;
 export const sendsPerMinuteMaxDefault = 60_000;
 /** Ended runs whose last state is kept in memory. */
 export const rememberedRunsMax = 1000;
+/** Bytes of values in them, about: one state may hold texts of many megabytes. */
+export const rememberedBytesMax = 64 * 1024 * 1024;
 /** Programs kept ready to run. */
 export const preparedProgramsMax = 1000;
 /** Verdicts of the policy kept, all of one policy. */

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import { roleName, stepId } from "@writ/core/ids";
+import { roleName, stepId, type RunId } from "@writ/core/ids";
 import { decimal } from "@writ/core/value";
+import { rememberedBytesMax } from "@writ/runtime/limits";
+import { memoryLedger } from "@writ/testkit/memory-ledger";
 import {
   act,
   call,
@@ -330,4 +332,38 @@ test("E3 a workspace that is removed while a run goes on stops the run, not the 
   });
   expect(made.engine.state(waits)?.ended).toMatchObject({ status: "cancelled" });
   expect([made.engine.halted(), made.site.effects.length]).toEqual([null, 1]);
+});
+
+test("X1 nobody is told of what is not recorded yet", async () => {
+  const told: string[] = [];
+  const ledger = memoryLedger({ manual: true });
+  const notifier = {
+    notify: ({ subject }: { readonly subject: string }) => Promise.resolve(void told.push(subject)),
+  };
+  const made = rig({ ledger, options: { notifier } });
+  made.start(program([step("f", { op: "fail", code: "story.broken", message: literal("no") })]));
+  await made.site.advance(1000);
+  expect(made.kinds().at(-1)).toBe("run.ended");
+  expect(told).toEqual([]);
+  ledger.sync();
+  await made.site.advance(0);
+  expect(told).toEqual(["A run failed"]);
+});
+
+test("E13 ended runs are remembered within a bound of bytes; the others are asked of the ledger", async () => {
+  const made = rig();
+  const hashed = program(chain(step("a", act("put", "a")), step("end", finish("event.data.n"))));
+  const runs: RunId[] = [];
+  for (let n = 0; n * 1_600_000 < rememberedBytesMax + 3_200_000; n++) {
+    const { run } = await made.run(hashed, { event: event({ n, large: "x".repeat(800_000) }, `e${n}`) });
+    runs.push(run);
+  }
+  const [first, last] = [runs[0], runs.at(-1)];
+  if (first === undefined || last === undefined) throw new Error("no runs");
+  expect([made.engine.state(first), made.engine.state(last)?.run]).toEqual([undefined, last]);
+  expect(await made.engine.ended(first)).toMatchObject({ status: "finished", result: 0 });
+  const before = made.site.files.get("a");
+  await made.engine.undoRun(last, owner, "wrong");
+  await made.site.advance(0);
+  expect(made.site.files.get("a")).not.toEqual(before);
 });

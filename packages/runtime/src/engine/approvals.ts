@@ -100,19 +100,14 @@ function appendRequest(
   facts: Omit<Extract<Parameters<Core["apply"]>[1], { kind: "approval.requested" }>["facts"], "approval">,
 ): void {
   const approval = approvalId(`a_${toHex(core.options.entropy.bytes(10))}`);
-  let seq: number;
   try {
-    seq = core.apply(run, { kind: "approval.requested", facts: { approval, ...facts } });
+    core.apply(run, { kind: "approval.requested", facts: { approval, ...facts } });
   } catch (error) {
     if (!isRefusedEntry(error)) throw error;
     cancelUnshown(core, run, error);
     return;
   }
-  core.track(
-    core.options.ledger.durable(seq).then(() => {
-      core.notify(facts.role, "An approval is waiting", `${approval} of run ${run.run}: ${facts.message}`);
-    }),
-  );
+  core.notify(facts.role, "An approval is waiting", `${approval} of run ${run.run}: ${facts.message}`);
 }
 
 /** Nobody can approve what cannot be shown. */

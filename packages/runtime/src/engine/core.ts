@@ -81,6 +81,7 @@ export interface Core {
   decidePolicy(request: PolicyRequest): PolicyVerdict;
   /** Sends to the host in the running minute; `count` adds one. */
   sends(host: string, count: boolean): number;
+  /** Tells somebody, once everything that was appended until now is durable. */
   notify(to: string, subject: string, text: string): void;
 }
 
@@ -93,7 +94,7 @@ export function createCore(
   const runs = new Map<RunId, ActiveRun>();
   const work = new Set<Promise<void>>();
   const queue: { readonly run: ActiveRun; readonly command: AnyCommand }[] = [];
-  const workspaces = new Map<RegisteredWorkspace, WorkspaceContext>();
+  const workspaces = new WeakMap<RegisteredWorkspace, WorkspaceContext>();
   const sendCounts = new Map<string, { minute: number; count: number }>();
   let verdicts = new Map<string, PolicyVerdict>();
   let verdictsOf: Sha256 | null = null;
@@ -233,10 +234,15 @@ export function createCore(
       return counted.count;
     },
     notify(to, subject, text) {
-      const sent = options.notifier?.notify({ to, subject, text, actor: { kind: "node" } });
-      sent?.catch((error: unknown) =>
-        options.log?.warn("engine.notification-failed", { to, fault: recordOf(error) }),
-      );
+      const { notifier, log } = options;
+      if (notifier === undefined) return;
+      const send = (): void => {
+        notifier
+          .notify({ to, subject, text, actor: { kind: "node" } })
+          .catch((error: unknown) => log?.warn("engine.notification-failed", { to, fault: recordOf(error) }));
+      };
+      // A ledger that fails halts the engine, and nobody hears of what was not recorded.
+      ledger.durable(ledger.head().seq).then(send, halt);
     },
   };
 }
