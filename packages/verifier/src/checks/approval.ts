@@ -1,5 +1,5 @@
-// Check 32: a risky step is dominated by the approval of a person, on every way to it. Graph work: the approvals that the
-// formula of reaching a step implies are its dominators.
+// Check 32: a risky step is dominated by the approval of a person who was asked about that very step. Graph work: the approvals that the
+// formula of reaching a step implies are its dominators; those it stands inside are the ones that showed it.
 import type { Risk } from "@writ/core/capability";
 import type { Expression } from "@writ/core/expression";
 import type { Analysis, Site } from "../model/analysis.ts";
@@ -10,7 +10,8 @@ import { usesOf, type Use } from "./effects.ts";
 const base = {
   check: 32,
   name: "approval dominates risk",
-  claim: "For all runs: a step of high or critical risk runs only after a person approved it in that run",
+  claim:
+    "For all runs: a step of high or critical risk runs only inside an approval, so that a person saw and approved it in that run",
   method: "graph",
 } as const;
 
@@ -23,7 +24,7 @@ export function checkApproval(analysis: Analysis): readonly Result[] {
         base,
         "verifier.approval-missing",
         counterexample(analysis, {
-          summary: `Step \`${site.step.id}\` of “${analysis.name}” can run without approval, and ${reason}`,
+          summary: `${sayStep(analysis, site)} can run without an approval that shows it, and ${reason}`,
           path: site.path,
           keys: [site.step.id],
         }),
@@ -33,9 +34,19 @@ export function checkApproval(analysis: Analysis): readonly Result[] {
   return found.length === 0 ? [holds(base)] : found;
 }
 
-/** True when some approval was given on every way to the step. */
+/**
+ * True when the step runs only inside an approval that was given: an approval shows what stands in it and nothing else, so one that was
+ * asked for something before, or that shows the step but not what takes it back, is none for this.
+ */
 export function isApproved(site: Site): boolean {
-  return [...impliedChoices(site.reach)].some((choice) => choice.startsWith("approved "));
+  if (site.action?.isCompensation === true) return false;
+  const given = impliedChoices(site.reach);
+  return site.path.some((step) => given.has(`approved ${step}`));
+}
+
+function sayStep(analysis: Analysis, site: Site): string {
+  const what = site.action?.isCompensation === true ? "What takes back step" : "Step";
+  return `${what} \`${site.step.id}\` of “${analysis.name}”`;
 }
 
 function riskOf(analysis: Analysis, site: Site): string | null {

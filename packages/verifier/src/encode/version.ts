@@ -1,2 +1,2 @@
 /** Changes with every change of what a check asks or means. */
-export const encoderVersion = "writ-encoder 1";
+export const encoderVersion = "writ-encoder 2";
