@@ -5,6 +5,7 @@
 //   N3  The envelope reader walks the facts without building them and refuses the same malformed bytes as the decoder's envelope.
 import { fromHex, toHex } from "./bytes.ts";
 import { decodeCbor } from "./cbor.ts";
+import { blobReferences } from "./entry-codec/references.ts";
 import { skipCbor } from "./cbor/reader.ts";
 import { cborWriter } from "./cbor/writer.ts";
 import type { Actor, Entry, EntryDraft } from "./entry.ts";
@@ -33,7 +34,7 @@ export interface Envelope {
   readonly epoch: number;
   readonly previousHash: Uint8Array;
   readonly runPrevious: Uint8Array | null;
-  /** Blobs that the facts refer to, as `{ kind: "blob", sha256, sizeBytes }` or `{ $blob }`. */
+  /** Blobs that the facts refer to, as `{ kind: "blob", sha256, sizeBytes }` or `{ $blob }`, where Writ writes references. */
   readonly blobs: readonly string[];
 }
 
@@ -155,7 +156,9 @@ export function readEnvelope(bytes: Uint8Array): Envelope {
   expectBytes(cursor, keys.previousHash);
   const previousHash = hashAt(cursor);
   if (optional !== 0 || cursor.at !== bytes.length) throw malformed("it has other fields than format 1");
-  const blobs = blobsIn(bytes, factsStart, factsEnd);
+  const blobs = mayReferToBlobs(bytes, factsStart, factsEnd)
+    ? blobsOf(kind, bytes.subarray(factsStart, factsEnd))
+    : [];
   return { run, seq, kind, node, epoch, previousHash, runPrevious, blobs };
 }
 
@@ -280,9 +283,8 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 const blobKey = ascii("e$blobx@");
 const storedKey = ascii("dblobfsha256x@");
 
-/** Hashes that the facts refer to, found by their bytes: `$blob`, or kind `blob` followed by its `sha256`. */
-function blobsIn(bytes: Uint8Array, start: number, end: number): readonly string[] {
-  let found: string[] | null = null;
+/** The form of a reference is somewhere in the bytes; few entries have it, so only they are decoded. */
+function mayReferToBlobs(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at + 70 < end; at++) {
     const byte = bytes[at];
     const key =
@@ -291,12 +293,14 @@ function blobsIn(bytes: Uint8Array, start: number, end: number): readonly string
         : byte === 0x64 && bytes[at + 1] === 0x62
           ? storedKey
           : null;
-    if (key === null || !startsWith(bytes, at, key) || at + key.length + 64 > end) continue;
-    let text = "";
-    for (let i = 0; i < 64; i++) text += String.fromCharCode(bytes[at + key.length + i] as number);
-    if (/^[0-9a-f]{64}$/.test(text)) (found ??= []).push(text);
+    if (key !== null && startsWith(bytes, at, key)) return true;
   }
-  return found ?? [];
+  return false;
+}
+
+function blobsOf(kind: string, facts: Uint8Array): readonly string[] {
+  const map = decodeCbor(facts);
+  return isMap(map) ? blobReferences(kind, map) : [];
 }
 
 function ascii(text: string): Uint8Array {

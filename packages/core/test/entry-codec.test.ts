@@ -98,6 +98,36 @@ describe("entries as bytes", () => {
     expect(readEnvelope(encodeEntry(draft, place)).blobs).toEqual([]);
   });
 
+  const blobsOf = (kind: string, facts: unknown) =>
+    readEnvelope(encodeEntry({ ...draft, kind, facts } as unknown as typeof draft, place)).blobs;
+  const reference = { $blob: blob };
+  const stored = { kind: "blob", sha256: blob, sizeBytes: 1 };
+
+  test("A3 before-images, whole parameters and shown parameters are references", () => {
+    const intended = { params: {}, before: { target: { mode: 420, kept: reference } } };
+    expect(blobsOf("effect.intended", intended)).toEqual([blob]);
+    expect(blobsOf("effect.intended", { params: reference, before: {} })).toEqual([blob]);
+    expect(blobsOf("undo.intended", { params: reference, before: {} })).toEqual([blob]);
+    const effects = [{ params: { content: { ...reference, sizeBytes: 5000 } } }];
+    expect(blobsOf("approval.requested", { effects })).toEqual([blob]);
+    expect(blobsOf("run.ended", { result: stored })).toEqual([blob]);
+    expect(blobsOf("program.compiled", { bytes: stored, source: { kind: "inline", value: "" } })).toEqual([
+      blob,
+    ]);
+  });
+
+  test("A3 what data says is no reference, whatever it looks like", () => {
+    expect(blobsOf("event.received", { event: { data: { a: reference, b: stored } }, cursor: {} })).toEqual(
+      [],
+    );
+    expect(blobsOf("effect.intended", { params: { body: reference, of: stored }, before: {} })).toEqual([]);
+    expect(blobsOf("effect.completed", { result: { kind: "inline", value: stored }, undo: null })).toEqual(
+      [],
+    );
+    expect(blobsOf("effect.settled", { result: reference })).toEqual([]);
+    expect(blobsOf("approval.requested", { effects: [{ params: { body: reference } }] })).toEqual([]);
+  });
+
   test("N3 no changed byte makes the reader throw anything but a fault, or loop", () => {
     const bytes = encodeEntry(draft, place);
     for (let at = 0; at < bytes.length; at++) {
