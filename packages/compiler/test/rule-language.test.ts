@@ -303,6 +303,29 @@ test("R19 acts of a list that depend on each other are a question about their or
   );
 });
 
+test("R19 what is done to a folder is done to all that is in it", () => {
+  const path = Type.String({ maxLength: 4096, "x-path": "folder" });
+  const unpack: CapabilityDefinition = {
+    ...notify,
+    id: capabilityId("filesystem.extract_archive@1.0.0"),
+    params: Type.Object({ source: Type.String({ maxLength: 4096, "x-path": "file" }), destination: path }),
+    effect: { kind: "write", undo: capabilityId("filesystem.undo_extract@1.0.0") },
+    resources: [
+      { kind: "file", param: "source", does: "read" },
+      { kind: "folder", param: "destination", does: "replace" },
+    ],
+    phrases: {
+      en: ["extract {source} to {destination}"],
+      fr: ["extrais {source} dans {destination}", "extraire {source} dans {destination}"],
+    },
+  };
+  const extended = ruleCompiler({ ...catalog, capabilities: [...catalog.capabilities, unpack] });
+  const kindOf = (journal: string) =>
+    extended.compile({ text: `${en}extract it to approved and append the time to ${journal}.` }).kind;
+  expect(kindOf("journal.csv")).toBe("compiled");
+  expect(kindOf("approved/list.csv")).toBe("ambiguous");
+});
+
 test("R19 an order that cannot be is no reading", () => {
   expect(bytes(`${en}copy it to archive and delete it.`)).toBe(
     bytes(`${en}copy it to archive, then delete it.`),

@@ -91,6 +91,15 @@ export const capabilities: readonly CapabilityDefinition[] = [
     effect: undo,
     resources: [{ kind: "folder", param: "path", does: "remove" }],
   }),
+  define("filesystem.extract_archive@1.0.0", {
+    params: Type.Object({ source: path("file"), destination: path("folder") }, closed),
+    result: done,
+    effect: undo,
+    resources: [
+      { kind: "file", param: "source", does: "read" },
+      { kind: "folder", param: "destination", does: "replace" },
+    ],
+  }),
   define("filesystem.read_file@1.0.0", {
     params: Type.Object({ path: path("file") }, closed),
     result: Type.Object(

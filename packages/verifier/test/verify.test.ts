@@ -592,6 +592,29 @@ describe("checks 16 and 33", () => {
     expect(refusals(await verify(moves("inbox", "inbox/done-")))).toEqual([[16, "verifier.trigger-loop"]]);
   });
 
+  test("F2 F3 G1 unpacking writes whatever the archive holds: it clashes with writes there and starts rules that watch there", async () => {
+    const unpack = (destination: string) =>
+      call("u", "filesystem.extract_archive", {
+        source: cel("event.data.path"),
+        destination: fixed(destination),
+      });
+    const unpacks = (destination: string) =>
+      program(inSequence(unpack(destination)), { trigger: arrives("inbox", "*.csv") });
+    expect(refusals(await verify(unpacks("inbox/")))).toEqual([[16, "verifier.trigger-loop"]]);
+    expect(refusals(await verify(unpacks("archive")))).toEqual([]);
+    const back = { program: moves("archive", "inbox/"), source: source("back") };
+    expect(refusals(await verify(unpacks("archive"), { deployed: [back] }))).toEqual([
+      [16, "verifier.trigger-loop"],
+    ]);
+    expect(refusals(await verify(unpacks("approved"), { deployed: [{ program: story() }] }))).toEqual([
+      [10, "verifier.contradiction"],
+    ]);
+    const write = call("w", "filesystem.write_file", { path: fixed("archive/a.txt"), content: fixed("x") });
+    const atOnce = await verify(program({ steps: [unpack("archive"), write] }));
+    expect(refusals(atOnce)).toEqual([[33, "verifier.parallel-conflict"]]);
+    expect(exampleOf(atOnce, 33).summary).toMatch(/in different ways( \(.+\))?$/);
+  });
+
   test("16 a filter that leaves out what the rule writes ends the loop", async () => {
     expect(
       refusals(await verify(moves("inbox", "inbox/done-", '!event.data.name.startsWith("done-")'))),

@@ -31,7 +31,7 @@ function touches({ definition, expressions }: BoundAct): readonly Touch[] {
 function apart(a: Touch, b: Touch, watched: string | null): boolean {
   const isFile = (touch: Touch): boolean => touch.kind === "file" || touch.kind === "folder";
   if (!isFile(a) || !isFile(b)) return a.kind !== b.kind;
-  const [one, other] = [regionOf(a.where, watched), regionOf(b.where, watched)];
+  const [one, other] = [regionOf(a, watched), regionOf(b, watched)];
   if (one === null || other === null) return false;
   const within = (inner: Region, outer: Region): boolean =>
     outer.kind === "below"
@@ -46,9 +46,13 @@ interface Region {
 }
 
 /** Where a path can be: exactly there, somewhere below a folder, or unknown. */
-function regionOf(path: Expression, watched: string | null): Region | null {
-  if (path.kind === "literal" && typeof path.value === "string" && isPlain(path.value))
-    return { kind: "at", path: path.value };
+function regionOf({ kind, where: path }: Touch, watched: string | null): Region | null {
+  if (path.kind === "literal" && typeof path.value === "string" && isPlain(path.value)) {
+    // What is done to a folder is done to all that is in it.
+    return kind === "folder"
+      ? { kind: "below", path: `${path.value.replace(/\/+$/u, "")}/` }
+      : { kind: "at", path: path.value };
+  }
   if (
     path.kind === "binary" &&
     path.left.kind === "literal" &&

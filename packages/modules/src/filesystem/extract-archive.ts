@@ -26,7 +26,7 @@ import { createFolders } from "./install.ts";
 import { filePath, fileRetries, flag, folderPath, sha256Text, shownPath } from "./params.ts";
 import { assertWritable, fileTarget, nameToChange, placeToRead } from "./place.ts";
 import { removeFolders } from "./restore-file.ts";
-import { isStill, milliseconds, fileImageOf, FileImageOrNull, type FileImage } from "./file-image.ts";
+import { isStill, milliseconds, fileImageOf, FileImageOrNull, Kept, type FileImage } from "./file-image.ts";
 
 const undoExtractId = capabilityId("filesystem.undo_extract@1.0.0");
 
@@ -62,7 +62,8 @@ export const extractArchive = fileCapability({
   effect: { kind: "write", undo: undoExtractId },
   resources: [
     { kind: "file", param: "source", does: "read" },
-    { kind: "folder", param: "destination", does: "create" },
+    // Not `create`, which is what making an empty folder does: whatever the archive holds is written there.
+    { kind: "folder", param: "destination", does: "replace" },
   ],
   crash: "queryable",
   risk: "medium",
@@ -86,9 +87,9 @@ export const extractArchive = fileCapability({
       // The state of the destination is the whole plan: names, hashes, and what would be replaced.
       targets: [
         fileTarget(source, "read", sha256(manifest.archive)),
-        { ...folder, does: "create", state: hash },
+        { ...folder, does: "replace", state: hash },
       ],
-      before: { manifest: hash },
+      before: { manifest: { $blob: hash } },
     };
   },
   async perform(params, context) {
@@ -130,7 +131,7 @@ export const extractArchive = fileCapability({
 export const undoExtract = fileCapability({
   id: undoExtractId,
   summary: { en: "Takes back what unpacking wrote", fr: "Retire ce qu'une extraction a écrit" },
-  params: Type.Object({ path: folderPath, manifest: sha256Text }, { additionalProperties: false }),
+  params: Type.Object({ path: folderPath, manifest: Kept }, { additionalProperties: false }),
   result: Type.Object(
     { path: shownPath, foldersLeft: Type.Array(shownPath, { maxItems: archiveEntriesMax * 2 }) },
     { additionalProperties: false },
@@ -251,12 +252,12 @@ async function putBack(file: ManifestFile, context: CallContext): Promise<void> 
   await putInPlace(spot, name, lookAtFile(spot) !== null);
 }
 
+/** The plan is recorded before the first file is written (F15). */
 async function manifestOf(value: unknown, context: CallContext): Promise<Manifest> {
-  if (typeof value !== "string")
-    throw new Error("Invariant broken: F15 the plan is recorded before the first file is written");
+  const { $blob: hash } = parse(Kept, value, "the plan of unpacking");
   return parse(
     Manifest,
-    JSON.parse(fromUtf8(await context.blobs.get(sha256(value)))),
+    JSON.parse(fromUtf8(await context.blobs.get(sha256(hash)))),
     "the plan of unpacking",
   );
 }
@@ -266,13 +267,11 @@ function performed(
   manifest: Manifest,
   context: CallContext,
 ): Performed {
-  const { manifest: hash } = context.before;
-  if (typeof hash !== "string")
-    throw new Error("Invariant broken: F15 the plan is recorded before the first file is written");
+  const { $blob: hash } = parse(Kept, context.before["manifest"], "the plan of unpacking");
   const destination = params.destination.replace(/\/+$/, "") || ".";
   return {
     result: { destination, fileCount: manifest.files.length, manifest: hash },
-    undo: { capability: undoExtractId, params: { path: destination, manifest: hash } },
+    undo: { capability: undoExtractId, params: { path: destination, manifest: { $blob: hash } } },
     evidence: "observed",
   };
 }

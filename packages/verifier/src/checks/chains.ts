@@ -6,7 +6,7 @@ import type { Expression } from "@writ/core/expression";
 import { machineOf, shortestWord, type Machine } from "../automata/machine.ts";
 import { segmentsOf } from "../automata/path.ts";
 import { patternLanguage } from "../automata/pattern.ts";
-import { anything, concat, word } from "../automata/regular.ts";
+import { anything, concat, word, type Regular } from "../automata/regular.ts";
 import { createEncoder } from "../encode/encoder.ts";
 import { createScript, quote, type Owner } from "../encode/script.ts";
 import type { Analysis } from "../model/analysis.ts";
@@ -113,11 +113,13 @@ async function edgeOf(context: Context, from: Analysis, to: Analysis): Promise<E
   const watched = watchedMachine(to);
   if (watched === null || from.program.workspace.name !== to.program.workspace.name) return null;
   for (const use of usesOf(from)) {
-    if (!isPlace(use) || !isWrite(use) || use.does === "remove" || use.kind === "folder") continue;
-    const head = fixedFolder(use.place);
+    if (!isPlace(use) || !isWrite(use) || use.does === "remove") continue;
+    // Making a folder brings no file; what is done to a folder otherwise may bring any file into it.
+    if (use.kind === "folder" && use.does === "create") continue;
     const folder = watchedFolder(to) ?? "";
-    if (head.isWhole && watchesOneFolder(to) && head.folder !== folder) continue;
-    const written = languagesOfPlace(from, normalPlace(use.place), false).map(machineOf);
+    const head = fixedFolder(use.place);
+    if (use.kind === "file" && head.isWhole && watchesOneFolder(to) && head.folder !== folder) continue;
+    const written = filesWritten(from, use).map(machineOf);
     const found = shortestWord({ in: [...written, watched] });
     if (found.kind === "none") continue;
     const file = found.kind === "word" ? found.word : `${folder}/…`;
@@ -128,6 +130,14 @@ async function edgeOf(context: Context, from: Analysis, to: Analysis): Promise<E
     return { from, to, use, file: shown, doubt: passed.kind === "doubt" ? passed.reason : null };
   }
   return null;
+}
+
+/** The languages of the files that the use can write, all of them at once. */
+function filesWritten(from: Analysis, use: Use): readonly Regular[] {
+  const places = languagesOfPlace(from, normalPlace(use.place), false);
+  if (use.kind === "file") return places;
+  const isRoot = use.place.kind === "literal" && segmentsOf(String(use.place.value)).length === 0;
+  return isRoot ? [anything] : places.map((place) => concat(place, word("/"), anything));
 }
 
 const machines = new WeakMap<Analysis, Machine>();

@@ -294,9 +294,12 @@ function conflictOf(
   const first = quoteRule(subject, [left.site.step.id], sayUse(left, mine));
   const second = quoteRule(other, [right.site.step.id], sayUse(right, isSelf ? mine : theirs));
   const place = said(left.place, mine) ?? "the same place";
+  // Fixed places under no condition meet whatever the values are.
+  const [within, example] =
+    values.length === 0 ? ["", ""] : [`with ${sayValues(values)}, `, ` (${sayValues(values)})`];
   const summary = isSelf
-    ? `In “${subject.name}”, ${first} and ${second} may run at once and both act on \`${place}\` in different ways (${sayValues(values)})`
-    : `“${subject.name}” and “${other.name}” contradict each other: with ${sayValues(values)}, the first does ${first} and the second does ${second} to \`${place}\``;
+    ? `In “${subject.name}”, ${first} and ${second} may run at once and both act on \`${place}\` in different ways${example}`
+    : `“${subject.name}” and “${other.name}” contradict each other: ${within}the first does ${first} and the second does ${second} to \`${place}\``;
   return violated(
     asked,
     isSelf ? "verifier.parallel-conflict" : "verifier.contradiction",
