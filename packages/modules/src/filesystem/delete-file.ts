@@ -1,16 +1,16 @@
 import { lstatSync, renameSync, unlinkSync } from "node:fs";
 import type { CallContext, Performed } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
-import { Type } from "@writ/core/schema";
+import { parse, Type } from "@writ/core/schema";
 import { fileCapability } from "./file-capability.ts";
 import { fault } from "../faults.ts";
 import { openChild, type Spot } from "./contained.ts";
 import { changed, look, syncAfterEffect, syncFolder } from "./files.ts";
 import { fsFault } from "./fs-fault.ts";
 import { restoreFileId } from "./install.ts";
-import { filePath, fileRetries, flag, sha256Text, shownPath, sizeBytes } from "./params.ts";
+import { filePath, fileRetries, flag, shownPath, sizeBytes } from "./params.ts";
 import { fileTarget, nameToChange } from "./place.ts";
-import { isStill, parseFileImage, fileImageOf, stateOf, type FileImage } from "./file-image.ts";
+import { isStill, Kept, parseFileImage, fileImageOf, stateOf, type FileImage } from "./file-image.ts";
 import { buildTree, hashOfImage, imageOf, keepImage, loadImage, removeTree } from "./tree-image.ts";
 
 const restoreFolderId = capabilityId("filesystem.restore_folder@1.0.0");
@@ -57,7 +57,7 @@ export const deleteFile = fileCapability({
       does: "remove",
       state: hash,
     } as const;
-    return { targets: [target], before: { file: null, folder: hash } };
+    return { targets: [target], before: { file: null, folder: { $blob: hash } } };
   },
   async perform(params, context) {
     using spot = nameToChange(withoutEnd(params.path), context);
@@ -100,7 +100,7 @@ export const deleteFile = fileCapability({
 export const restoreFolder = fileCapability({
   id: restoreFolderId,
   summary: { en: "Puts a deleted folder back", fr: "Rétablit un dossier supprimé" },
-  params: Type.Object({ path: filePath, image: sha256Text }, { additionalProperties: false }),
+  params: Type.Object({ path: filePath, image: Kept }, { additionalProperties: false }),
   result: Type.Object({ path: shownPath }, { additionalProperties: false }),
   effect: { kind: "write", undo: capabilityId("filesystem.delete_file@1.0.0") },
   resources: [{ kind: "folder", param: "path", does: "create" }],
@@ -125,7 +125,7 @@ export const restoreFolder = fileCapability({
     } as const;
     return { targets: [target], before: {} };
   },
-  async perform({ path, image: hash }, context) {
+  async perform({ path, image: { $blob: hash } }, context) {
     using spot = nameToChange(path, context);
     assertAbsent(spot);
     const name = trashName(context.idempotencyKey);
@@ -137,7 +137,7 @@ export const restoreFolder = fileCapability({
     await syncAfterEffect(spot.folder);
     return { result: { path }, undo: null, evidence: "observed" };
   },
-  async resolve({ path, image: hash }, context) {
+  async resolve({ path, image: { $blob: hash } }, context) {
     using spot = nameToChange(path, context);
     removeTree(spot.folder, trashName(context.idempotencyKey));
     const stat = look(spot);
@@ -192,16 +192,18 @@ function withoutEnd(path: string): string {
   return path.length > 1 ? path.replace(/\/+$/, "") : path;
 }
 
+const KeptOrNull = Type.Union([Kept, Type.Null()]);
+
 interface Recorded {
   readonly file: FileImage | null;
   readonly folder: string | null;
 }
 
 function recorded(context: CallContext): Recorded {
-  const { folder } = context.before;
+  const { file, folder } = context.before;
   return {
-    file: parseFileImage(context.before["file"], "the file before deleting"),
-    folder: typeof folder === "string" ? folder : null,
+    file: parseFileImage(file, "the file before deleting"),
+    folder: parse(KeptOrNull, folder, "the folder before deleting")?.$blob ?? null,
   };
 }
 
@@ -214,7 +216,7 @@ function performed(spot: Spot, { file, folder }: Recorded): Performed {
             capability: restoreFileId,
             params: { path: spot.relative, after: null, image: file, folders: [] },
           }
-        : { capability: restoreFolderId, params: { path: spot.relative, image: folder } },
+        : { capability: restoreFolderId, params: { path: spot.relative, image: { $blob: folder } } },
     evidence: "observed",
   };
 }

@@ -10,6 +10,10 @@ import { chunksOf, factsOf, hashing, hashOf, lookAtFile, openFile, sameFacts } f
 
 const sha256Text = Type.String({ pattern: "^[0-9a-f]{64}$", maxLength: 64 });
 
+/** Something kept in the blobs, in the form by which the verification of a ledger knows that it must be there. */
+export const Kept = Type.Object({ $blob: sha256Text }, { additionalProperties: false });
+export type Kept = Static<typeof Kept>;
+
 export const FileImage = Type.Object(
   {
     ino: Type.String({ maxLength: 24 }),
@@ -17,6 +21,8 @@ export const FileImage = Type.Object(
     mtimeNs: Type.String({ maxLength: 24 }),
     mode: Type.Integer({ minimum: 0 }),
     sha256: sha256Text,
+    /** Where its bytes are kept; absent when only their hash was taken. */
+    kept: Type.Optional(Kept),
   },
   { additionalProperties: false },
 );
@@ -50,7 +56,7 @@ export async function fileImageOf(
       path: spot.relative,
     });
   }
-  return { ...facts, sha256 };
+  return keep === "keep" ? { ...facts, sha256, kept: { $blob: sha256 } } : { ...facts, sha256 };
 }
 
 /** True when the file is still what the image says, by identity, size and time of change (not read again). */
