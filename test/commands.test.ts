@@ -29,7 +29,7 @@ test("N1 a failed test, a failed stage and a run without tests end with a non-ze
   expect(lastLineOf(newTally()).status).toBe(1);
 });
 
-test("K220 a skipped test is printed with its reason and never counts as passed", () => {
+test("N2 K220 K224 a skipped test is printed with its reason and never counts as passed", () => {
   const { lines } = lastLineOf({
     ...newTally(),
     passed: 1,

@@ -296,6 +296,33 @@ test("T17 the page about expressions names every function and the limits in forc
   }
 });
 
+test("K216 whatever committed source imports is committed too", () => {
+  const known = new Set(tracked);
+  const wrong = tracked
+    .filter((file) => /^(packages|scripts|test|bench)\/.*\.ts$/.test(file))
+    .flatMap(importsOf)
+    .filter(
+      ({ file, from }) => from.startsWith(".") && !known.has(path.posix.join(path.posix.dirname(file), from)),
+    )
+    .map(({ file, from }) => `${file} imports ${from}: commit it, or take the import away`);
+  expect(wrong).toEqual([]);
+});
+
+test("K222 every rule of a SPEC has a test that carries its number, or is listed as untested", () => {
+  const listed: Readonly<Record<string, readonly string[]>> = JSON.parse(read("test/untested-rules.json"));
+  const wrong: string[] = [];
+  for (const spec of [...find("packages/*/SPEC.md"), "test/SPEC.md"]) {
+    const place = path.posix.dirname(spec);
+    const folder = place === "test" ? "test" : `${place}/test`;
+    const cited = new Set(find(`${folder}/**/*.ts`).flatMap((file) => read(file).match(ruleNumber) ?? []));
+    for (const [, rule = ""] of read(spec).matchAll(/^(?:[-*|] *)?\**([A-Z]{1,3}\d+[a-z]?)\**[ |.:]/gm)) {
+      if (!cited.has(rule) && !(listed[place] ?? []).includes(rule))
+        wrong.push(`${spec}: ${rule} has no test`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
 test("K217 the product never calls itself certified", () => {
   const documents = tracked.filter((file) => file.endsWith(".md") && file !== "docs/known-failures.md");
   const wrong = documents.filter((file) =>

@@ -22,7 +22,7 @@ function filesBelow(folder: string): readonly string[] {
     .filter((file) => statSync(file).isFile());
 }
 
-test("E11 the ledger is intact, and replay derives every state again without any effect", async () => {
+test("E11 E12 the ledger is intact, and replay derives every state again without any effect", async () => {
   const begun = await storyWithRun();
   await using story = begun.story;
   const report = answerOf<LedgerReport>(await story.writ("ledger", "verify", "--json"));

@@ -78,6 +78,50 @@ test("K68 every documented route is served, and every route a client calls is do
   }
 });
 
+test("K9 nothing that does not exist is answered with success", async () => {
+  await using node = await NodeProcess.start();
+  const unknown: Readonly<Record<string, string>> = {
+    hash: "0".repeat(64),
+    run: "r_00000000",
+    approval: "a_00000000",
+    step: "s1",
+    id: "nobody",
+  };
+  for (const [name, route] of Object.entries(routes)) {
+    const takesBody = "body" in route && JSON.stringify(route.body).includes('"properties":{"');
+    if (!("params" in route) && !takesBody) continue;
+    const place = route.path.replaceAll(/\{(\w+)\}/g, (_, key: string) =>
+      name === "getCapability" ? "filesystem.teleport" : (unknown[key] ?? ""),
+    );
+    const response = await fetch(node.url + place, {
+      method: route.method,
+      headers: { authorization: `Bearer ${node.token}`, "content-type": "application/json" },
+      ...(route.method === "POST" ? { body: '{"decision":"approve","data":{}}' } : {}),
+    });
+    expect(response.status, name).toBeGreaterThanOrEqual(400);
+    expect(response.status, name).toBeLessThan(500);
+    const { code } = (await response.json()) as { readonly code?: string };
+    if (name !== "mcp") expect(code, name).toMatch(/^[a-z]+\.[a-z-]+$/);
+  }
+});
+
+test("K221 K223 no flag turns a check off, and the flags' defaults are as documented", async () => {
+  const child = spawn(process.execPath, [
+    "--conditions=@writ/source",
+    path.join(root, "packages/server/src/main.ts"),
+    "--help",
+  ]);
+  let help = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    help += text;
+  });
+  await once(child, "close");
+  const flags = new Set(help.match(/--[a-z-]+/g));
+  expect([...flags].toSorted((a, b) => a.localeCompare(b))).toEqual(["--data", "--person", "--port"]);
+  expect(help).toContain("default 3000");
+  expect(help).toContain("default ~/.writ");
+});
+
 test("E15 a lost token is replaced on the machine itself, running or not, and the old one is void", async () => {
   await using node = await NodeProcess.start();
   const old = node.token;

@@ -136,7 +136,7 @@ test("E4 only what was approved is deployed; pausing, resuming, undeploying", as
   expect(agent.code).toBe(4);
 });
 
-test("E4 a changed byte, a missing or single signature and an unknown key have their own codes", async () => {
+test("E4 K10 a changed byte, a missing or single signature and an unknown key have their own codes", async () => {
   await using story = await Story.begin();
   await using other = await Story.begin();
   await story.deploy(storyRule());
