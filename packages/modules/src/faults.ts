@@ -194,7 +194,7 @@ const httpFaults = {
   },
   "http.redirect-refused": {
     kind: "rejected",
-    remedy: "Use the final address, or list the host that it redirects to.",
+    remedy: "Use the final address itself: it is then checked, listed and approved like any other.",
   },
   "http.response-too-large": { kind: "rejected", remedy: "Ask for less, or use `download_file`." },
   "http.status-4xx": {

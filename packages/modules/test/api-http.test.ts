@@ -197,6 +197,56 @@ test("H3 redirects are checked like the first address, and take no credentials e
   );
 });
 
+test("H3 a redirect leads to no host of higher risk, and takes no header of the author to another origin", async () => {
+  await using vault = await serve((_request, response) => json(response, { vault: true }));
+  await using server = await serve((request, response) => {
+    response.writeHead(302, { location: `http://127.0.0.1:${vault.port}/${request.url === "/" ? "" : "x"}` });
+    response.end();
+  });
+  const url = `http://127.0.0.1:${server.port}/`;
+  const risky = [listed(`127.0.0.1:${server.port}`), listed(`127.0.0.1:${vault.port}`, { risk: "high" })];
+  using b = web(risky);
+  await expect(b.do("api_http.http_get", { url })).rejects.toEqual(code("http.redirect-refused"));
+  expect(vault.seen).toEqual([]);
+  using alike = web(risky.map((host) => ({ ...host, risk: "high" as const })));
+  await alike.do("api_http.http_get", { url, headers: { "x-api-key": "secret", accept: "text/html" } });
+  expect(vault.seen[0]?.headers).toMatchObject({ accept: "text/html" });
+  expect(vault.seen[0]?.headers["x-api-key"]).toBeUndefined();
+});
+
+test("H4 H6 what a redirect makes of a request does not hide that it may have been done", async () => {
+  await using server = await serve((request, response) => {
+    if (request.method === "POST") response.writeHead(303, { location: `${request.url}/done` });
+    else if (request.url === "/a/done") response.writeHead(404);
+    else response.writeHead(302, { location: "http://elsewhere.example/" });
+    response.end();
+  });
+  using b = web([listed(`127.0.0.1:${server.port}`)]);
+  const post = (path: string) =>
+    b.do("api_http.http_post", { url: `http://127.0.0.1:${server.port}${path}`, raw_body: "x" });
+  await expect(post("/a")).rejects.toMatchObject({
+    code: "http.status-4xx",
+    facts: { outcome: "unknown" },
+  });
+  await expect(post("/b")).rejects.toMatchObject({
+    code: "http.redirect-refused",
+    facts: { outcome: "unknown" },
+  });
+});
+
+test("H2 an address that stands for another is refused even where it is listed, and a broken entry lists nothing", async () => {
+  const odd = ["[::ffff:a9fe:a9fe]:80", "[64:ff9b::a9fe:a9fe]:80", "[2002:a9fe:a9fe::1]:80", "[::7f00:1]:80"];
+  using b = web([listed("999.1.1.1:80"), listed("a.test:99999"), ...odd.map((host) => listed(host))]);
+  for (const host of odd) {
+    await expect(b.do("api_http.http_get", { url: `http://${host}/` }), host).rejects.toEqual(
+      code("http.address-refused"),
+    );
+  }
+  await expect(b.do("api_http.http_get", { url: "http://b.test/" })).rejects.toEqual(
+    code("http.host-not-listed"),
+  );
+});
+
 test("H5 H6 K55 K56 K57 each parameter reaches its place, secrets only theirs", async () => {
   await using server = await serve((_request, response) => json(response, { ok: true }));
   const url = `http://127.0.0.1:${server.port}/a?x=1`;

@@ -22,9 +22,12 @@ export function endpointOf(text: string, workspace: WorkspaceFile): Endpoint {
   const name = nameOf(url);
   assertUsualSpelling(text, url);
   const listed = workspace.hosts.find(
-    (entry) => entry.scheme === schemeOf(url) && nameOf(new URL(`${entry.scheme}://${entry.host}`)) === name,
+    (entry) => entry.scheme === schemeOf(url) && nameOfEntry(entry) === name,
   );
-  if (isIP(host) !== 0 && (isMetadata(host) || (listed === undefined && kindOf(host) !== "public"))) {
+  if (
+    isIP(host) !== 0 &&
+    (isMetadata(host) || embedsIpv4(host) || (listed === undefined && kindOf(host) !== "public"))
+  ) {
     throw refused(name, host);
   }
   if (listed === undefined) {
@@ -104,6 +107,12 @@ function nameOf(url: URL): string {
   return `${url.hostname.toLowerCase()}:${url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port}`;
 }
 
+/** Null for an entry that is no address: it lists nothing, and the others still count. */
+function nameOfEntry(entry: WorkspaceHost): string | null {
+  const text = `${entry.scheme}://${entry.host}`;
+  return URL.canParse(text) ? nameOf(new URL(text)) : null;
+}
+
 function isLocalName(host: string): boolean {
   return /(^|\.)localhost\.?$/.test(host);
 }
@@ -157,6 +166,17 @@ const special = [
   ["2002::", 16],
   ["3fff::", 20],
 ] as const;
+
+/** IPv6 addresses that stand for an IPv4 one (RFC 4291, RFC 6052, RFC 3056): any address could be meant, also one that is refused. */
+const embedding = new BlockList();
+embedding.addSubnet("::", 96, "ipv6");
+embedding.addSubnet("::ffff:0:0", 96, "ipv6");
+embedding.addSubnet("64:ff9b::", 96, "ipv6");
+embedding.addSubnet("2002::", 16, "ipv6");
+
+function embedsIpv4(address: string): boolean {
+  return isIP(address) === 6 && address !== "::1" && embedding.check(address, "ipv6");
+}
 
 /** Where clouds hand out credentials. */
 function isMetadata(address: string): boolean {

@@ -1,6 +1,7 @@
 // One exchange: a request and its answer over a connection whose address was checked by the very lookup that made it.
 //   H3  The socket connects to an address that `lookup` has just checked: a name that answers differently the second time (DNS
-//       rebinding) gains nothing. Every redirect is checked as the first address was.
+//       rebinding) gains nothing. Every redirect is checked as the first address was, and never leads to a host of higher risk: nobody
+//       approved that one.
 //   H4  Nothing was sent → `http.connection`, which may be retried. Sent, and no full answer → the same fault with `outcome: "unknown"`:
 //       only a receiver that honours the idempotency key makes it safe to send again.
 import { lookup as systemLookup } from "node:dns";
@@ -8,7 +9,7 @@ import type { LookupFunction } from "node:net";
 import { Agent, request, type Dispatcher } from "undici";
 import type { AbortSignalLike } from "@writ/core/capability";
 import { faultRecord } from "@writ/core/fault";
-import type { WorkspaceFile } from "@writ/core/workspace";
+import type { WorkspaceFile, WorkspaceHost } from "@writ/core/workspace";
 import { fault } from "../faults.ts";
 import { httpRedirectsMax } from "../limits.ts";
 import { assertReachable, endpointOf, type Endpoint } from "./address.ts";
@@ -45,6 +46,8 @@ export interface ExchangeOptions {
 }
 
 export interface Answer {
+  /** Of the request that was answered: after a redirect it may be another than the first. */
+  readonly method: Exchange["method"];
   readonly status: number;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -86,8 +89,14 @@ export async function exchange<T>(
           body: next.body,
           signal,
         });
-        const redirected = redirectOf(response, { next, endpoint, redirects });
-        if (redirected === null) return await use(answerOf(response, endpoint));
+        const redirected = redirectOf(response, {
+          method: sent.method,
+          next,
+          endpoint,
+          redirects,
+          workspace: options.workspace,
+        });
+        if (redirected === null) return await use(answerOf(response, next.method, endpoint));
         response.body.on("error", () => undefined);
         response.body.destroy();
         next = redirected;
@@ -152,18 +161,25 @@ function checkedLookup(host: string, resolver: Resolver): LookupFunction {
   };
 }
 
-function answerOf(response: Dispatcher.ResponseData, endpoint: Endpoint): Answer {
+function answerOf(response: Dispatcher.ResponseData, method: Exchange["method"], endpoint: Endpoint): Answer {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(response.headers)) {
     if (value !== undefined) headers[name.toLowerCase()] = Array.isArray(value) ? value.join(", ") : value;
   }
-  return { status: response.statusCode, url: endpoint.url.href, headers, body: response.body };
+  return { method, status: response.statusCode, url: endpoint.url.href, headers, body: response.body };
 }
 
 /** The next request, or null when this answer is the last. @throws http.redirect-refused */
 function redirectOf(
   response: Dispatcher.ResponseData,
-  at: { readonly next: Exchange; readonly endpoint: Endpoint; readonly redirects: number },
+  at: {
+    /** Of the first request: what it may have changed stays changed, whatever a redirect made of it since. */
+    readonly method: Exchange["method"];
+    readonly next: Exchange;
+    readonly endpoint: Endpoint;
+    readonly redirects: number;
+    readonly workspace: WorkspaceFile;
+  },
 ): Exchange | null {
   const { next, endpoint } = at;
   const { location } = response.headers;
@@ -174,7 +190,7 @@ function redirectOf(
       from: endpoint.url.href,
       to: location.slice(0, 500),
       // A request that changes something has reached its receiver.
-      ...(isSafe(next.method) ? {} : { outcome: "unknown" }),
+      ...(isSafe(at.method) ? {} : { outcome: "unknown" }),
     });
   if (at.redirects >= httpRedirectsMax) throw refuse(`more than ${httpRedirectsMax} redirects`);
   if (!URL.canParse(location, endpoint.url.href)) throw refuse("its target is no address");
@@ -182,12 +198,15 @@ function redirectOf(
   if (endpoint.url.protocol === "https:" && target.protocol !== "https:")
     throw refuse("it leads from https to http");
   const isSameOrigin = target.origin === endpoint.url.origin;
-  if (!isSameOrigin && !isSafe(next.method))
+  if (!isSameOrigin && !isSafe(at.method))
     throw refuse("a request that changes something stays with its receiver");
+  if (!isSameOrigin && isRiskier(endpointOf(target.href, at.workspace).listed, endpoint.listed))
+    throw refuse("it leads to a host of higher risk");
+  // Which of the author's own headers are credentials cannot be known (`x-api-key`), so none of them goes elsewhere.
   const headers = isSameOrigin
     ? next.headers
     : Object.fromEntries(
-        Object.entries(next.headers).filter(([name]) => !/^(authorization|cookie)$/i.test(name)),
+        Object.entries(next.headers).filter(([name]) => /^(accept|accept-encoding|user-agent)$/i.test(name)),
       );
   // RFC 9110, 15.4: 303, and by old habit 301 and 302 after POST, go on with GET.
   const becomesGet =
@@ -195,6 +214,12 @@ function redirectOf(
   return becomesGet && next.method !== "HEAD"
     ? { ...next, url: target.href, headers, method: "GET", body: null }
     : { ...next, url: target.href, headers };
+}
+
+const risks: readonly WorkspaceHost["risk"][] = ["low", "medium", "high", "critical"];
+
+function isRiskier(target: WorkspaceHost, source: WorkspaceHost): boolean {
+  return risks.indexOf(target.risk) > risks.indexOf(source.risk);
 }
 
 export function isSafe(method: Exchange["method"]): boolean {

@@ -11,7 +11,7 @@ import { fault } from "../faults.ts";
 import { bomOf, guessEncoding, isUtf8 } from "../filesystem/text.ts";
 import iconv from "iconv-lite";
 import { httpHeaderCountMax, httpResponseBytesMax } from "../limits.ts";
-import type { Answer, Exchange } from "./exchange.ts";
+import { isSafe, type Answer, type Exchange } from "./exchange.ts";
 
 const word = Type.String({ maxLength: 8192 });
 
@@ -170,7 +170,7 @@ export async function resultOf(answer: Answer, method: Exchange["method"]): Prom
   const parts: Uint8Array[] = [];
   let sizeBytes = 0;
   // A request that changes something may have done so whatever is wrong with the answer.
-  const outcome = method === "GET" || method === "HEAD" ? {} : { outcome: "unknown" };
+  const outcome = isSafe(method) ? {} : { outcome: "unknown" };
   for await (const chunk of answer.body) {
     sizeBytes += chunk.length;
     if (sizeBytes > httpResponseBytesMax) {
@@ -207,9 +207,10 @@ export function assertStatus(
   if (answer.status < 400) return;
   const facts = { status: answer.status, url: answer.url, answer: about.excerpt };
   const what = `Cannot use the answer of \`${new URL(answer.url).host}\`: it has the status ${answer.status}`;
-  throw answer.status < 500
-    ? fault("http.status-4xx", what, facts)
-    : fault("http.status-5xx", what, { ...facts, ...about.outcome });
+  // A refusal says that nothing was done, unless it answers the reading that a redirect made of the request.
+  const isRefusal = answer.status < 500 && !isSafe(answer.method);
+  const known = isRefusal ? facts : { ...facts, ...about.outcome };
+  throw fault(answer.status < 500 ? "http.status-4xx" : "http.status-5xx", what, known);
 }
 
 function textOf(body: Buffer, type: string): string | null {
