@@ -79,6 +79,8 @@ export async function openBlobs(disk: Disk, entropy: Entropy): Promise<Blobs> {
         if (await has(hash)) {
           await file.close();
           await disk.remove(temporary);
+          // Whoever gave it this name may not have made the name durable yet.
+          await disk.syncFolder(folderOf(hash));
           return { sha256: hash, sizeBytes };
         }
         await file.sync();
@@ -94,7 +96,11 @@ export async function openBlobs(disk: Disk, entropy: Entropy): Promise<Blobs> {
 }
 
 export function blobName(hash: Sha256): string {
-  return `blobs/${hash.slice(0, 2)}/${hash.slice(2)}`;
+  return `${folderOf(hash)}/${hash.slice(2)}`;
+}
+
+function folderOf(hash: Sha256): string {
+  return `blobs/${hash.slice(0, 2)}`;
 }
 
 /** What failed is told by the error already on its way; cleaning up may fail for the same reason. */

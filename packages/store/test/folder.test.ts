@@ -170,6 +170,33 @@ describe("blobs", () => {
     await expect(blobs.get(put.sha256)).rejects.toMatchObject({ code: "store.blob-damaged" });
   });
 
+  test("O1 bytes whose name somebody else is still making durable are promised only when it is", async () => {
+    const real = nodeDisk(newFolder());
+    const synced: string[] = [];
+    let renamed = (): void => undefined;
+    const isRenamed = new Promise<void>((resolve) => {
+      renamed = resolve;
+    });
+    // The first one has its name, but never learns that it is durable.
+    const disk = {
+      ...real,
+      rename: async (from: string, to: string) => {
+        await real.rename(from, to);
+        renamed();
+        await new Promise(() => undefined);
+      },
+      syncFolder: async (folder: string) => {
+        await real.syncFolder(folder);
+        synced.push(folder);
+      },
+    };
+    const blobs = await openBlobs(disk, nodeEntropy);
+    void blobs.put(utf8("hello"));
+    await isRenamed;
+    await blobs.put(utf8("hello"));
+    expect(synced).toEqual([`blobs/${hash("hello").slice(0, 2)}`]);
+  });
+
   test("O1 a source that fails leaves nothing, and what a crash left is removed", async () => {
     const folder = newFolder();
     const blobs = await openBlobs(nodeDisk(folder), nodeEntropy);
