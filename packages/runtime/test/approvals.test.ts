@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { approvalId, roleName } from "@writ/core/ids";
+import { decodeCbor } from "@writ/core/cbor";
+import { approvalId, roleName, sha256 } from "@writ/core/ids";
 import type { Policy } from "@writ/core/ports";
 import type { HashedProgram, Step } from "@writ/core/program";
 import { simulatedPolicy } from "@writ/testkit/simulated-modules";
@@ -316,4 +317,15 @@ test("P1 a preview shows what the gate would refuse", async () => {
     status: "failed",
     steps: [{ verdict: "refused", fault: { code: "gate.read-only-place" } }],
   });
+});
+
+test("V1 a parameter that looks like a hash of something large is not shown as one", async () => {
+  const made = rig();
+  const forged = { $blob: "0".repeat(64), sizeBytes: 5 };
+  const ask = approve([step("a", call("count", { text: literal("x"), forged: literal(forged) }))]);
+  const { request } = await waiting(made, program([step("ask", ask)]));
+  const shown = request.effects[0]?.params["forged"];
+  expect(shown).toMatchObject({ sizeBytes: expect.any(Number) });
+  const stored = await made.options.blobs.get(sha256(String(Object(shown)["$blob"])));
+  expect(decodeCbor(stored)).toEqual(forged);
 });

@@ -9,7 +9,7 @@ import type { Actor, EffectPreview, GateVerdict } from "@writ/core/entry";
 import { approvalId, type ApprovalId, type StepId } from "@writ/core/ids";
 import { approvalTimeoutMsDefault, inlineBytesMax } from "@writ/core/limits";
 import { allSteps, type Operands, type Step } from "@writ/core/program";
-import type { Value, ValueMap } from "@writ/core/value";
+import { isMap, type Value, type ValueMap } from "@writ/core/value";
 import { bindingTargets, effectHash } from "../effect-hash.ts";
 import { fault } from "../faults.ts";
 import type { Command } from "../machine.ts";
@@ -204,12 +204,13 @@ function usable(state: RunState, operands: Operands): Operands {
   );
 }
 
-/** Parameters as entries hold them: a large one is its hash. */
+/** Parameters as entries hold them: a large one is its hash. One that looks like such a hash is stored too, so that it cannot pass for one. */
 async function shownParams(core: Core, params: ValueMap): Promise<ValueMap> {
-  if (sizeOf(params) <= inlineBytesMax) return params;
+  const isPlain = (value: Value): boolean => !isMap(value) || !Object.hasOwn(value, "$blob");
+  if (sizeOf(params) <= inlineBytesMax && Object.values(params).every(isPlain)) return params;
   const shown: Record<string, Value> = {};
   for (const [name, value] of Object.entries(params)) {
-    if (sizeOf(value) <= inlineBytesMax / 8) shown[name] = value;
+    if (sizeOf(value) <= inlineBytesMax / 8 && isPlain(value)) shown[name] = value;
     else {
       const { sha256, sizeBytes } = await core.options.blobs.put(encodeCbor(value));
       shown[name] = { $blob: sha256, sizeBytes };
