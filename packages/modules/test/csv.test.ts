@@ -28,6 +28,7 @@ test("V1 V2 delimiters, quotes, byte order marks and line ends are recognised", 
     ["sep=;\namount;number\n1,5;a\n", "1.5"],
     ['number,amount\n"a,b;c\nd ""e""","1,234.56"\n', "1234.56"],
     ["amount\n5\n\n\n6\n", "11"],
+    ["amount\n1,5\n2,25\n", "3.75"],
     [Buffer.from("\ufeffnumber;amount\n1;2,5\n", "utf16le"), "2.5"],
     [Buffer.from("libell\xe9;amount\nCaf\xe9;1\xa0234,50 \x80\n", "latin1"), "1234.5"],
   ] as const) {
@@ -107,6 +108,12 @@ test("V8 read_table says what the file holds", async () => {
     decimalSeparator: ",",
     encoding: "utf-8",
   });
+});
+
+test("V4 what begins with a zero has no thousands", async () => {
+  expect((await sumOf("n;amount\n1;0.500\n2;0.250\n"))["sum"]).toBe("0.75");
+  expect((await sumOf("n;amount\n1;0,500\n2;1.234,5\n"))["sum"]).toBe("1235");
+  expect(await faultOf("n;amount\n1;0.500\n2;1,5\n")).toMatchObject({ code: "csv.not-a-number" });
 });
 
 test("V3 sums of any amounts equal an exact reference, in both conventions", async () => {

@@ -1,6 +1,7 @@
 // Amounts: cells that people wrote, as exact decimals.
 //   V3  A cell is read with a decimal point and with a decimal comma; which of the two the column means is decided by the whole column.
 //   V4  Thousands may be separated by the other sign, a space, a no-break space, a narrow no-break space or an apostrophe, in threes.
+//       What begins with a zero has no thousands: `0.500` is a half, never five hundred.
 //   V5  A currency sign or ISO 4217 code may stand before or after; minus may be `-`, `−` or accounting brackets.
 
 export type Convention = "point" | "comma";
@@ -15,7 +16,7 @@ export interface Cell {
 
 const signs: Readonly<Record<string, string>> = { "€": "EUR", $: "USD", "£": "GBP", "¥": "JPY", "₹": "INR" };
 const space = "[ \\u00a0\\u202f\\u2009]";
-const grouped = (separator: string) => `\\d{1,3}(?:${separator}\\d{3})+`;
+const grouped = (separator: string) => `[1-9]\\d{0,2}(?:${separator}\\d{3})+`;
 const whole = (other: string) => `(?:${grouped(other)}|${grouped(space)}|${grouped("['’]")}|\\d+)`;
 const pointPattern = new RegExp(`^${whole(",")}(?:\\.\\d+)?$`);
 const commaPattern = new RegExp(`^${whole("\\.")}(?:,\\d+)?$`);

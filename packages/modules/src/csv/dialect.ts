@@ -1,6 +1,7 @@
 // Dialects: what a CSV file's first bytes say about encoding, delimiter and line ends.
 //   V1  Quoted fields are read as such: a delimiter or line end inside quotes counts for nothing.
 //   V2  The delimiter is the candidate that splits the most records into the same number of fields, more than one; ties go to more fields.
+//       A table of one column has the first candidate that stands nowhere in it: the comma of `1,5` is then part of the number.
 import { sampleBytes } from "../limits.ts";
 import { bomOf, decodingOf, guessEncoding, NotText } from "../filesystem/text.ts";
 
@@ -60,7 +61,11 @@ function delimiterOf(text: string, isWhole: boolean): Delimiter {
       best = { delimiter, agreeing, fields };
     }
   }
-  return best.delimiter;
+  if (best.agreeing > 0) return best.delimiter;
+  return (
+    delimiters.find((delimiter) => fieldCounts(text, delimiter).every((count) => count === 1)) ??
+    best.delimiter
+  );
 }
 
 /** Fields of each record that is not empty. */
