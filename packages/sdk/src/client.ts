@@ -136,7 +136,8 @@ function unexpected(route: RouteDefinition, status: number, text: string): Fault
   );
 }
 
-function parseJson(text: string): unknown {
+/** Undefined when the text is no JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

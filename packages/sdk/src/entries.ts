@@ -2,7 +2,7 @@
 //   D4  Entries come in ledger order without a gap; a lost connection ends the stream with a fault, it never skips.
 import { ApiEntry, type QueryOf } from "@writ/core/api";
 import { schemaProblems } from "@writ/core/schema";
-import type { Client } from "./client.ts";
+import { parseJson, type Client } from "./client.ts";
 import { fault } from "./faults.ts";
 
 /**
@@ -63,7 +63,7 @@ export async function* streamEntries(
 }
 
 function parseEntry(message: unknown): ApiEntry {
-  const entry: unknown = typeof message === "string" ? JSON.parse(message) : undefined;
+  const entry = typeof message === "string" ? parseJson(message) : undefined;
   const problems = schemaProblems(ApiEntry, entry);
   if (problems.length > 0) {
     throw fault("client.unexpected-answer", "Cannot read a message of the entry stream", { problems });
