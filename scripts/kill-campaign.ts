@@ -66,6 +66,7 @@ async function campaign(seed: number, kills: number) {
   await using receiver = await startReceiver(receiverDelayMs);
   const workspace = makeWorkspace(folder, receiver.port);
   await using node = new NodeProcess(folder);
+  node.isKept = true;
   await node.start();
   await prepare(node, workspace);
   const load: Load = {
@@ -110,6 +111,7 @@ async function campaign(seed: number, kills: number) {
   const report = await node.client().call("verifyLedger", { body: {} });
   if (report.kind !== "intact") throw new Error(`the ledger is damaged: ${JSON.stringify(report)}`);
   await node.stop();
+  node.isKept = false;
   return {
     kills: kills + killsAtStart,
     killsAtStart,
@@ -291,7 +293,9 @@ async function count(
     inReports: readdirSync(path.join(workspace, "reports")),
     received: receiver.effects.map(({ body }) => String((JSON.parse(body) as { report?: unknown }).report)),
   });
-  if (problems.length > 0) throw new Error(`${when}:\n${problems.slice(0, 50).join("\n")}`);
+  if (problems.length > 0) {
+    throw new Error(`${when} (everything is kept in ${node.folder}):\n${problems.slice(0, 50).join("\n")}`);
+  }
 }
 
 /** Uniform integers below a limit, the same for the same seed (mulberry32). */

@@ -21,6 +21,8 @@ export class NodeProcess implements AsyncDisposable {
   /** Folder of everything: `data` below it, and whatever a test puts beside it. */
   readonly folder: string;
   readonly data: string;
+  /** Leaves the folder where it is at the end, for somebody to look at. */
+  isKept = false;
   #child: ChildProcess | undefined;
   #printed = "";
   #url = "";
@@ -151,7 +153,7 @@ export class NodeProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+    if (!this.isKept) rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
