@@ -242,6 +242,22 @@ test("F10 appends of several runs are taken back in any order", async () => {
   expect(existsSync(join(b.root, "journal.csv"))).toBe(true);
 });
 
+test("F11 a copy at the old name does not make a move count as taken back", async () => {
+  using b = bench();
+  b.file("inbox/a.csv", "x\n");
+  const { performed } = await b.do("filesystem.move_file", {
+    source: "inbox/a.csv",
+    destination: "approved/a.csv",
+  });
+  const { undo } = performed;
+  if (undo === null) throw new Error("a move can be taken back");
+  const resolved = () => resolveWith(find(b.modules, "filesystem.move_back"), undo.params, b.context());
+  expect(await resolved()).toEqual({ kind: "not-done" });
+  b.file("inbox/a.csv", "x\n");
+  expect(await resolved()).toMatchObject({ kind: "unknown" });
+  expect(existsSync(join(b.root, "approved/a.csv"))).toBe(true);
+});
+
 test("F11 move keeps the file, never replaces unasked, and undo brings both files back", async () => {
   using b = bench();
   b.file("inbox/a.csv", "a");

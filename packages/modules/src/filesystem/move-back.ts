@@ -97,6 +97,10 @@ export const moveBack = fileCapability({
     const atDestination = lookAtFile(destination);
     if (atSource === null) return { kind: "not-done" };
     if (atDestination !== null && atDestination.ino === atSource.ino) unlinkSync(destination.at);
+    else if (String(atDestination?.ino) === given.moved.ino) {
+      // The file is where the move put it: what stands at its old name is another one, be it a copy.
+      return { kind: "unknown", reason: `\`${source.relative}\` is taken by another file` };
+    }
     const back = await fileImageOf(source, context);
     if (back?.sha256 !== given.moved.sha256) {
       return { kind: "unknown", reason: `\`${source.relative}\` is taken by another file` };
