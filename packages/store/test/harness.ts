@@ -1,10 +1,10 @@
 // Shared by the tests of this package: drafts of entries, a store on a simulated disk.
 import type { EntryDraft } from "@writ/core/entry";
 import { eventId, programHash, runId, stepId, type RunId } from "@writ/core/ids";
+import type { Disk } from "@writ/core/ports";
 import { createKeys, type NodeKeys } from "@writ/store/keys";
 import type { LedgerLimits } from "@writ/store/limits";
 import { openStore, type Store } from "@writ/store/open-store";
-import type { SimulatedDisk } from "@writ/testkit/simulated-disk";
 import type { SimulatedWorld } from "@writ/testkit/simulated-world";
 
 /** Small, so that a few hundred entries roll segments and sign checkpoints. */
@@ -62,7 +62,7 @@ export function runEnded(id: RunId, atMs = 1): EntryDraft<"run.ended"> {
 /** Made once: a key pair of ML-DSA costs milliseconds. */
 export const testKeys: NodeKeys = createKeys();
 
-export function simulatedStore(disk: SimulatedDisk, world: SimulatedWorld): Promise<Store> {
+export function simulatedStore(disk: Disk, world: SimulatedWorld): Promise<Store> {
   return openStore({
     disk,
     keys: testKeys,

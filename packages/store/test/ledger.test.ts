@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Entry, EntryDraft } from "@writ/core/entry";
 import { stepId } from "@writ/core/ids";
 import { createKeys } from "@writ/store/keys";
+import { diskFault } from "@writ/store/node-disk";
 import { openStore, type Store } from "@writ/store/open-store";
 import { simulatedDisk, type SimulatedDisk } from "@writ/testkit/simulated-disk";
 import { simulatedWorld } from "@writ/testkit/simulated-world";
@@ -49,6 +50,28 @@ describe("appending", () => {
     expect(await store.ledger.read(first.seq)).toEqual(first);
     expect(await store.ledger.read(second.seq)).toEqual(second);
     expect(await store.ledger.readRun(run(1))).toEqual([first, second]);
+    await store.close();
+  });
+
+  test("L1 a segment that could not be opened once is read the next time", async () => {
+    const disk = simulatedDisk({ seed: 3 });
+    let isBusy = false;
+    const store = await simulatedStore(
+      {
+        ...disk,
+        open: (name, create) =>
+          isBusy ? Promise.reject(diskFault("open", name, { code: "EMFILE" })) : disk.open(name, create),
+      },
+      world,
+    );
+    // Enough for a new segment, which nobody has read yet.
+    await appendRuns(store, 1, 60);
+    const entry = store.ledger.append(runStarted(run(61)));
+    await store.ledger.durable(entry.seq);
+    isBusy = true;
+    await expect(store.ledger.read(entry.seq)).rejects.toMatchObject({ code: "store.disk-failed" });
+    isBusy = false;
+    expect(await store.ledger.read(entry.seq)).toEqual(entry);
     await store.close();
   });
 

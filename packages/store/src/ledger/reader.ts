@@ -59,8 +59,11 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
   async function readAt(segment: Segment, offset: number, length: number): Promise<Uint8Array> {
     let open = files.get(segment.number);
     if (open === undefined) {
-      open = { file: disk.open(segmentName(segment.number), false), users: 0 };
+      const file = disk.open(segmentName(segment.number), false);
+      open = { file, users: 0 };
       files.set(segment.number, open);
+      // Too many open files pass; whoever asks next tries again.
+      file.catch(() => files.delete(segment.number));
     }
     open.users++;
     try {
