@@ -231,6 +231,26 @@ test("R16 what is read inside a block is read again outside it", () => {
   expect(renderProgramText(compile(text).program).match(/load csv\.aggregate/gu)).toHaveLength(2);
 });
 
+test("R17 a limit that would be dropped or widened is refused by name", () => {
+  const refused = (text: string) => {
+    const outcome = compiler.compile({ text });
+    return outcome.kind === "rejected" ? outcome.problems.map(({ code }) => code) : outcome.kind;
+  };
+  const copy = `copy it to archive.`;
+  for (const text of [
+    'On request, write "x" to reports/a.txt. At most once per hour.',
+    'On request, write "x" to reports/a.txt. Only between 8:00 and 18:00.',
+    "When a CSV file arrives in the inbox and the time is between 8:00 and 18:00 and the time is between 12:00 and 14:00, " +
+      copy,
+    `When a CSV file arrives in the inbox and the time is between 8:00 and 18:00, ${copy} Only between 12:00 and 14:00.`,
+  ])
+    expect(refused(text), text).toEqual(["rule.unsupported"]);
+  expect(compile('On request, write "x" to reports/a.txt. Priority low.').program.priority).toBe("low");
+  expect(
+    compile(`${en}${copy} Only between 8:00 and 12:00. Only between 14:00 and 18:00.`).program.windows,
+  ).toHaveLength(2);
+});
+
 test("R17 a condition on the event is the trigger's filter, one that needs a read decides inside the run", () => {
   const text =
     'When a CSV file arrives in the inbox and its size is above 1 kB and the sum of "amount" is above 5 EUR, delete it.';

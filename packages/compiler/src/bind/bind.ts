@@ -9,7 +9,7 @@ import type { Block, Invariant, Program, ProgramSource, TimeWindow } from "@writ
 import { checkProgram } from "@writ/core/program-check";
 import type { Reading } from "../language/parse.ts";
 import { invariantAt, stepAt, triggerAt } from "../language/nodes.ts";
-import type { DayWindow, NodeKey, Term, Tree } from "../language/tree.ts";
+import type { DayWindow, NodeKey, Term, Tree, TriggerNode } from "../language/tree.ts";
 import { keywords } from "../language/vocabulary.ts";
 import { ruleProblem, type RuleProblem } from "../rule-problems.ts";
 import { addAct, bindAct, type BoundAct } from "./acts.ts";
@@ -19,7 +19,15 @@ import { arrivedFile, notePath } from "./paths.ts";
 import { Binding, Chain, type FileState } from "./state.ts";
 import { placePath, type Place } from "./terms.ts";
 import { readNouns } from "./nouns.ts";
-import { bindTrigger, conjunction, noGuard, sourceOf, splitGuard, watchedFolder } from "./trigger.ts";
+import {
+  bindTrigger,
+  conjunction,
+  noGuard,
+  sourceOf,
+  splitGuard,
+  watchedFolder,
+  type Guard,
+} from "./trigger.ts";
 
 export type Bound =
   | { readonly kind: "bound"; readonly program: Program; readonly spans: ProgramSource["spans"] }
@@ -46,6 +54,7 @@ export function bindTree(reading: Reading, catalog: Catalog): Bound {
   const event = Object.keys(keywords(source?.event).properties ?? {});
   const guard = start.k === "event" && start.where !== null ? splitGuard(binding, start.where) : noGuard;
   const trigger = bindTrigger(binding, start, guard);
+  checkLimits(binding, start, guard);
   const chain = new Chain(binding, new Map());
   const file = arrivedFile(event);
   if (guard.inside.length > 0) bindGuarded(binding, chain, guard.inside, tree.steps, file);
@@ -80,6 +89,17 @@ export function bindTree(reading: Reading, catalog: Catalog): Bound {
   if (first === undefined) return { kind: "bound", program, spans: ties };
   const span = ties[first.at] ?? ties["trigger"] ?? [0, 0];
   return { kind: "problems", problems: [ruleProblem("rule.value", first.message, span)] };
+}
+
+/** Limits of when a rule starts mean nothing where a person starts it, and a program's windows are alternatives: neither is dropped in silence. */
+function checkLimits(binding: Binding, start: TriggerNode, guard: Guard): void {
+  const { windows, throttleMs } = binding.tree.limits;
+  const refuse = (what: string) =>
+    binding.problems.push(ruleProblem("rule.unsupported", what, binding.spanOf(binding.tree.trigger)));
+  if (start.k === "request" && (windows.length > 0 || throttleMs > 0))
+    refuse("Cannot limit when a rule on request starts: whoever asks for it decides that");
+  if (guard.windows.length > 1 || (guard.windows.length === 1 && windows.length > 0))
+    refuse("Cannot keep several time windows that must hold at once: say the one that is left of them");
 }
 
 /** The longest that waits and people may take is added to what a run may take. */

@@ -40,7 +40,7 @@ export function watchedFolder(start: TriggerNode, catalog: Catalog): string | nu
   return null;
 }
 
-interface Guard {
+export interface Guard {
   /** Conditions on the event alone: the trigger's filter. */
   readonly filter: readonly NodeKey[];
   /** Conditions that need a read: the first thing the run decides. */
