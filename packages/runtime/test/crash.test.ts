@@ -433,3 +433,34 @@ test("X1 what is revoked while large parameters are stored is not performed", as
   expect(ended).toMatchObject({ status: "failed", fault: { code: "capability.revoked" } });
   expect(made.site.effects).toEqual([]);
 });
+
+test("U3 K95 an effect that a person found done, and nobody can take back, keeps the run from being rolled back", async () => {
+  for (const compensated of [false, true]) {
+    const back = {
+      capability: capabilityId("sim.put@1.0.0"),
+      params: { name: literal("back"), text: literal("x") },
+    };
+    const note = call("note", { name: literal("a"), text: literal("x") }, null, compensated ? back : null);
+    const { made, run } = await crashed(
+      program(
+        chain(
+          step("a", note),
+          step(
+            "b",
+            { op: "fail", code: "story.no", message: literal("no") },
+            { failure: policies.compensate },
+          ),
+        ),
+      ),
+      "after",
+      "note",
+    );
+    await made.engine.recover();
+    await made.site.advance(0);
+    const ended = made.engine.ended(run);
+    await made.engine.settle(run, stepId("a"), "done", owner, { lines: 1 });
+    await made.site.advance(0);
+    expect((await ended).status).toBe(compensated ? "rolled_back" : "failed");
+    expect(made.site.files.has("back")).toBe(compensated);
+  }
+});

@@ -243,6 +243,7 @@ function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): voi
     case "done":
       draft.move(id, "COMPLETED");
       settleCompleted(draft, id, { value: result, labels: ["origin:person"] });
+      draft.change(id, { undo: undoOfSettled(draft, entry) });
       return;
     case "skip":
       skipStep(draft, id);
@@ -258,6 +259,17 @@ function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): voi
       draft.change(id, { phase: { kind: "attempting" }, attempt: step.attempt + 1 });
       draft.command({ kind: "attempt", step: id });
   }
+}
+
+/** What its author wrote; without that nobody knows how to take it back, and it stays. */
+function undoOfSettled(draft: Draft, { seq, facts }: MachineEntry<"effect.settled">): UndoState | null {
+  const { op } = draft.index(facts.step).step;
+  const open = { completedSeq: seq, effect: null } as const;
+  if (op.op === "call" && op.compensation !== null) {
+    return { ...open, ...compensationOf(draft, op, facts.result), phase: "open" };
+  }
+  if (draft.step(facts.step).effect?.effect === "read") return null;
+  return { ...open, call: null, fault: null, phase: "left" };
 }
 
 function heldFault(draft: Draft, id: StepId) {
