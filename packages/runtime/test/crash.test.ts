@@ -464,3 +464,30 @@ test("U3 K95 an effect that a person found done, and nobody can take back, keeps
     expect(made.site.files.has("back")).toBe(compensated);
   }
 });
+
+test("M3 what ends after its step was replaced leaves the slot to what replaced it", async () => {
+  const made = rig();
+  made.site.behave("a", { kind: "slow", ms: 3000 });
+  made.site.behave("b", { kind: "slow", ms: 4000 });
+  made.site.files.set("b", ["one", "two"]);
+  const ended = made.run(
+    program(
+      chain(
+        step(
+          "group",
+          {
+            op: "parallel",
+            join: { kind: "all" },
+            branches: [{ steps: [step("a", act("append", "a", "x", "out"))] }],
+          },
+          {
+            timeoutMs: 1000,
+            failure: { kind: "degrade", block: { steps: [step("b", act("append", "b", "x", "out"))] } },
+          },
+        ),
+        step("end", finish("out.lines")),
+      ),
+    ),
+  );
+  expect(await ended).toMatchObject({ status: "finished", result: 3 });
+});

@@ -29,9 +29,8 @@ export function settleCompleted(
 ): void {
   draft.change(id, { phase: settled });
   const slot = outputOf(draft, id);
-  // An effect that was not wanted any more may end when its slot is taken by what replaced it; nothing reads it then.
-  const isTaken = draft.step(id).aborting && slot !== null && draft.slots.has(slot);
-  if (slot !== null && output !== null && !isTaken) {
+  // An effect that was not wanted any more leaves its slot to what replaced it.
+  if (slot !== null && output !== null && !draft.step(id).aborting) {
     draft.writeSlot(slot, output.value, joinLabels(output.labels, draft.step(id).control));
   }
 }
