@@ -134,6 +134,21 @@ test("K8 a comma before three digits may separate thousands or decimals: both ar
   expect(readings(`${fr}si la somme de « amount » dépasse 10.000 EUR, lis-le.`)).toHaveLength(2);
 });
 
+test("R13 a language's own mark before three digits of money is a question, and nowhere else", () => {
+  expect(readings(`${en}if the sum of "amount" is above 10.000 EUR, read it.`).sort()).toEqual([
+    expect.stringContaining("10 000 EUR"),
+    expect.stringContaining("10 EUR"),
+  ]);
+  expect(readings(`${en}if the sum of "amount" is above -1.125 EUR, read it.`).sort()).toEqual([
+    expect.stringContaining("-1 125 EUR"),
+    expect.stringContaining("-1.1250 EUR"),
+  ]);
+  expect(readings(`${fr}si la somme de « amount » dépasse 10,000 EUR, lis-le.`)).toHaveLength(2);
+  for (const clear of ["10.00", "0.125", "1.1250", "1 234.567", "1000.125"])
+    expect(compile(`${en}if the sum of "amount" is above ${clear} EUR, read it.`).kind).toBe("compiled");
+  expect(compile(`${en}if its size is above 1.125 kB, read it.`).kind).toBe("compiled");
+});
+
 test("K8 mixed and/or is a question; parentheses and `either` answer it", () => {
   const [a, b, c] = ['its name is "a"', 'its name is "b"', 'its name is "c"'];
   expect(readings(`${en}if ${a} and ${b} or ${c}, read it.`)).toHaveLength(2);

@@ -102,7 +102,11 @@ function terminalsOf(token: Token): readonly string[] {
   const kinds: Readonly<Record<TokenKind, readonly string[]>> = {
     word: [`=${token.text}`, "#word"],
     mark: [`=${token.text}`],
-    number: token.other === undefined ? ["#number"] : ["#number", "#other-number"],
+    number: [
+      "#number",
+      ...(token.other === undefined ? [] : ["#other-number"]),
+      ...(token.thousands === undefined ? [] : ["#thousands"]),
+    ],
     quoted: ["#quoted"],
     path: ["#path"],
     url: ["#url"],

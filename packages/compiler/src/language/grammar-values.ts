@@ -2,7 +2,7 @@
 import type { Catalog } from "@writ/core/capability";
 import { take, type GrammarBuilder } from "./builder.ts";
 import type { Build } from "./chart.ts";
-import { currencyCodes, units, wordsOfCurrency } from "./quantity.ts";
+import { currencyCodes, isCurrency, units, wordsOfCurrency } from "./quantity.ts";
 import { fold, type Token } from "./token.ts";
 import type { DraftTerm } from "./tree.ts";
 
@@ -112,6 +112,12 @@ export function quantities(builder: GrammarBuilder, catalog: Catalog): void {
     unit: fields["unit"] ?? null,
     span,
   });
+  const thousands: Build = (fields, span) =>
+    isCurrency(take<string>(fields, "unit"))
+      ? { k: "quantity", value: take<Token>(fields, "value").thousands, unit: fields["unit"], span }
+      : undefined;
+  builder.template("Quantity", "#thousands:value {Unit:unit}", thousands);
+  builder.template("Quantity", "{Sign:unit} #thousands:value", thousands);
   builder.construct("Quantity", "money", quantity);
   builder.template("Quantity", "{Number:value}", quantity);
 }

@@ -13,6 +13,8 @@ export interface Token {
   readonly span: Span;
   /** A number that can also be read another way (`10,000`): the other value. */
   readonly other?: string;
+  /** What it is where the language's own decimal mark separates thousands, as in `10.000 EUR` by a European hand. Amounts of money only. */
+  readonly thousands?: string;
 }
 
 type Tokens =
@@ -66,14 +68,19 @@ export function tokenize(text: string, language: Language): Tokens {
     pattern.lastIndex = at;
     return pattern.exec(text);
   };
-  const push = (kind: TokenKind, folded: string, length: number, other?: string): void => {
+  const push = (
+    kind: TokenKind,
+    folded: string,
+    length: number,
+    also: Pick<Token, "other" | "thousands"> = {},
+  ): void => {
     const span: Span = [at, at + length];
     tokens.push({
       kind,
       text: folded,
       raw: text.slice(at, at + length),
       span,
-      ...(other === undefined ? {} : { other }),
+      ...also,
     });
   };
 
@@ -116,7 +123,8 @@ export function tokenize(text: string, language: Language): Tokens {
       const values = readNumber(digits[0], language);
       if (digits[0].length > numberLengthMax) return { kind: "number", span: [at, at + digits[0].length] };
       if (values === null) return { kind: "character", span: [at, at + digits[0].length] };
-      push("number", values.value, digits[0].length, values.other);
+      const { value, ...also } = values;
+      push("number", value, digits[0].length, also);
       at += digits[0].length;
       continue;
     }
@@ -184,19 +192,23 @@ function pushWord(text: string, raw: string, start: number, language: Language, 
 
 /**
  * A language's own decimal mark (`.` in English, `,` in French) is always the decimal mark. The other one between groups of exactly
- * three digits may separate thousands or decimals: both values are kept. Null when the marks make no number.
+ * three digits may separate thousands or decimals: both values are kept. So it is with its own before exactly three digits, for amounts of
+ * money alone: nobody owes thousandths, and many write `10.000 EUR` in any language. Null when the marks make no number.
  */
 export function readNumber(
   raw: string,
   language: Language,
-): { readonly value: string; readonly other?: string } | null {
+): ({ readonly value: string } & Pick<Token, "other" | "thousands">) | null {
   if (/^[-−]/u.test(raw)) {
     const positive = readNumber(raw.slice(1), language);
     if (positive === null) return null;
-    const negative = (value: string): string => (value === "0" ? value : `-${value}`);
-    return positive.other === undefined
-      ? { value: negative(positive.value) }
-      : { value: negative(positive.value), other: negative(positive.other) };
+    const { value, other, thousands } = positive;
+    const negative = (text: string): string => (text === "0" ? text : `-${text}`);
+    return {
+      value: negative(value),
+      ...(other === undefined ? {} : { other: negative(other) }),
+      ...(thousands === undefined ? {} : { thousands: negative(thousands) }),
+    };
   }
   const text = raw.replaceAll(/[ \u00a0\u202f\u2009]/gu, "");
   const own = language === "en" ? "." : ",";
@@ -207,6 +219,8 @@ export function readNumber(
     return right === "" ? left : `${left}.${right}`;
   };
   if (/^\d+$/u.test(text)) return { value: plain(text) };
+  const own3 = new RegExp(`^([1-9]\\d{0,2})[${own}](\\d{3})$`, "u").exec(raw);
+  if (own3 !== null) return { value: plain(own3[1] ?? "", own3[2]), thousands: own3.slice(1).join("") };
   const [whole = "", fraction, ...more] = text.split(own);
   if (more.length > 0) return null;
   if (!whole.includes(foreign)) return fraction?.includes(foreign) ? null : { value: plain(whole, fraction) };

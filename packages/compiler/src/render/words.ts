@@ -48,10 +48,11 @@ export function writtenUrl(url: string, language: Language): string {
   return isToken(url, "url", language) ? url : quoted(url, language);
 }
 
-/** An amount of money has no lone tenth: `2 500.50 EUR`. */
+/** An amount of money has no lone tenth (`2 500.50 EUR`), and no three decimals that could be thousands (`1.1250 EUR`). */
 export function writtenAmount(value: string, unit: string | null, language: Language): string {
   const isMoney = unit !== null && isCurrency(unit);
-  return writtenNumber(isMoney && /\.\d$/u.test(value) ? `${value}0` : value, language);
+  const isFilled = /\.\d$|^-?[1-9]\d{0,2}\.\d{3}$/u.test(value);
+  return writtenNumber(isMoney && isFilled ? `${value}0` : value, language);
 }
 
 export function writtenUnit(code: string, language: Language): string {
