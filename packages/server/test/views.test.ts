@@ -33,6 +33,13 @@ test("S65 an excerpt never has more carets than the line has characters", () => 
   );
 });
 
+test("S65 a long line is cut around the words in question", () => {
+  const text = `${"a".repeat(5000)}WRONG${"b".repeat(5000)}`;
+  const [line = "", carets = ""] = (excerptOf(text, [[5000, 5005]]) ?? "").split("\n");
+  expect(line.length).toBeLessThan(300);
+  expect(line.slice(carets.indexOf("^"), carets.lastIndexOf("^") + 1)).toBe("WRONG");
+});
+
 const named = builtInModules()
   .all()
   .filter(({ internal }) => internal !== true);
