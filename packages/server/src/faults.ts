@@ -82,6 +82,10 @@ export const serverFaults = {
     remedy: "Change `name` in the folder's workspace.json, or remove the other workspace first.",
   },
   "backup.exists": { kind: "rejected", remedy: "Name a file that does not exist yet." },
+  "backup.place": {
+    kind: "rejected",
+    remedy: "Name a file in an existing folder outside the data folder, best on another disk.",
+  },
   "token.unreachable": {
     kind: "transient",
     remedy: "The node holds the data folder but does not answer; stop it, or wait, and try again.",

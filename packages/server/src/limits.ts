@@ -7,13 +7,21 @@ export const bodyDepthMax = valueDepthMax + 8;
 export const policyVerdictsMax = 10_000;
 /** Programs kept in memory with their certificates; forgotten all at once when full. */
 export const keptProgramsMax = 1000;
-/** Characters of a bearer token: the prefix and 43 of base64url (256 bits). */
+/** Parts of programs kept in memory that entries hold inline, at most 4 KiB each; the oldest is forgotten. */
+export const recentPartsMax = 256;
+/** Random bytes of a bearer token: 43 characters of base64url. */
 export const tokenBytes = 32;
-/** Messages a slow WebSocket client may lag behind before it is closed. */
+/** What a WebSocket client has not taken yet before it is waited for, and how long until one that takes nothing is closed. */
 export const streamBytesMax = 8 * 1024 * 1024;
+export const streamWaitMs = 100;
+export const streamWaitsMax = 100;
 export const streamsMax = 64;
 export const connectionsMax = 1024;
 export const requestTimeoutMs = 120_000;
 export const keepAliveTimeoutMs = 72_000;
 /** How long a stopping node waits for requests under way. */
 export const stopTimeoutMs = 10_000;
+/** How long a node whose ledger has stopped may take to tell those who wait for an answer. */
+export const failedStopTimeoutMs = 2000;
+/** A workspace file. */
+export const workspaceFileBytesMax = 1024 * 1024;

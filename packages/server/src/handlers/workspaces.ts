@@ -1,7 +1,7 @@
 // Workspaces: the folders the node works in, each with the file that says what rules may speak of.
 //   S10  The workspace file is read when the folder is added and recorded whole; a change counts when it is added again.
 //   S11  Two workspaces never share a folder: neither inside the other.
-import { mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Workspace } from "@writ/core/api";
 import { parseValue } from "@writ/core/value";
@@ -9,11 +9,10 @@ import { parseWorkspace, type WorkspaceFile } from "@writ/core/workspace";
 import { hasCode } from "@writ/core/fault";
 import type { RegisteredWorkspace } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
+import { workspaceFileBytesMax } from "../limits.ts";
 import type { Handlers } from "../http/app.ts";
-import { record, storeValue, valueOf, type NodeContext } from "../node/context.ts";
+import { record, storeValue, valueOf, type NodeContext, type Queue } from "../node/context.ts";
 import type { Actor } from "@writ/core/entry";
-
-type Queue = <T>(task: () => Promise<T>) => Promise<T>;
 
 export function workspaceHandlers(
   node: NodeContext,
@@ -86,8 +85,9 @@ export async function addWorkspace(
       });
     }
   }
-  for (const place of Object.values(file.folders))
-    mkdirSync(path.join(root, place.path), { recursive: true });
+  for (const [name, place] of [...Object.entries(file.folders), ...Object.entries(file.files)])
+    assertInside(root, name, place.path);
+  for (const place of Object.values(file.folders)) makeFolder(path.join(root, place.path));
   await record(node, actor, {
     kind: "workspace.added",
     facts: { name: file.name, root, file: await storeValue(node.blobs, parseValue(file)) },
@@ -162,19 +162,53 @@ function assertApartFromData(root: string, data: string): void {
   );
 }
 
+/** A place must lie in the workspace, also when a folder on the way is a link: a file that came with a folder makes none elsewhere. */
+function assertInside(root: string, name: string, place: string): void {
+  const target = path.resolve(root, place);
+  let existing = target;
+  while (isInside(existing, root) && !existsSync(existing)) existing = path.dirname(existing);
+  if (!path.isAbsolute(place) && isInside(target, root) && isInside(realpathSync(existing), root)) return;
+  throw fault("workspace.file", `Cannot use \`${place}\` as \`${name}\`: it lies outside the workspace`, {
+    name,
+    place,
+    root,
+  });
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw fault("workspace.folder", `Cannot make the folder \`${folder}\``, { folder }, error);
+  }
+}
+
 function readWorkspace(root: string): WorkspaceFile {
   const file = path.join(root, "workspace.json");
   let text: string;
   try {
+    const found = statSync(file);
+    // Reading a pipe would wait for ever.
+    if (!found.isFile() || found.size > workspaceFileBytesMax) {
+      throw fault(
+        "workspace.file",
+        `Cannot read \`${file}\`: it is no file of at most ${workspaceFileBytesMax} bytes`,
+        { file, sizeBytesMax: workspaceFileBytesMax },
+      );
+    }
     text = readFileSync(file, "utf8");
   } catch (error) {
+    if (hasCode(error, "workspace.file")) throw error;
     if (!hasErrno(error, "ENOENT"))
       throw fault("workspace.folder", `Cannot read \`${file}\``, { file }, error);
     return createWorkspace(root, file);
   }
   try {
-    return parseWorkspace(JSON.parse(text));
+    const parsed = parseWorkspace(JSON.parse(text));
+    assertZone(parsed.zone, file);
+    return parsed;
   } catch (error) {
+    if (hasCode(error, "workspace.file")) throw error;
     if (hasCode(error, "core.schema-mismatch")) throw error;
     throw fault(
       "workspace.file",
@@ -182,6 +216,14 @@ function readWorkspace(root: string): WorkspaceFile {
       { file },
       error,
     );
+  }
+}
+
+function assertZone(zone: string, file: string): void {
+  try {
+    Intl.DateTimeFormat("en", { timeZone: zone });
+  } catch (error) {
+    throw fault("workspace.file", `Cannot use the zone \`${zone}\` of \`${file}\``, { file, zone }, error);
   }
 }
 

@@ -14,7 +14,7 @@ import {
   type RouteDefinition,
   type RouteName,
 } from "@writ/core/api";
-import { hasCode } from "@writ/core/fault";
+import { hasCode, type FaultRecord } from "@writ/core/fault";
 import type { KeyId } from "@writ/core/ids";
 import { compiledCheck, schemaProblems, type Schema } from "@writ/core/schema";
 import { fault } from "../faults.ts";
@@ -71,6 +71,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     forceCloseConnections: "idle",
     routerOptions: { maxParamLength: 256 },
     return503OnClosing: true,
+    // What the router itself refuses is answered like everything else.
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(reply, asFault(fromFastify(error, request)), request.url);
+    },
   });
   app.server.maxConnections = connectionsMax;
   app.decorateRequest("caller", null);
@@ -295,14 +299,18 @@ function answerFaults(app: FastifyInstance, log: Log): void {
     if (record.kind === "broken") {
       log.error("request.failed", { code: record.code, url: request.url, error: stackOf(error) });
     }
-    const problem = problemOf(record, request.url.slice(0, 1000));
-    if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="writ"');
-    return reply
-      .code(problem.status)
-      .header("content-type", "application/problem+json")
-      .header("cache-control", "no-store")
-      .send(JSON.stringify(problem));
+    return await sendProblem(reply, record, request.url);
   });
+}
+
+function sendProblem(reply: FastifyReply, record: FaultRecord, url: string): FastifyReply {
+  const problem = problemOf(record, url.slice(0, 1000));
+  if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="writ"');
+  return reply
+    .code(problem.status)
+    .header("content-type", "application/problem+json")
+    .header("cache-control", "no-store")
+    .send(JSON.stringify(problem));
 }
 
 /** Fastify's own errors that a caller can cause, as faults. */
@@ -314,6 +322,9 @@ function fromFastify(error: unknown, request: FastifyRequest): unknown {
   }
   if (codeOf(error) === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
     return fault("request.body", `Cannot read a body of type \`${request.headers["content-type"] ?? ""}\``);
+  }
+  if (codeOf(error) === "FST_ERR_MAX_PARAM_LENGTH") {
+    return fault("request.route", `Cannot find \`${request.method} ${request.url.slice(0, 200)}\``);
   }
   if (codeOf(error).startsWith("FST_ERR_CTP_") || codeOf(error) === "FST_ERR_BAD_URL") {
     return fault("request.body", `Cannot read the request: ${error instanceof Error ? error.message : ""}`);

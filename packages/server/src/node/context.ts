@@ -34,8 +34,12 @@ export interface NodeContext {
   readonly registry: () => Registry;
   /** When the person was added; 0 for nobody. */
   readonly addedAtMs: (person: string) => number;
-  /** Reads an approved program and checks everything about it again; its faults name what is wrong with it. */
+  /** Reads an approved program that may begin and checks everything about it again; its faults name what is wrong with it. */
   readonly loadProgram: (program: ProgramHash) => Promise<HashedProgram>;
+  /** The same for one whose runs go on: what was revoked since is the gate's to refuse. */
+  readonly openProgram: (program: ProgramHash) => Promise<HashedProgram>;
+  /** Whatever looks at the registry and then records a decision about it does so here, one at a time. */
+  readonly inOrder: Queue;
   /** Programs in memory, by hash, as long as what is stored of them is what it was. */
   readonly kept: Map<ProgramHash, RememberedProgram>;
   /** Sources and programs that need attention, beside the programs that are broken. */
@@ -105,8 +109,10 @@ export async function valueOf(blobs: Blobs, stored: Stored): Promise<Value> {
   return stored.kind === "blob" ? decodeCbor(await blobs.get(stored.sha256)) : stored.value;
 }
 
-/** Runs one task at a time, in the order they were asked for: check-then-append stays one act. */
-export function createQueue(): <T>(task: () => Promise<T>) => Promise<T> {
+export type Queue = <T>(task: () => Promise<T>) => Promise<T>;
+
+/** Runs one task at a time, in the order they were asked for: check-then-append stays one act. A task must not wait for another. */
+export function createQueue(): Queue {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {
     const next = last.then(task, task);

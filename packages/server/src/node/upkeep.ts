@@ -1,5 +1,5 @@
 // Upkeep: the ledger verified from its files, and the data folder copied and put back.
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
 import type { LedgerReport, ResponseOf } from "@writ/core/api";
 import type { FaultRecord } from "@writ/core/fault";
@@ -10,17 +10,19 @@ import type { Store } from "@writ/store/open-store";
 import { verifyFolder } from "@writ/store/verify-folder";
 import { fault } from "../faults.ts";
 import { apiFault } from "../views/program.ts";
-import type { NodeContext } from "./context.ts";
+import { createQueue, type NodeContext } from "./context.ts";
 
 export interface Upkeep {
   /** Reads every byte on the disk; a running node goes on meanwhile. */
   verify(): Promise<LedgerReport>;
-  /** @throws backup.exists */
+  /** @throws backup.exists, backup.place */
   backup(file: string): Promise<ResponseOf<"backup">>;
 }
 
 export function createUpkeep({ world, data }: Pick<NodeContext, "world" | "data">, store: Store): Upkeep {
-  return {
+  // Both read everything there is: one at a time, however many ask.
+  const inTurn = createQueue();
+  const work: Upkeep = {
     async verify() {
       const startedMs = world.monotonicMs();
       const { bad, entries, runs, checkpoints, blobs, head } = await verifyFolder(data, { node: store.node });
@@ -36,17 +38,39 @@ export function createUpkeep({ world, data }: Pick<NodeContext, "world" | "data"
       };
     },
     async backup(file) {
-      if (!path.isAbsolute(file) || existsSync(file)) {
+      if (!path.isAbsolute(file) || file.includes("\0") || existsSync(file)) {
         throw fault(
           "backup.exists",
           `Cannot write the backup \`${file}\`: name a new file by its absolute path`,
           { file },
         );
       }
+      assertPlace(path.dirname(file), realpathSync(data), file);
       const { entries, sizeBytes } = await store.backup(file);
       return { file, sizeBytes, entries };
     },
   };
+  return { verify: () => inTurn(() => work.verify()), backup: (file) => inTurn(() => work.backup(file)) };
+}
+
+/** In a folder that is there and is not the data folder: what does not belong there would keep the node from starting. */
+function assertPlace(folder: string, data: string, file: string): void {
+  let real: string;
+  try {
+    real = realpathSync(folder);
+  } catch (error) {
+    throw fault(
+      "backup.place",
+      `Cannot write the backup \`${file}\`: its folder cannot be used`,
+      { file },
+      error,
+    );
+  }
+  if (real !== data && !real.startsWith(data + path.sep)) return;
+  throw fault("backup.place", `Cannot write the backup \`${file}\`: it would lie in the data folder`, {
+    file,
+    data,
+  });
 }
 
 /** Unpacks a backup into a data folder that is new or empty, and says so. @throws store.* */
