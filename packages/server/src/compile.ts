@@ -4,7 +4,7 @@
 import type { BodyOf, CompileOutcome, CompileProblem, ProgramDetail } from "@writ/core/api";
 import type { Catalog, Language } from "@writ/core/capability";
 import { encodeCertificate, hashCertificate } from "@writ/core/certificate-codec";
-import type { Actor } from "@writ/core/entry";
+import type { Actor, Stored } from "@writ/core/entry";
 import type { ProgramHash } from "@writ/core/ids";
 import { hashedProgram } from "@writ/core/program-codec";
 import type { HashedProgram, Program, ProgramSource } from "@writ/core/program";
@@ -19,7 +19,7 @@ import { fault } from "./faults.ts";
 import { detailOf } from "./handlers/programs.ts";
 import { workspaceOf } from "./handlers/workspaces.ts";
 import { createCatalogs, type WorkspaceCatalog } from "./node/catalogs.ts";
-import { record, storeBytes, type NodeContext } from "./node/context.ts";
+import { bytesOf, record, storeBytes, type NodeContext } from "./node/context.ts";
 import { approveProgram, findProgram, keptOf } from "./node/programs.ts";
 import type { Prover } from "./node/prover.ts";
 import { encodeSource } from "./node/source.ts";
@@ -93,13 +93,13 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
     async compile(body, actor) {
       const proved = await prove(body.text, body.kind, body);
       if ("kind" in proved) return proved;
-      await keep(node, proved, actor);
+      await node.inOrder(() => keep(node, proved, actor));
       if (proved.verified.kind === "refused") return await refusedOf(node, proved);
       return { kind: "compiled", program: await freshDetail(node, proved) };
     },
     async check(text, workspace) {
       const proved = await prove(text, "plan", { workspace });
-      if ("kind" in proved) return asJson(proved);
+      if ("kind" in proved) return asJson(proved.kind === "rejected" ? placedByPointer(proved) : proved);
       if (proved.verified.kind === "refused") return asJson(await refusedOf(node, proved));
       const { program, hash } = proved.hashed;
       return {
@@ -117,15 +117,16 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
     async express(text, workspace, actor) {
       const proved = await prove(text, "plan", { workspace });
       if ("kind" in proved) {
-        if (proved.kind === "rejected") return proved;
+        if (proved.kind === "rejected") return placedByPointer(proved);
         throw new Error("Invariant broken: a plan has one reading");
       }
-      await keep(node, proved, actor);
-      if (proved.verified.kind === "refused") return await refusedOf(node, proved);
-      const known = findProgram(node, proved.hashed.hash);
-      if (known.approval === null)
-        await approveProgram(node, known, { kind: "node" }, "express: a plan that was proved");
-      return proved.hashed;
+      await node.inOrder(async () => {
+        await keep(node, proved, actor);
+        const known = findProgram(node, proved.hashed.hash);
+        if (proved.verified.kind === "proved" && known.approval === null)
+          await approveProgram(node, known, { kind: "node" }, "express: a plan that was proved");
+      });
+      return proved.verified.kind === "refused" ? await refusedOf(node, proved) : proved.hashed;
     },
     async proveAgain(hashed, known, actor) {
       const { certificate, source } = await keptOf(node, known);
@@ -145,13 +146,12 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
           { program: known.hash, counterexamples: await counterexamplesOf(node, again, source) },
         );
       }
-      const { hash, bytes, source: storedSource, name, workspace } = known;
-      const stored = await storeBytes(node.blobs, encodeCertificate(again.certificate));
+      const { hash, name, workspace } = known;
       const facts = {
         program: hash,
-        bytes,
-        source: storedSource,
-        certificate: stored,
+        bytes: await storedAgain(node, known.bytes),
+        source: await storedAgain(node, known.source),
+        certificate: await storeBytes(node.blobs, encodeCertificate(again.certificate)),
         verdict: "proved",
         name,
         workspace,
@@ -170,7 +170,7 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
   };
 }
 
-/** Records the program unless exactly this is what is known already. */
+/** Records the program unless exactly this is what is known already. One at a time: it looks at what is known, then records. */
 async function keep(
   node: NodeContext,
   { compiled, hashed, verified, workspace }: Proved,
@@ -180,12 +180,14 @@ async function keep(
   const known = node.registry().programs.get(hashed.hash);
   // A refusal that others brought about is an answer, not a fact about a program whose runs may be under way.
   if (known !== undefined && known.approval !== null && certificate.verdict === "refused") return;
+  let isReadable = false;
   if (known !== undefined && known.workspace === workspace.name) {
     // What cannot be read any more is recorded again.
     const before = await keptOf(node, known).then(
       (kept) => kept.certificate,
       () => undefined,
     );
+    isReadable = before !== undefined;
     // The twin of a program in another language is the same program; what is known keeps the words it was approved with.
     const isSame =
       before?.against.join() === certificate.against.join() &&
@@ -194,9 +196,13 @@ async function keep(
     if (isSame) return;
   }
   const { source, rendered } = compiled;
+  // Somebody approved it by these words: another text of the same program does not take their place.
+  const approved = known?.approval == null || !isReadable ? undefined : known;
   const [bytes, storedSource, storedCertificate] = await Promise.all([
     storeBytes(node.blobs, hashed.bytes),
-    storeBytes(node.blobs, encodeSource(source, rendered, drawGraph(hashed.program))),
+    approved === undefined
+      ? storeBytes(node.blobs, encodeSource(source, rendered, drawGraph(hashed.program)))
+      : storedAgain(node, approved.source),
     storeBytes(node.blobs, encodeCertificate(certificate)),
   ]);
   await record(node, actor, {
@@ -207,10 +213,15 @@ async function keep(
       source: storedSource,
       certificate: storedCertificate,
       verdict: certificate.verdict,
-      name: source.name.slice(0, 256),
+      name: approved?.name ?? source.name.slice(0, 256),
       workspace: workspace.name,
     },
   });
+}
+
+/** What is known of a program as an entry may carry it: the registry knows only where it stands. */
+async function storedAgain(node: NodeContext, known: Stored): Promise<Stored> {
+  return await storeBytes(node.blobs, await bytesOf(node.blobs, known));
 }
 
 /** The stored program with the words of this compilation. */
@@ -231,36 +242,69 @@ async function refusedOf(node: NodeContext, { compiled, hashed, verified }: Prov
   };
 }
 
-/** Programs whose triggers are armed or paused; what failed its own verification is none of them. */
+/**
+ * Programs that are armed, paused, or broken: one whose capability was revoked is armed again when it is restored. Only what cannot
+ * be read at all, and so cannot run either, is left out.
+ */
 async function deployedPrograms(node: NodeContext, except: ProgramHash): Promise<readonly DeployedProgram[]> {
   const { programs } = node.registry();
   const broken = node.triggers.broken();
   const deployed = [...programs.values()].filter(
-    ({ hash, deployedAtMs }) => deployedAtMs !== null && hash !== except && !broken.has(hash),
+    ({ hash, deployedAtMs }) => deployedAtMs !== null && hash !== except,
   );
-  return await Promise.all(
-    deployed.map(async (known) => {
+  const found = await Promise.all(
+    deployed.map(async (known): Promise<DeployedProgram | undefined> => {
       try {
         const { program, source } = await keptOf(node, known);
         return { hash: known.hash, program, source };
       } catch {
         // Its record is damaged, its signed form is what runs: it is compared with that, only its words are missing.
-        const { program } = await node.loadProgram(known.hash);
-        return { hash: known.hash, program };
+        try {
+          const { program } = await node.openProgram(known.hash);
+          return { hash: known.hash, program };
+        } catch (error) {
+          if (broken.has(known.hash)) return undefined;
+          throw error;
+        }
       }
     }),
   );
+  return found.filter((one) => one !== undefined);
 }
 
 function compilePlanText(text: string, catalog: Catalog, name: string | undefined): Compiled | Rejected {
   const compiled = compilePlan({ text, catalog });
-  if (compiled.kind === "rejected") return { kind: "rejected", problems: compiled.problems.map(planProblem) };
+  if (compiled.kind === "rejected")
+    return { kind: "rejected", problems: compiled.problems.map((problem) => planProblem(problem, text)) };
   const source = name === undefined ? compiled.source : { ...compiled.source, name };
   return { kind: "compiled", program: compiled.program, source, rendered: null };
 }
 
-function planProblem({ code, message, at, remedy }: PlanProblem): CompileProblem {
-  return { code, message, remedy, span: null, at, excerpt: null, suggestions: [] };
+function planProblem({ code, message, at, span, remedy, facts }: PlanProblem, text: string): CompileProblem {
+  const closest: unknown = facts["closest"];
+  return {
+    code,
+    message,
+    remedy,
+    span: span === null ? null : [span[0], span[1]],
+    // The empty pointer is the whole plan: nothing to point at.
+    at: at === "" || at.length > 1024 ? null : at,
+    // A problem of the whole would underline the whole; of what takes several lines, the first is enough.
+    excerpt: span === null || at === "" ? null : excerptOf(text, [firstLine(text, span)]),
+    suggestions: Array.isArray(closest)
+      ? closest.filter((name) => typeof name === "string").slice(0, 20)
+      : [],
+  };
+}
+
+function firstLine(text: string, [start, end]: readonly [number, number]): readonly [number, number] {
+  const newline = text.indexOf("\n", start);
+  return [start, newline < 0 ? end : Math.min(end, newline)];
+}
+
+/** A plan that came as a value has places in it, but no text to count characters in. */
+function placedByPointer({ kind, problems }: Rejected): Rejected {
+  return { kind, problems: problems.map((problem) => ({ ...problem, span: null, excerpt: null })) };
 }
 
 function compileRuleText(

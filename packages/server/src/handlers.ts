@@ -10,7 +10,7 @@ import { programHandlers } from "./handlers/programs.ts";
 import { runHandlers } from "./handlers/runs.ts";
 import { workspaceHandlers } from "./handlers/workspaces.ts";
 import type { Handlers } from "./http/app.ts";
-import { createQueue, type NodeContext } from "./node/context.ts";
+import type { NodeContext } from "./node/context.ts";
 import type { RunWatch } from "./node/run-watch.ts";
 import type { Upkeep } from "./node/upkeep.ts";
 
@@ -23,7 +23,7 @@ export interface HandlerParts {
 }
 
 export function createHandlers({ node, road, watch, projections, upkeep }: HandlerParts): Handlers {
-  const inOrder = createQueue();
+  const { inOrder } = node;
   return {
     ...peopleHandlers(node, inOrder),
     ...workspaceHandlers(node, inOrder),

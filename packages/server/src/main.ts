@@ -6,7 +6,9 @@ import { help, readCommand, type Command, type Config } from "./config.ts";
 import { guide } from "./guide.ts";
 import { startNode, type RunningNode } from "./node.ts";
 import { restoreBackup } from "./node/upkeep.ts";
+import { failedStopTimeoutMs } from "./limits.ts";
 import { replaceTokenOffline } from "./offline-token.ts";
+import { systemWorld } from "./world.ts";
 
 const exit = { ok: 0, rejected: 1, broken: 70 } as const;
 
@@ -51,8 +53,11 @@ async function start(config: Config, version: string): Promise<void> {
     print: (line) => print(process.stdout, line),
   });
   stopWhenAsked(node);
-  void node.failed.then(({ code, message, remedy }) => {
+  void node.failed.then(async ({ code, message, remedy }) => {
     print(process.stderr, `writ: ${message} (${code})\n      ${remedy}`);
+    // Whoever waits for an answer is told first.
+    const closed = node.close("the ledger has stopped").catch(() => {});
+    await Promise.race([closed, systemWorld.sleep(failedStopTimeoutMs)]);
     process.exit(exit.broken);
   });
   const broken = [...node.broken].map(

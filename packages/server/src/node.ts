@@ -4,16 +4,12 @@
 import { createServer } from "node:net";
 import path from "node:path";
 import type { FastifyInstance } from "fastify";
-import { decodeCertificate } from "@writ/core/certificate-codec";
 import type { FaultRecord } from "@writ/core/fault";
 import type { KeyId, ProgramHash } from "@writ/core/ids";
 import type { Modules, World } from "@writ/core/ports";
-import { decodeProgram, hashProgram } from "@writ/core/program-codec";
-import type { HashedProgram } from "@writ/core/program";
-import { decodeEnvelope, verifySignedProgram } from "@writ/core/signature";
 import { builtInModules } from "@writ/modules/registry";
 import { createEngine } from "@writ/runtime/engine";
-import { emptyRegistry, foldRegistry, loadProgram, type Registry } from "@writ/runtime/registry";
+import type { Registry } from "@writ/runtime/registry";
 import { createTriggers } from "@writ/runtime/triggers";
 import { openStore, type Store } from "@writ/store/open-store";
 import { createCompileRoad } from "./compile.ts";
@@ -25,10 +21,12 @@ import { asFault } from "./http/problem.ts";
 import { stopTimeoutMs } from "./limits.ts";
 import { openLog, type Log } from "./log.ts";
 import { createMcpEndpoint } from "./mcp.ts";
-import { bytesOf, type NodeContext } from "./node/context.ts";
+import { createQueue, type NodeContext } from "./node/context.ts";
 import { addExample, addOwner, pinKeys, recordPolicy } from "./node/first-start.ts";
 import { removeLocalKey, writeLocalKey } from "./node/local-key.ts";
+import { createProgramLoader } from "./node/loader.ts";
 import { createProver } from "./node/prover.ts";
+import { followRegistry } from "./node/registry.ts";
 import { createRunWatch } from "./node/run-watch.ts";
 import { createUpkeep } from "./node/upkeep.ts";
 import { createNotifier } from "./notify.ts";
@@ -82,7 +80,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const registry = await followRegistry(store);
     const modules = options.modules ?? builtInModules();
     const problems = new Map<string, FaultRecord>();
-    const load = programLoader(store, registry.now);
+    const { blobs } = registry;
+    const { hasher, keyRing } = store;
+    const programs = createProgramLoader({ blobs, hasher, keyRing, registry: registry.now });
     const notifier = createNotifier({
       file: path.join(data, "notifications.ndjson"),
       world,
@@ -92,14 +92,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     });
     const engine = createEngine({
       ledger: store.ledger,
-      blobs: store.blobs,
+      blobs,
       modules,
       policy: () => policy,
       registry: registry.now,
       world,
       entropy: systemEntropy,
-      hasher: store.hasher,
-      loadProgram: load,
+      hasher,
+      loadProgram: programs.open,
       unfinishedRuns: async () => store.projections.unfinishedRuns(),
       log,
       notifier,
@@ -110,7 +110,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       modules,
       registry: registry.now,
       world,
-      loadProgram: load,
+      loadProgram: programs.load,
       seen: (sourceKey) => store.projections.eventSeen(sourceKey),
       log,
     });
@@ -120,11 +120,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       startedAtMs: world.nowMs(),
       world,
       entropy: systemEntropy,
-      hasher: store.hasher,
+      hasher,
       signer: store.signer,
-      keyRing: store.keyRing,
+      keyRing,
       ledger: store.ledger,
-      blobs: store.blobs,
+      blobs,
       modules,
       policy,
       engine,
@@ -132,7 +132,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       log,
       registry: registry.now,
       addedAtMs: registry.addedAtMs,
-      loadProgram: load,
+      loadProgram: programs.load,
+      openProgram: programs.open,
+      inOrder: createQueue(),
       kept: new Map(),
       problems: () => [...problems].map(([what, record]) => ({ what, fault: record })),
     };
@@ -167,7 +169,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       projections: store.projections,
       upkeep: createUpkeep(context, store),
     });
-    const streams = createEntryStreams(store.ledger, log);
+    const streams = createEntryStreams(store.ledger, world, log);
     const mcp = createMcpEndpoint({
       version,
       handlers,
@@ -176,11 +178,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     });
     closing.push(() => mcp.close());
     const local = newToken(systemEntropy);
+    const findByKey = peopleByKey(registry.now, local);
     const app = await createApp({
       version,
       handlers,
-      findByKey: peopleByKey(registry.now, local),
-      stream: (socket, { query }) => streams.open(socket, query),
+      findByKey,
+      stream(socket, { query, caller }) {
+        const { actor } = caller;
+        streams.open(socket, query, () => actor.kind === "person" && findByKey(actor.key) !== undefined);
+      },
       mcp: (request, reply, caller) => mcp.handle(request, reply, caller),
       log,
     });
@@ -274,68 +280,6 @@ async function listen(app: FastifyInstance, port: number): Promise<number> {
   if (typeof address !== "object" || address === null)
     throw new Error("Invariant broken: the server has an address");
   return address.port;
-}
-
-/** The registry as of the last durable entry: folded from the ledger at the start, then with every batch. */
-async function followRegistry(store: Store) {
-  let registry: Registry = emptyRegistry;
-  const addedAtMs = new Map<string, number>();
-  const fold = (entry: Parameters<typeof foldRegistry>[1]): void => {
-    registry = foldRegistry(registry, entry);
-    if (entry.kind === "person.added") addedAtMs.set(entry.facts.person, entry.atMs);
-  };
-  for await (const entry of store.projections.nodeEntries()) fold(entry);
-  store.ledger.subscribe((entries) => {
-    for (const entry of entries) if (entry.run === null) fold(entry);
-  });
-  return { now: () => registry, addedAtMs: (person: string) => addedAtMs.get(person) ?? 0 };
-}
-
-/** Loads an approved program and checks it whole; kept in memory until anything it was checked against changes. */
-function programLoader(
-  store: Store,
-  registry: () => Registry,
-): (hash: ProgramHash) => Promise<HashedProgram> {
-  let checkedAgainst: readonly unknown[] = [];
-  const loaded = new Map<ProgramHash, Promise<HashedProgram>>();
-  return (hash) => {
-    const { programs, keys, revokedCapabilities } = registry();
-    const current = [programs, keys, revokedCapabilities];
-    if (current.some((part, i) => part !== checkedAgainst[i])) {
-      loaded.clear();
-      checkedAgainst = current;
-    }
-    const known = loaded.get(hash);
-    if (known !== undefined) return known;
-    const loading = load(store, registry(), hash);
-    loaded.set(hash, loading);
-    loading.catch(() => loaded.delete(hash));
-    return loading;
-  };
-}
-
-/** @throws program.unknown, program.refused, program.not-approved, program.certificate, signature.*, program.version, capability.revoked */
-async function load(store: Store, registry: Registry, hash: ProgramHash): Promise<HashedProgram> {
-  const program = await loadProgram(registry, hash, {
-    bytesOf: (stored) => bytesOf(store.blobs, stored),
-    decodeEnvelope,
-    verify: (envelope) => verifySignedProgram(envelope, store.keyRing),
-    decode: decodeProgram,
-    hash: (payload) => hashProgram(payload, store.hasher),
-  });
-  const known = registry.programs.get(hash);
-  const certificate =
-    known === undefined ? undefined : decodeCertificate(await bytesOf(store.blobs, known.certificate));
-  if (certificate?.program !== hash || certificate.verdict !== "proved") {
-    throw fault(
-      "program.certificate",
-      `Cannot run the program \`${known?.name ?? hash}\`: its certificate does not prove it`,
-      {
-        program: hash,
-      },
-    );
-  }
-  return program;
 }
 
 /** People by the id of their key; the map is made anew only when the people change. */

@@ -1,9 +1,25 @@
 import { routes, type RouteDefinition } from "@writ/core/api";
 import { Problem } from "@writ/core/api";
 import { schemaProblems } from "@writ/core/schema";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addPerson, openTestNode, type TestNode } from "./harness.ts";
+
+const workspaceFile = {
+  version: 1,
+  name: "places",
+  zone: "UTC",
+  currencies: [],
+  folders: {},
+  files: {},
+  roles: {},
+  tables: {},
+  hosts: [],
+  profile: "local_worker",
+} as const;
 
 let node: TestNode;
 beforeAll(async () => {
@@ -220,6 +236,61 @@ test("S10 a folder that is not there, or is no folder, is refused", async () => 
   }
 });
 
+test.each([
+  ["leaves the folder", { path: "../elsewhere" }],
+  ["leaves it by a whole path", { path: "/tmp" }],
+  ["leaves it through a link", { path: "link/elsewhere" }],
+])("S10 a workspace whose place %s is refused and makes no folder anywhere", async (_what, inbox) => {
+  const parent = mkdtempSync(path.join(tmpdir(), "writ-places-"));
+  const root = path.join(parent, "root");
+  mkdirSync(root);
+  symlinkSync(parent, path.join(root, "link"));
+  writeFileSync(path.join(root, "workspace.json"), JSON.stringify({ ...workspaceFile, folders: { inbox } }));
+  await expect(node.call("addWorkspace", { body: { root } })).rejects.toMatchObject({
+    status: 422,
+    code: "workspace.file",
+  });
+  expect(existsSync(path.join(parent, "elsewhere"))).toBe(false);
+  rmSync(parent, { recursive: true });
+});
+
+test.each([
+  ["a file where a folder should be", { folders: { inbox: { path: "taken/inbox" } } }, "workspace.folder"],
+  ["a zone nobody knows", { zone: "Nowhere/Else" }, "workspace.file"],
+  ["a file far too large", { roles: { x: { words: { en: ["x".repeat(1024 * 1024)] } } } }, "workspace.file"],
+])("S10 a workspace with %s is refused", async (_what, change, code) => {
+  const root = mkdtempSync(path.join(tmpdir(), "writ-places-"));
+  writeFileSync(path.join(root, "taken"), "");
+  writeFileSync(path.join(root, "workspace.json"), JSON.stringify({ ...workspaceFile, ...change }));
+  await expect(node.call("addWorkspace", { body: { root } })).rejects.toMatchObject({ status: 422, code });
+  rmSync(root, { recursive: true });
+});
+
+test("S24 a backup is refused in the data folder, where it would keep the node from starting, and where no folder is", async () => {
+  for (const file of [
+    path.join(node.data, "ledger", "99999999.segment"),
+    path.join(node.data, "no", "b.tar"),
+  ]) {
+    await expect(node.call("backup", { body: { file } })).rejects.toMatchObject({
+      status: 422,
+      code: "backup.place",
+    });
+    expect(existsSync(file)).toBe(false);
+  }
+});
+
+test.each([
+  ["/capabilities/%ff", 400],
+  [`/capabilities/${"a".repeat(300)}`, 404],
+])("S6 what the router itself refuses is a problem document: %#", async (place, status) => {
+  const answer = await node.raw("GET", place);
+  expect(answer).toMatchObject({
+    status,
+    type: expect.stringContaining("application/problem+json") as unknown,
+  });
+  expect(schemaProblems(Problem, answer.body)).toEqual([]);
+});
+
 test("S11 a folder inside another workspace is refused", async () => {
   const root = (await node.call("listWorkspaces")).workspaces[0]?.root ?? "";
   await expect(node.call("addWorkspace", { body: { root: `${root}/inbox` } })).rejects.toMatchObject({
@@ -272,6 +343,26 @@ test("S50 the stream of entries begins where asked and goes on without a seam", 
   });
   socket.close();
   expect(seen).toEqual(seen.map((_, i) => i));
+});
+
+test("S52 a stream ends when the person who opened it is removed", async () => {
+  const token = await addPerson(node, "greta", "operator");
+  const socket = new WebSocket(`${node.url.replace("http", "ws")}/entries`, {
+    headers: { authorization: `Bearer ${token}` },
+  } as never);
+  const seen: string[] = [];
+  socket.addEventListener("message", ({ data }) => void seen.push(String(data)));
+  const closed = new Promise<number>((resolve, reject) => {
+    socket.addEventListener("close", ({ code }) => resolve(code));
+    socket.addEventListener("error", () => reject(new Error("refused")));
+  });
+  await new Promise((resolve) => {
+    socket.addEventListener("open", resolve);
+  });
+  await node.call("removePerson", { params: { id: "greta" } });
+  await addPerson(node, "hanna", "operator");
+  expect(await closed).toBe(1008);
+  expect(seen.filter((text) => text.includes("hanna"))).toEqual([]);
 });
 
 test("S50 the stream needs a key as well", async () => {

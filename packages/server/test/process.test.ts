@@ -3,12 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { World } from "@writ/core/ports";
 import type { OpenLedger } from "@writ/store/ledger";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startNode } from "../src/node.ts";
 import { replaceTokenOffline } from "../src/offline-token.ts";
 import type { Socket } from "../src/http/app.ts";
-import { streamsMax } from "../src/limits.ts";
+import { streamBytesMax, streamsMax } from "../src/limits.ts";
 import { silentLog } from "../src/log.ts";
 import { createNotifier } from "../src/notify.ts";
 import { createEntryStreams } from "../src/stream.ts";
@@ -126,6 +127,36 @@ test("K54 S36 a node whose ledger has stopped says so and takes nothing more", a
   });
 });
 
+const hurried: World = { ...systemWorld, sleep: async () => {} };
+
+test("S51 a client that lags is waited for and gets every entry", async () => {
+  await using node = await openTestNode({ ...quiet, data });
+  for (const id of ["anna", "berta", "carla"]) await addPerson(node, id, "operator");
+  const { ledger } = node.node.context;
+  let unsent = 0;
+  const seen: number[] = [];
+  const slow: Socket = {
+    get bufferedAmount() {
+      return unsent;
+    },
+    send(text) {
+      seen.push((JSON.parse(text) as { readonly seq: number }).seq);
+      unsent = streamBytesMax + 5;
+    },
+    close: (_code, reason) => expect.unreachable(reason),
+    on: () => {},
+  };
+  const draining: World = {
+    ...systemWorld,
+    async sleep() {
+      unsent--;
+    },
+  };
+  createEntryStreams(ledger, draining, silentLog).open(slow, { from: 0 }, () => true);
+  await until(async () => (seen.length > ledger.durableSeq() ? true : undefined), "every entry");
+  expect(seen).toEqual(seen.map((_, i) => i));
+});
+
 /** A client that takes nothing off the wire. */
 function stuckSocket() {
   const sent: string[] = [];
@@ -141,9 +172,9 @@ function stuckSocket() {
 
 test("S51 a client of the stream that cannot keep up is closed and told where to go on", async () => {
   await using node = await openTestNode({ ...quiet, data });
-  const streams = createEntryStreams(node.node.context.ledger, silentLog);
+  const streams = createEntryStreams(node.node.context.ledger, hurried, silentLog);
   const stuck = stuckSocket();
-  streams.open(stuck.socket, { from: 0 });
+  streams.open(stuck.socket, { from: 0 }, () => true);
   await until(async () => stuck.closed[0], "the end of the stream");
   expect(stuck.closed).toEqual([{ code: 1013, reason: "too slow; go on from 0" }]);
   expect(stuck.sent).toEqual([]);
@@ -151,9 +182,9 @@ test("S51 a client of the stream that cannot keep up is closed and told where to
 
 test("S51 there is a bound on streams", async () => {
   await using node = await openTestNode({ ...quiet, data });
-  const streams = createEntryStreams(node.node.context.ledger, silentLog);
+  const streams = createEntryStreams(node.node.context.ledger, systemWorld, silentLog);
   const sockets = Array.from({ length: streamsMax + 1 }, () => stuckSocket());
-  for (const { socket } of sockets) streams.open(socket, {});
+  for (const { socket } of sockets) streams.open(socket, {}, () => true);
   expect(sockets.filter(({ closed }) => closed.length > 0)).toEqual([sockets.at(-1)]);
 });
 

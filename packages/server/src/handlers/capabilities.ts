@@ -4,15 +4,13 @@ import { capabilityName } from "@writ/core/ids";
 import { revocationOf } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
-import { record, type NodeContext } from "../node/context.ts";
+import { record, type NodeContext, type Queue } from "../node/context.ts";
 import {
   capabilityDetail,
   capabilitySummary,
   closestNames,
   searchCapabilities,
 } from "../views/capability.ts";
-
-type Queue = <T>(task: () => Promise<T>) => Promise<T>;
 
 export function capabilityHandlers(
   node: NodeContext,

@@ -7,10 +7,8 @@ import { personId, roleName } from "@writ/core/ids";
 import type { RegisteredPerson, Registry } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
-import { record, type NodeContext } from "../node/context.ts";
+import { record, type NodeContext, type Queue } from "../node/context.ts";
 import { newToken } from "../token.ts";
-
-type Queue = <T>(task: () => Promise<T>) => Promise<T>;
 
 export function peopleHandlers(
   node: NodeContext,

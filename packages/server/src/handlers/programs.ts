@@ -16,7 +16,7 @@ import type { CompileRoad } from "../compile.ts";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import { asFault } from "../http/problem.ts";
-import { bytesOf, record, type NodeContext } from "../node/context.ts";
+import { bytesOf, record, type NodeContext, type Queue } from "../node/context.ts";
 import { approveProgram, findProgram, keptOf } from "../node/programs.ts";
 import { workspaceOf } from "./workspaces.ts";
 import { counterexamplesOf } from "../views/counterexample.ts";
@@ -24,8 +24,6 @@ import { actorText } from "../views/entry.ts";
 import { approvalNeeds, apiFault, graphOf, proofReport, triggerOf } from "../views/program.ts";
 
 const programsPerPage = 200;
-
-type Queue = <T>(task: () => Promise<T>) => Promise<T>;
 
 export function programHandlers(
   node: NodeContext,

@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openTestNode, type TestNode } from "./harness.ts";
+
+const english = readFileSync(
+  fileURLToPath(new URL("../../../examples/invoices.en.rule", import.meta.url)),
+  "utf8",
+);
+
+const other = "When a PDF file arrives in the inbox, move it to rejected.";
+
+let node: TestNode;
+beforeEach(async () => {
+  node = await openTestNode();
+});
+afterEach(async () => {
+  await node[Symbol.asyncDispose]();
+});
+
+const planOf = (action: string, more: object = {}) => ({
+  plan_id: "p",
+  protocol_version: "2.0",
+  description: "A note",
+  actions: [
+    { id: "a1", module: "filesystem", action, params: { path: "approved/note.txt", content: "x" }, ...more },
+  ],
+});
+
+async function approved(text: string): Promise<string> {
+  const outcome = await node.call("compileProgram", { body: { kind: "rule", text } });
+  if (outcome.kind !== "compiled") throw new Error(JSON.stringify(outcome));
+  await node.call("approveProgram", { params: { hash: outcome.program.hash } });
+  return outcome.program.hash;
+}
+
+const deploy = (hash: string) => node.call("deployProgram", { params: { hash } });
+const revoke = (capability: string, restore = false) =>
+  node.call("revokeCapability", { body: { capability, restore } });
+
+test("S13 a program that is broken by a revocation still counts: what contradicts it is not proved meanwhile", async () => {
+  await deploy(await approved(english));
+  await revoke("csv.append_row");
+  const outcome = await node.call("compileProgram", {
+    body: { kind: "rule", text: "When a CSV file arrives in the inbox, move it to rejected." },
+  });
+  expect(outcome.kind).toBe("refused");
+});
+
+test("S13 what is proved again at its deployment is kept whole", async () => {
+  const first = await approved(english);
+  await deploy(await approved(other));
+  await deploy(first);
+  await node.restart();
+  expect((await node.call("getProgram", { params: { hash: first } })).text).toBe(english);
+  expect(await node.call("verifyLedger")).toMatchObject({ kind: "intact" });
+});
+
+test("S12 another text of an approved program does not take the place of the one that was approved", async () => {
+  const hash = await approved(english);
+  await deploy(await approved(other));
+  const twin = `${english}\n`;
+  const outcome = await node.call("compileProgram", { body: { kind: "rule", text: twin, name: "harmless" } });
+  expect(outcome).toMatchObject({ kind: "compiled", program: { hash } });
+  const { name, text } = await node.call("getProgram", { params: { hash } });
+  expect(text).toBe(english);
+  expect(name).not.toBe("harmless");
+});
+
+test("S14 S33 a run of a program whose capability was revoked since is still shown and replayed after a restart", async () => {
+  const outcome = await node.call("runPlan", { body: { plan: planOf("write_file"), wait: true } });
+  if (outcome.kind !== "started") throw new Error(JSON.stringify(outcome));
+  expect(outcome.status).toBe("finished");
+  await revoke("filesystem.write_file");
+  await node.restart();
+  const params = { run: outcome.run };
+  expect(await node.call("getRun", { params })).toMatchObject({ status: "finished" });
+  expect(await node.call("replayRun", { params })).toMatchObject({ agrees: true });
+});
+
+test("S23 memory holds places of programs, not their bytes, and finds the bytes again", async () => {
+  const outcome = await node.call("runPlan", { body: { plan: planOf("write_file"), wait: true } });
+  if (outcome.kind !== "started") throw new Error(JSON.stringify(outcome));
+  const known = [...node.node.context.registry().programs.values()];
+  expect(known).toHaveLength(1);
+  for (const { bytes, source, certificate, approval } of known) {
+    for (const stored of [bytes, source, certificate, approval?.envelope]) expect(stored?.kind).toBe("blob");
+  }
+  const params = { hash: outcome.program };
+  const before = await node.call("getProgram", { params });
+  await node.restart();
+  expect(await node.call("getProgram", { params })).toEqual(before);
+});
+
+test("S18 two requests for one new plan record one program and one approval", async () => {
+  const plan = planOf("write_file");
+  const both = await Promise.all([1, 2].map(() => node.call("runPlan", { body: { plan, wait: true } })));
+  expect(both.map(({ kind }) => kind)).toEqual(["started", "started"]);
+  const { entries } = await node.call("readLedger", { query: { limit: 1000 } });
+  const count = (kind: string) => entries.filter((entry) => entry.kind === kind).length;
+  expect([count("program.compiled"), count("program.approved")]).toEqual([1, 1]);
+});
+
+test("S18 a problem of a plan names the place in the text and the closest names", async () => {
+  const text = JSON.stringify(planOf("wriet_file"), null, 2);
+  const outcome = await node.call("compileProgram", { body: { kind: "plan", text } });
+  if (outcome.kind !== "rejected") throw new Error(JSON.stringify(outcome));
+  const [problem] = outcome.problems;
+  expect(problem?.suggestions.join()).toContain("write_file");
+  const [start = 0, end = 0] = problem?.span ?? [];
+  expect(text.slice(start, end)).toContain("wriet_file");
+  expect(problem?.excerpt).toMatch(/\^/);
+});
+
+test("S18 a plan that came as a value is told by pointer alone, the whole plan by none", async () => {
+  const wrong = await node.call("runPlan", { body: { plan: planOf("wriet_file") } });
+  expect(wrong).toMatchObject({ kind: "rejected", problems: [{ span: null, excerpt: null }] });
+  const whole = await node.call("compileProgram", { body: { kind: "plan", text: "[]" } });
+  if (whole.kind !== "rejected") throw new Error(JSON.stringify(whole));
+  expect(whole.problems.map(({ at }) => at)).toEqual(whole.problems.map(() => null));
+});
