@@ -16,6 +16,7 @@ import {
   event,
   finish,
   literal,
+  owner,
   program,
   registry,
   rig,
@@ -304,6 +305,24 @@ test("K81 the slot of a program is free again when its run ends, in whatever way
   await report(sighting("2"));
   await report(sighting("3"));
   expect(made.kinds().filter((kind) => kind === "run.ended")).toHaveLength(3);
+  expect(made.engine.active()).toEqual([]);
+});
+
+test("K81 a run that is cancelled gives its slot to the next, whether it had begun or still waited", async () => {
+  const waiting = program(
+    chain(
+      step("w", { op: "wait", until: { kind: "duration", ms: 1000 } }),
+      step("a", call("put", { name: literal("log"), text: text("event.id") })),
+    ),
+    { trigger: trigger(), concurrencyMax: 1 },
+  );
+  const { made, report, site } = await armedRig({ programs: [waiting] });
+  for (const key of ["1", "2", "3"]) await report(sighting(key));
+  for (const { run } of made.engine.active().slice(0, 2)) {
+    await made.engine.cancelRun(run, owner, { undo: false, reason: "enough" });
+  }
+  await site.advance(1000);
+  expect(site.effects.map((effect) => effect.text)).toEqual(["e-3"]);
   expect(made.engine.active()).toEqual([]);
 });
 
