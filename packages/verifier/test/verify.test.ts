@@ -388,6 +388,41 @@ describe("check 21", () => {
   });
 });
 
+describe("aggregates", () => {
+  const sums = (when: string) =>
+    program(
+      inSequence(
+        load("s2", "csv.aggregate", { path: cel("event.data.path"), column: fixed("amount") }),
+        branch("b", [
+          [
+            when,
+            inSequence(call("w", "filesystem.write_file", { path: fixed("a.txt"), content: fixed("x") })),
+          ],
+        ]),
+      ),
+    );
+
+  test("E4 sum, minimum, maximum and count of one column belong together", async () => {
+    for (const possible of [
+      "s2.max < 5 && s2.sum > 10",
+      "s2.min < -5 && s2.sum > 5",
+      "s2.count == 0",
+      "s2.max < 0 && s2.sum < s2.min",
+    ])
+      expect(refusals(await verify(sums(possible))), possible).toEqual([]);
+    for (const impossible of [
+      "s2.max < s2.min",
+      "s2.max < -3 && s2.sum > -2",
+      "s2.min > 3 && s2.sum < 3",
+      "s2.count == 1 && s2.sum > s2.max",
+      "s2.count == 0 && s2.max > 5",
+    ])
+      expect(refusals(await verify(sums(impossible))), impossible).toEqual([
+        [3, "verifier.vacuous-condition"],
+      ]);
+  });
+});
+
 describe("check 2", () => {
   test("2 a number that can leave the parameter's range is refused with the value; a guard proves it", async () => {
     const post = (attempts: string, when: string) =>

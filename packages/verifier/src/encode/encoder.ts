@@ -97,9 +97,10 @@ export function createEncoder(script: Script, owner: Owner, eventOwner: Owner): 
   /** What is always true of the four aggregates of one column. */
   const relateAggregate = (path: AccessPath, name: string): void => {
     const use = columnOf(analysis, path);
-    if (use === null || use.field !== "sum") return;
     const sibling = (field: string): AccessPath => ({ root: path.root, fields: [field] });
-    if (schemaOf(analysis, sibling("count")) === null) return;
+    if (use === null || schemaOf(analysis, sibling("count")) === null) return;
+    if (use.field === "min" || use.field === "max") relateEnds(sibling);
+    if (use.field !== "sum") return;
     const [sum, count] = [number(path), number(sibling("count"))];
     const label = (text: string) => `${nameOfPath(analysis, path)}: ${text}`;
     script.assert(`(=> (= ${count} 0.0) (= ${sum} 0.0))`, `sum ${name} empty`, label("nothing adds up to 0"));
@@ -112,6 +113,26 @@ export function createEncoder(script: Script, owner: Owner, eventOwner: Owner): 
       const term = `(>= ${sum} (* ${smtNumber(column.min)} ${count}))`;
       script.assert(term, `sum ${name} min`, label(`each ${use.columnName} is at least ${column.min}`));
     }
+  };
+
+  const related = new Set<string>();
+
+  /** What the smallest and the largest of a column say of each other and of the sum. Nothing has a smallest: there is at least one row. */
+  const relateEnds = (sibling: (field: string) => AccessPath): void => {
+    const all = ["min", "max", "sum", "count"].map(sibling);
+    const name = placeOf(sibling("count")).name;
+    if (related.has(name) || all.some((path) => schemaOf(analysis, path) === null)) return;
+    related.add(name);
+    const [min = "", max = "", sum = "", count = ""] = all.map(number);
+    const facts = {
+      "some row": [`(>= ${count} 1.0)`, "there is a row"],
+      ends: [`(<= ${min} ${max})`, "the minimum is at most the maximum"],
+      one: [`(=> (= ${count} 1.0) (and (= ${sum} ${max}) (= ${min} ${max})))`, "one row is all of them"],
+      negative: [`(=> (<= ${max} 0.0) (<= ${sum} ${min}))`, "amounts below 0 add up to less than each"],
+      positive: [`(=> (>= ${min} 0.0) (>= ${sum} ${max}))`, "amounts above 0 add up to more than each"],
+    };
+    for (const [fact, [term = "", says = ""]] of Object.entries(facts))
+      script.assert(term, `ends ${name} ${fact}`, says);
   };
 
   const textVariable = (path: AccessPath): readonly TextPart[] => {
