@@ -1,7 +1,8 @@
 // Re-checks a certificate without trusting the verifier that made it, and without a solver.
 //   R1  The certificate names the program that is checked, says what it refuses or proves, and every query's hash is that of its text.
 //   R2  What is graph, automata, fixpoint or types work is done again from the program; it must come to the same verdicts.
-//   R3  With a solver, every query that the certificate holds whole is asked again, and must be answered as the certificate says.
+//   R3  With a solver, every query that the certificate holds whole is asked again, and must be answered as the certificate says; and the
+//       questions that the program alone decides (2, 3, 33, 39) are made again from it: a query that asks something else is no proof.
 //   R4  A certificate that proves holds no check that is violated or unknown, and every query under a `holds` has the answer it needs.
 import { createHash } from "node:crypto";
 import type { Catalog } from "@writ/core/capability";
@@ -9,16 +10,21 @@ import type { Fault } from "@writ/core/fault";
 import type { Solver } from "@writ/core/ports";
 import type { Certificate, CertificateCheck, HashedProgram } from "@writ/core/program";
 import { checkApproval } from "./checks/approval.ts";
+import { checkAssumptions, checkConditions } from "./checks/conditions.ts";
+import { checkParallel } from "./checks/conflicts.ts";
 import { checkContainment } from "./checks/containment.ts";
 import { checkDimensions } from "./checks/dimensions.ts";
 import { checkFlow } from "./checks/flow.ts";
 import { checkForbidden } from "./checks/forbidden.ts";
+import { checkRanges } from "./checks/ranges.ts";
+import type { Context } from "./checks/result.ts";
 import { checkRetries } from "./checks/retries.ts";
 import { checkStructure } from "./checks/structure.ts";
+import { ask } from "./encode/ask.ts";
 import { encoderVersion } from "./encode/version.ts";
 import { fault } from "./faults.ts";
 import { queryTimeoutMs } from "./limits.ts";
-import { analyse } from "./model/analysis.ts";
+import { analyse, type Analysis } from "./model/analysis.ts";
 
 /** Numbers of the checks that every proof answers. */
 export const requiredChecks: readonly number[] = [1, 2, 3, 10, 16, 28, 29, 30, 32, 33, 35, 36, 39, 40];
@@ -40,8 +46,10 @@ export type Checked =
 
 export async function checkCertificate(request: CheckRequest): Promise<Checked> {
   const { certificate, program, catalog, solver } = request;
-  const problems: Fault[] = [...formProblems(certificate, program)];
-  problems.push(...graphProblems(certificate, program, catalog));
+  const analysis = analyse({ hash: program.hash, program: program.program }, catalog);
+  const problems: Fault[] = [...formProblems(certificate, program), ...graphProblems(certificate, analysis)];
+  if (solver !== undefined && problems.length === 0)
+    problems.push(...(await questionProblems(certificate, analysis, solver)));
   let queriesAsked = 0;
   let queriesCut = 0;
   for (const [index, check] of certificate.checks.entries()) {
@@ -105,8 +113,7 @@ function formProblems(certificate: Certificate, program: HashedProgram): readonl
 }
 
 /** The verdicts of everything that needs no solver, made again. */
-function graphProblems(certificate: Certificate, program: HashedProgram, catalog: Catalog): readonly Fault[] {
-  const analysis = analyse({ hash: program.hash, program: program.program }, catalog);
+function graphProblems(certificate: Certificate, analysis: Analysis): readonly Fault[] {
   const structure = checkStructure(analysis);
   const isGraph = structure.every((result) => result.verdict === "holds");
   const again = isGraph
@@ -140,6 +147,44 @@ function graphProblems(certificate: Certificate, program: HashedProgram, catalog
       ? []
       : [invalid(result, index, `it comes out as ${now}, not as ${then === "" ? "checked" : then}`)];
   });
+}
+
+/** What the solver is asked about the program alone, asked again in the verifier's own words. */
+async function questionProblems(
+  certificate: Certificate,
+  analysis: Analysis,
+  solver: Solver,
+): Promise<readonly Fault[]> {
+  if (checkStructure(analysis).some((result) => result.verdict !== "holds")) return [];
+  const context: Context = {
+    subject: analysis,
+    deployed: [],
+    ask: (options) => ask({ ...options, solver, timeoutMs: queryTimeoutMs }),
+  };
+  const again = [
+    ...(await checkAssumptions(context)),
+    ...(await checkConditions(context)),
+    ...(await checkRanges(context)),
+    ...(await checkParallel(context)),
+  ];
+  const saysOf = (checks: readonly CertificateCheck[], number: number) =>
+    checks
+      .filter((check) => check.check === number)
+      .map((check) => `${check.verdict} ${check.query?.sha256 ?? "unasked"}`)
+      .sort()
+      .join(", ");
+  const first = new Map(again.toReversed().map((result) => [result.check, result]));
+  return [...first.values()].flatMap((result) =>
+    saysOf(again, result.check) === saysOf(certificate.checks, result.check)
+      ? []
+      : [
+          invalid(
+            result,
+            certificate.checks.findIndex(({ check }) => check === result.check),
+            "it asks something else, or comes out otherwise",
+          ),
+        ],
+  );
 }
 
 function invalid(check: CertificateCheck, index: number, what: string): Fault {

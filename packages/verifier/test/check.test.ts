@@ -64,6 +64,30 @@ test("R3 a query that is answered otherwise is refused", async () => {
   expect(await messages(changed, true)).toContainEqual(expect.stringContaining("unsat, not sat"));
 });
 
+test("R3 a question that is not about the program is no proof of it", async () => {
+  const { createHash } = await import("node:crypto");
+  const impossible = hashed(story({ limit: "10 && s2.sum < 5" }));
+  const refused = await createVerifier({ solver }).verify({ program: impossible, catalog, deployed: [] });
+  expect(refused.certificate.verdict).toBe("refused");
+  const asQuery = (text: string, result: "sat" | "unsat") => ({
+    text,
+    sha256: createHash("sha256").update(text).digest("hex") as never,
+    result,
+  });
+  const forge = (query: CertificateCheck["query"]): Certificate => ({
+    ...refused.certificate,
+    verdict: "proved",
+    checks: refused.certificate.checks.map((one) =>
+      one.check === 3 ? { ...one, verdict: "holds", query, counterexample: null } : one,
+    ),
+  });
+  for (const query of [asQuery("(assert true)\n(check-sat)\n", "sat"), null]) {
+    expect(await messages(forge(query), true, impossible)).toContainEqual(
+      expect.stringContaining("asks something else"),
+    );
+  }
+});
+
 test("R2 R4 a verdict that was turned, a check left out and an encoder of another kind are refused", async () => {
   for (const check of [1, 28, 29, 30, 32, 35, 36]) {
     const turned = edited(check, (one) => ({ ...one, verdict: "violated" as const }));
