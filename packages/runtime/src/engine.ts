@@ -291,7 +291,7 @@ export function createEngine(options: EngineOptions): Engine {
   const activate = (state: RunState): ActiveRun => ({
     run: state.run,
     state,
-    admitted: false,
+    turn: "waiting",
     pending: [],
     inFlight: new Map(),
     timers: new Map(),

@@ -31,7 +31,7 @@ export function createAdmission(
 
   const begin = (place: Place, run: ActiveRun): readonly AnyCommand[] => {
     place.active += 1;
-    run.admitted = true;
+    run.turn = "admitted";
     return run.pending.splice(0);
   };
 
@@ -43,7 +43,8 @@ export function createAdmission(
       else place.queue.push(run);
     },
     admitToEnd(run) {
-      if (run.admitted) return;
+      // A run that had nothing under way has ended before anybody can ask.
+      if (run.turn !== "waiting") return;
       const place = placeOf(run);
       const at = place.queue.indexOf(run);
       if (at >= 0) place.queue.splice(at, 1);
@@ -53,9 +54,9 @@ export function createAdmission(
       );
     },
     leave(run) {
-      if (!run.admitted) return;
+      if (run.turn !== "admitted") return;
       const place = placeOf(run);
-      run.admitted = false;
+      run.turn = "left";
       place.active -= 1;
       const next = place.active < activeMaxOf(run) ? place.queue.shift() : undefined;
       if (next !== undefined) enqueue(next, begin(place, next));

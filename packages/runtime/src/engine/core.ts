@@ -39,8 +39,8 @@ export interface InFlight {
 export interface ActiveRun {
   readonly run: RunId;
   state: RunState;
-  /** False while runs of the same program are as many as may be at once. */
-  admitted: boolean;
+  /** `waiting` while runs of the same program are as many as may be at once; `left` when it has ended. */
+  turn: "waiting" | "admitted" | "left";
   /** Commands that wait for admission. */
   readonly pending: AnyCommand[];
   readonly inFlight: Map<StepId, InFlight>;
@@ -121,8 +121,8 @@ export function createCore(
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       if (haltedBy !== null) continue;
       try {
-        if (next.run.admitted) execute(next.run, next.command);
-        else next.run.pending.push(next.command);
+        if (next.run.turn === "admitted") execute(next.run, next.command);
+        else if (next.run.turn === "waiting") next.run.pending.push(next.command);
       } catch (error) {
         halt(error);
       }

@@ -35,7 +35,7 @@ export async function preview(
   const run: ActiveRun = {
     run: id,
     state: initialState(id, prepared),
-    admitted: true,
+    turn: "admitted",
     pending: [],
     inFlight: new Map(),
     timers: new Map(),
