@@ -12,7 +12,7 @@ import {
   type AuthorizationAnswer,
   type EntityJson,
 } from "@cedar-policy/cedar-wasm/nodejs";
-import { sha256, type Sha256 } from "@writ/core/ids";
+import { roleName, sha256, type Sha256 } from "@writ/core/ids";
 import type { Policy, PolicyRequest, PolicyVerdict } from "@writ/core/ports";
 import { fault } from "./faults.ts";
 import { policyVerdictsMax } from "./limits.ts";
@@ -127,6 +127,14 @@ function visibleTo(request: PolicyRequest): Visible {
 
 function decide(hash: Sha256, policies: ReadonlyMap<string, ParsedPolicy>, visible: Visible): PolicyVerdict {
   const perform = ask(hash, "perform", visible);
+  const unasked = perform.decision === "deny" ? perform : ask(hash, "proceed_unasked", visible);
+  // A skipped policy could be the one that says whom to ask.
+  if (unasked.isBroken)
+    return {
+      kind: "forbid",
+      reason: `a policy cannot be evaluated: ${unasked.reasons.join(", ")}`,
+      policies: unasked.reasons,
+    };
   if (perform.decision === "deny") {
     const reasons = perform.reasons
       .map((id) => policies.get(id)?.reason ?? "")
@@ -137,7 +145,6 @@ function decide(hash: Sha256, policies: ReadonlyMap<string, ParsedPolicy>, visib
       policies: perform.reasons,
     };
   }
-  const unasked = ask(hash, "proceed_unasked", visible);
   if (unasked.decision === "allow") return { kind: "permit" };
   const asking = unasked.reasons.map((id) => policies.get(id)).filter((policy) => policy?.approval != null);
   const [first] = asking;
@@ -198,12 +205,14 @@ function ask(hash: Sha256, action: string, visible: Visible) {
 function failClosed(answer: AuthorizationAnswer): {
   readonly decision: "allow" | "deny";
   readonly reasons: readonly string[];
+  readonly isBroken: boolean;
 } {
-  if (answer.type === "failure") return { decision: "deny", reasons: [] };
+  if (answer.type === "failure") return { decision: "deny", reasons: [], isBroken: true };
   const { decision, diagnostics } = answer.response;
-  if (diagnostics.errors.length > 0)
-    return { decision: "deny", reasons: diagnostics.errors.map(({ policyId }) => policyId) };
-  return { decision, reasons: diagnostics.reason };
+  if (diagnostics.errors.length > 0) {
+    return { decision: "deny", reasons: diagnostics.errors.map(({ policyId }) => policyId), isBroken: true };
+  }
+  return { decision, reasons: diagnostics.reason, isBroken: false };
 }
 
 function parseFile(file: PolicyFile): readonly ParsedPolicy[] {
@@ -226,6 +235,9 @@ function parseFile(file: PolicyFile): readonly ParsedPolicy[] {
         text,
       });
     }
+    if (approval !== null && !isRole(approval)) {
+      throw invalid(`\`${file.name}\`: @approval("${approval}") names no role`, { file: file.name, text });
+    }
     return {
       id: annotations["id"] ?? `${file.name}:${index + 1}`,
       text,
@@ -233,6 +245,15 @@ function parseFile(file: PolicyFile): readonly ParsedPolicy[] {
       reason: annotations["reason"] ?? "",
     };
   });
+}
+
+function isRole(text: string): boolean {
+  try {
+    roleName(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function folderOf(path: string): string {

@@ -1,4 +1,5 @@
 import { capabilityId } from "@writ/core/ids";
+import { builtInModules } from "@writ/modules/registry";
 import type { PolicyRequest } from "@writ/core/ports";
 import { expect, test } from "vitest";
 import { openPolicy } from "../src/policy.ts";
@@ -148,6 +149,10 @@ test.each([
   ["a name the schema does not know", 'permit (principal, action, resource) when { context.prfile == "x" };'],
   ["an approval on a permit", '@approval("owner") permit (principal, action, resource);'],
   [
+    "an approval by what is no role",
+    '@approval("") forbid (principal, action == Action::"proceed_unasked", resource);',
+  ],
+  [
     "two policies of one id",
     '@id("a") permit (principal, action, resource); @id("a") permit (principal, action, resource);',
   ],
@@ -165,6 +170,48 @@ test("S20 a policy that cannot be evaluated forbids instead of being skipped", (
     kind: "forbid",
     policies: ["overflow"],
   });
+});
+
+test("S20 a policy that says whom to ask and cannot be evaluated forbids; it does not take another's place", () => {
+  const text = `@id("all") permit (principal, action, resource);
+    @id("owner") @approval("owner") forbid (principal, action == Action::"proceed_unasked", resource);
+    @id("overflow") @approval("accountant") forbid (principal, action == Action::"proceed_unasked", resource)
+    when { 9223372036854775807 + 1 == 1 };`;
+  expect(openPolicy([{ name: "own.cedar", text }], schema).decide(moveFile)).toMatchObject({
+    kind: "forbid",
+    policies: ["overflow"],
+  });
+});
+
+test.each(["camera.capture", "secrets.read", "memory.read", "module.list"])(
+  "S20 the default profile reads files and listed hosts, not %s",
+  (permission) => {
+    expect(policy.decide({ ...moveFile, effect: "read", permission }).kind).toBe("forbid");
+  },
+);
+
+test("S20 every capability that ships is permitted by the default profile, or asks the owner", () => {
+  const kinds = builtInModules()
+    .all()
+    .map(({ id, permission, effect, risk }) => [
+      id,
+      policy.decide({ ...moveFile, capability: id, permission, effect: effect.kind, risk }).kind,
+    ]);
+  expect(kinds.filter(([, kind]) => kind === "forbid")).toEqual([]);
+});
+
+test("S20 what is secret is not sent to a person either", () => {
+  const person = { ...host, kind: "person", name: "anna" } as const;
+  expect(policy.decide({ ...post, targets: [person], labels: ["secret"] }).kind).toBe("forbid");
+});
+
+test.each([
+  ["data.delete", "filesystem.remove_all@1.0.0"],
+  ["process.kill", "process.end@1.0.0"],
+  ["os_exec.run", "os_exec.anything@1.0.0"],
+])("S21 %s waits for the owner, whatever the capability is called", (permission, id) => {
+  const request = { ...moveFile, profile: "power_user", permission, capability: capabilityId(id) };
+  expect(policy.decide(request)).toMatchObject({ kind: "permit-with-approval", role: "owner" });
 });
 
 test("S22 the hash covers names, texts and the schema", () => {
