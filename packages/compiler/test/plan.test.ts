@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { renderProgramText } from "@writ/compiler/render";
 import { compilePlan, planFaults, type PlanProblem } from "@writ/compiler/plan";
 import { planBytesMax } from "@writ/core/limits";
 import { allSteps, type Opcode, type Program, type Step } from "@writ/core/program";
@@ -658,6 +659,18 @@ test("K93 a compensation is no step of the normal run", () => {
   expect(program.slots.map(({ name }) => name)).toEqual(["r_write", "r_send"]);
 });
 
+test("N15 N16 the listing shows what takes a step back and which failures a step tolerates", () => {
+  const text = plan([
+    action("write", { rollback: { action: "clean", params: { path: "a.txt" } } }),
+    action("clean", { action: "delete_file", params: {} }),
+    reading("read", { on_error: "continue" }),
+    action("after"),
+  ]);
+  const shown = renderProgramText(compile(text));
+  expect(shown).toContain('taken back by filesystem.delete_file@1.0.0 path = "a.txt"');
+  expect(shown).toMatch(/^after .* also when read failed or was skipped$/m);
+});
+
 test("N16 a rollback that cannot work is refused", () => {
   const clean = action("clean", { action: "delete_file", params: { path: "reports/write.txt" } });
   const write = action("write", { rollback: { action: "clean" } });
@@ -671,6 +684,8 @@ test("N16 a rollback that cannot work is refused", () => {
     [[action("write", { rollback: { action: "write" } })], "plan.rollback /actions/0/rollback/action"],
     [[write, action("clean", { rollback: { action: "write" } })], "plan.rollback /actions/0/rollback/action"],
     [[write, { ...clean, requires_approval: true }], "plan.rollback /actions/0/rollback/action"],
+    [[write, { ...clean, on_error: "skip" }], "plan.rollback /actions/0/rollback/action"],
+    [[write, { ...clean, timeout: 5 }], "plan.rollback /actions/0/rollback/action"],
     [[write, clean, action("after", { depends_on: ["clean"] })], "plan.rollback /actions/2/depends_on/0"],
     [
       [write, clean, action("after", { params: { path: "x", content: "{{result.clean.path}}" } })],
@@ -696,6 +711,7 @@ test("N16 a rollback that cannot work is refused", () => {
     ],
   ];
   for (const [actions, code] of cases) expect(codes(plan(actions))[0], code).toBe(code);
+  expect(codes(plan([write, { ...clean, on_error: "abort", timeout: null }]))).toEqual([]);
 });
 
 test("K100 references in rollback parameters are validated", () => {

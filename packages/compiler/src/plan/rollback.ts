@@ -51,6 +51,13 @@ export function compensatingIds(
     }
     if (target.approval !== null) refuse("it asks for an approval, and what takes back does not wait");
     if (target.retry !== null) refuse("it asks for a retry, which a compensation does not have");
+    for (const field of ["on_error", "timeout"]) {
+      const given = target.node.kind === "object" ? target.node.fields.get(field) : undefined;
+      const value = given?.kind === "scalar" ? given.value : null;
+      // What fails to take back is always told, as `abort` says. `on_error: retry` asks for a retry, which was just refused.
+      if (value === null || value === "abort" || target.retry !== null) continue;
+      refuse(`it has \`${field}\`, which a compensation does not have`);
+    }
     for (const { id: other, at: where } of target.dependsOn) {
       if (byId.get(other)?.rollback?.action !== target.id) {
         problems.push(

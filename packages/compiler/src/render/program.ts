@@ -62,9 +62,22 @@ function block({ steps }: Block, indent: string): readonly string[] {
 
 function stepLines(step: Step, indent: string): readonly string[] {
   const after = step.after.length > 1 ? `  after ${step.after.join(", ")}` : "";
+  const tolerated =
+    step.tolerates.length === 0 ? "" : `  also when ${step.tolerates.join(", ")} failed or was skipped`;
   const failure = step.failure.kind === "safe_halt" ? "" : `  on failure ${failureText(step.failure)}`;
   const [first = "", ...rest] = opcodeLines(step.op, indent);
-  return [`${indent}${step.id.padEnd(4)} ${first}${after}${failure}`, ...rest];
+  return [
+    `${indent}${step.id.padEnd(4)} ${first}${after}${tolerated}${failure}`,
+    ...rest,
+    ...alternative(step.failure, indent),
+  ];
+}
+
+function alternative(policy: FailurePolicy, indent: string): readonly string[] {
+  if (policy.kind === "retry") return alternative(policy.then, indent);
+  return policy.kind === "degrade"
+    ? [`${indent}     alternative`, ...block(policy.block, `${indent}     `)]
+    : [];
 }
 
 function opcodeLines(op: Opcode, indent: string): readonly string[] {
@@ -72,8 +85,13 @@ function opcodeLines(op: Opcode, indent: string): readonly string[] {
   switch (op.op) {
     case "load":
       return [`load ${op.capability} ${operands(op.params)} → ${op.output}`];
-    case "call":
-      return [`call ${op.capability} ${operands(op.params)}${op.output === null ? "" : ` → ${op.output}`}`];
+    case "call": {
+      const call = `call ${op.capability} ${operands(op.params)}${op.output === null ? "" : ` → ${op.output}`}`;
+      const { compensation: back } = op;
+      return back === null
+        ? [call]
+        : [call, `${indent}     taken back by ${back.capability} ${operands(back.params)}`];
+    }
     case "eval":
       return [`eval ${op.expression} → ${op.output}`];
     case "check":

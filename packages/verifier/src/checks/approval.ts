@@ -24,7 +24,7 @@ export function checkApproval(analysis: Analysis): readonly Result[] {
         base,
         "verifier.approval-missing",
         counterexample(analysis, {
-          summary: `${sayStep(analysis, site)} can run without an approval that shows it, and ${reason}`,
+          summary: `${sayStep(analysis, site)} can run without an approval that shows it, and ${reason}${advice(site)}`,
           path: site.path,
           keys: [site.step.id],
         }),
@@ -47,6 +47,12 @@ export function isApproved(site: Site): boolean {
 function sayStep(analysis: Analysis, site: Site): string {
   const what = site.action?.isCompensation === true ? "What takes back step" : "Step";
   return `${what} \`${site.step.id}\` of “${analysis.name}”`;
+}
+
+function advice(site: Site): string {
+  return site.action?.isCompensation === true
+    ? ". No approval shows what takes a step back: leave that to the step's own undo"
+    : "";
 }
 
 function riskOf(analysis: Analysis, site: Site): string | null {
