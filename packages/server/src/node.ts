@@ -161,7 +161,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       const state = engine.state(run);
       return state === undefined || !["running", "cancelling", "undoing"].includes(statusOf(state));
     });
-    closing.push(() => watch.close());
     const handlers = createHandlers({
       node: context,
       road,
@@ -191,6 +190,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       log,
     });
     closing.push(async () => {
+      // First those who wait for something that may take a minute: they are answered with what is so far.
+      watch.close();
       streams.closeAll();
       await app.close();
     });

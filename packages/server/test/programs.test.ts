@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openTestNode, type TestNode } from "./harness.ts";
+import { openTestNode, until, type TestNode } from "./harness.ts";
 
 const english = readFileSync(
   fileURLToPath(new URL("../../../examples/invoices.en.rule", import.meta.url)),
@@ -90,6 +91,16 @@ test("S23 memory holds places of programs, not their bytes, and finds the bytes 
   const before = await node.call("getProgram", { params });
   await node.restart();
   expect(await node.call("getProgram", { params })).toEqual(before);
+});
+
+test("S14 who waits for a run is answered when the node stops, and does not hold it up", async () => {
+  const hash = await approved('On request, wait 2 minutes, then write "x" to reports/status.txt.');
+  await deploy(hash);
+  const waiting = node.call("startRun", { params: { hash }, query: { wait: true } });
+  await until(async () => node.node.context.engine.active()[0], "the start");
+  await node.node.close("test");
+  expect(await waiting).toMatchObject({ status: "running" });
+  expect(readFileSync(path.join(node.data, "node.log"), "utf8")).not.toContain("node.stop-slow");
 });
 
 test("S18 two requests for one new plan record one program and one approval", async () => {

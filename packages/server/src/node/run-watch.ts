@@ -8,6 +8,7 @@ export interface RunWatch {
    * within `sweepMs`.
    */
   settled(run: RunId, timeoutMs: number, onGone: (listener: () => void) => void): Promise<void>;
+  /** Wakes everybody; who asks later is answered at once. */
   close(): void;
 }
 
@@ -22,6 +23,7 @@ const restful: ReadonlySet<string> = new Set(["run.ended", "approval.requested",
 /** `isAtRest` tells of runs that came to rest before they were watched. */
 export function createRunWatch(ledger: Ledger, world: World, isAtRest: (run: RunId) => boolean): RunWatch {
   const waiting = new Map<RunId, Set<Waiting>>();
+  let isClosed = false;
   let isSweeping = false;
   const unsubscribe = ledger.subscribe((entries) => {
     if (waiting.size === 0) return;
@@ -42,7 +44,7 @@ export function createRunWatch(ledger: Ledger, world: World, isAtRest: (run: Run
   };
   return {
     settled(run, timeoutMs, onGone) {
-      if (isAtRest(run)) return Promise.resolve();
+      if (isClosed || isAtRest(run)) return Promise.resolve();
       return new Promise((resolve) => {
         const here = waiting.get(run) ?? new Set();
         const one: Waiting = {
@@ -59,6 +61,7 @@ export function createRunWatch(ledger: Ledger, world: World, isAtRest: (run: Run
       });
     },
     close() {
+      isClosed = true;
       unsubscribe();
       for (const here of waiting.values()) for (const { wake } of here) wake();
     },

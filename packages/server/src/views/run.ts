@@ -14,14 +14,15 @@ type JsonObject = { readonly [key: string]: Json };
 /** Names what ids stand for. */
 export type NameOf = (program: ProgramHash) => string;
 
-/** One word for people. A run whose approval is being drawn up is still running: there is nothing to decide on yet. */
+/**
+ * One word for people: what waits, waits for one of them. A run that waits for a time is running, as it is in the projections, and so
+ * is one whose approval is being drawn up: there is nothing to decide on yet.
+ */
 export function statusOf(state: RunState): RunStatus {
   const status = runStatus(state);
   if (status !== "waiting") return status;
-  const isAsking = [...state.steps.values()].some(
-    ({ phase }) => phase.kind === "approval" && phase.approval === null,
-  );
-  return isAsking ? "running" : status;
+  const asked = [...state.steps.values()].flatMap(({ phase }) => (phase.kind === "approval" ? [phase] : []));
+  return asked.length > 0 && asked.every(({ approval }) => approval !== null) ? status : "running";
 }
 
 export function runSummary(state: RunState, nameOf: NameOf): RunSummary {
