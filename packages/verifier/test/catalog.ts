@@ -154,6 +154,18 @@ export const capabilities: readonly CapabilityDefinition[] = [
     risk: "medium",
     labels: ["origin:web"],
   }),
+  define("api_http.download_file@1.0.0", {
+    params: Type.Object(
+      { url: Type.String({ maxLength: 8192, "x-host": true }), destination: path("file") },
+      closed,
+    ),
+    result: done,
+    effect: undo,
+    resources: [
+      { kind: "host", param: "url", does: "read" },
+      { kind: "file", param: "destination", does: "replace" },
+    ],
+  }),
   define("vault.read_secret@1.0.0", {
     params: Type.Object({ name: Type.String({ maxLength: 100 }) }, closed),
     result: Type.Object({ value: Type.String({ maxLength: 100 }), isSet: Type.Boolean() }, closed),
@@ -327,6 +339,7 @@ export function program(body: Block, more: Partial<Program> = {}): Program {
       ],
       hosts: [
         { host: "127.0.0.1:3999", scheme: "http", risk: "low", idempotent: true },
+        { host: "127.0.0.1:4001", scheme: "http", risk: "low", idempotent: false },
         { host: "bank.example:443", scheme: "https", risk: "high", idempotent: false },
       ],
     },

@@ -596,6 +596,11 @@ describe("checks 32 and 36", () => {
     const retried = (url: ReturnType<typeof fixed>) => program({ steps: [{ ...post("p", url), failure }] });
     expect(refusals(await verify(retried(fixed("http://127.0.0.1:3999/x"))))).toEqual([]);
     expect(refusals(await verify(retried(bank))).map(([check]) => check)).toContain(36);
+    const fetched = call("f", "api_http.download_file", {
+      url: fixed("http://127.0.0.1:4001/x"),
+      destination: fixed("a.txt"),
+    });
+    expect(refusals(await verify(program({ steps: [{ ...fetched, failure }] })))).toEqual([]);
   });
 });
 

@@ -73,16 +73,15 @@ function isHigh(risk: string): risk is Risk {
   return risk === "high" || risk === "critical";
 }
 
-export interface KnownHost {
+interface KnownHost {
   /** `host:port` */
   readonly name: string;
   /** Null when the workspace does not list it. */
   readonly risk: string | null;
-  readonly isIdempotent: boolean;
 }
 
 /** The host a use speaks to, when it is the same for every run; null when it can vary. */
-export function hostOf(analysis: Analysis, use: Use): KnownHost | null {
+function hostOf(analysis: Analysis, use: Use): KnownHost | null {
   const head = fixedHead(use.place);
   const match = /^(https?):\/\/([^/?#@\\\s]+)(?=$|[/?#])/i.exec(head.text);
   if (match === null) return null;
@@ -95,7 +94,7 @@ export function hostOf(analysis: Analysis, use: Use): KnownHost | null {
   const known = analysis.program.workspace.hosts.find(
     (host) => host.host.toLowerCase() === name.toLowerCase() && host.scheme === scheme.toLowerCase(),
   );
-  return { name, risk: known?.risk ?? null, isIdempotent: known?.idempotent ?? false };
+  return { name, risk: known?.risk ?? null };
 }
 
 function fixedHead(expression: Expression): { readonly text: string; readonly isWhole: boolean } {
