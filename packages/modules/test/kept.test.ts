@@ -1,10 +1,12 @@
 // A3 and F6 together: what undo needs is not only kept, the verification of the ledger knows that it must be there.
 import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { encodeEntry, readEnvelope, type EntryPlace } from "@writ/core/entry-codec";
 import { nodeId } from "@writ/core/ids";
 import type { ValueMap } from "@writ/core/value";
-import { bench } from "./support.ts";
+import { bench, find, inspectWith, resolveWith } from "./support.ts";
 
 const place: EntryPlace = {
   node: nodeId("n_0000000000000000"),
@@ -64,4 +66,29 @@ test("F6 A3 the list of a deleted folder is referred to, and so is the plan of u
     expect(blobsOf("effect.completed", { result: null, undo: performed.undo })).toEqual([before]);
     await b.undo(performed);
   }
+});
+
+test("F15 what a crash left of an unpacking is taken back, so that it can be done as a whole", async () => {
+  using b = bench();
+  b.file("inbox/folder/a.txt", "first");
+  b.file("inbox/folder/b.txt", "second");
+  b.file("out/kept.txt", "ours");
+  await b.do("filesystem.create_archive", { source: "inbox/folder", destination: "a.zip" });
+  const params = { source: "a.zip", destination: "out" };
+  const capability = find(b.modules, "filesystem.extract_archive");
+  const first = b.context();
+  const inspection = await inspectWith(capability, params, first);
+  const context = { ...first, before: inspection.before };
+  // As far as a killed process got.
+  b.file("out/folder/a.txt", "first");
+  expect(await resolveWith(capability, params, context)).toEqual({ kind: "not-done" });
+  expect(existsSync(join(b.root, "out/folder"))).toBe(false);
+  expect(readFileSync(join(b.root, "out/kept.txt"), "utf8")).toBe("ours");
+  // Nothing stands in the way: what would be done is what was to be done.
+  expect((await inspectWith(capability, params, first)).targets).toEqual(inspection.targets);
+  await capability.perform(params, context);
+  expect(readFileSync(join(b.root, "out/folder/b.txt"), "utf8")).toBe("second");
+  // What others put there is theirs.
+  b.file("out/folder/a.txt", "somebody else");
+  expect(await resolveWith(capability, params, context)).toMatchObject({ kind: "unknown" });
 });

@@ -111,6 +111,7 @@ export const extractArchive = fileCapability({
   async resolve(params, context) {
     const manifest = await manifestOf(context.before["manifest"], context);
     let isDone = true;
+    const placed: ManifestFile[] = [];
     for (const file of manifest.files) {
       using spot = openSpotOrMissing(context.workspace.root, file.path, { followLast: false });
       if (!("at" in spot)) {
@@ -120,11 +121,16 @@ export const extractArchive = fileCapability({
       removeTemporary(spot.folder, context.idempotencyKey);
       const now = await fileImageOf(spot, context);
       if (isStill(spot, file.before)) isDone = false;
-      else if (now?.sha256 === file.sha256) await syncFolder(spot.folder);
-      else return { kind: "unknown", reason: `\`${file.path}\` was changed by others meanwhile` };
+      else if (now?.sha256 === file.sha256) {
+        await syncFolder(spot.folder);
+        placed.push(file);
+      } else return { kind: "unknown", reason: `\`${file.path}\` was changed by others meanwhile` };
     }
-    // What is in place already is recognised when it is performed again.
-    return isDone ? { kind: "done", performed: performed(params, manifest, context) } : { kind: "not-done" };
+    if (isDone) return { kind: "done", performed: performed(params, manifest, context) };
+    // Half of it is taken back: what was never recorded as done is never undone, and must not stand in the way of another attempt.
+    for (const file of placed) await putBack(file, context);
+    await removeFolders(manifest.folders, context);
+    return { kind: "not-done" };
   },
 });
 
