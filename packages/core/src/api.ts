@@ -618,8 +618,7 @@ export const routes = {
   compileProgram: {
     method: "POST",
     path: "/programs/compile",
-    summary:
-      "Compile a rule, plan or program, prove it against all deployed ones, and keep it with its certificate",
+    summary: "Compile a rule or plan, prove it against all deployed ones, and keep it with its certificate",
     access: "submitter",
     status: 200,
     body: Type.Object(
