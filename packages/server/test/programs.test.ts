@@ -93,6 +93,13 @@ test("S23 memory holds places of programs, not their bytes, and finds the bytes 
   expect(await node.call("getProgram", { params })).toEqual(before);
 });
 
+test("S13 restoring one version of a capability does not hide that every version is revoked", async () => {
+  await revoke("csv.append_row");
+  const { id } = await node.call("getCapability", { params: { id: "csv.append_row" } });
+  const restore = { capability: id, restore: true };
+  expect(await node.call("revokeCapability", { body: restore })).toMatchObject({ revoked: true });
+});
+
 test("S14 who waits for a run is answered when the node stops, and does not hold it up", async () => {
   const hash = await approved('On request, wait 2 minutes, then write "x" to reports/status.txt.');
   await deploy(hash);

@@ -31,7 +31,7 @@ export function capabilityHandlers(
     },
     revokeCapability: ({ body, caller }) =>
       inOrder(async () => {
-        findCapability(node, body.capability);
+        const found = findCapability(node, body.capability);
         const { capability, restore = false, reason = "" } = body;
         const isSet = node.registry().revokedCapabilities.has(capability);
         if (restore && isSet)
@@ -41,7 +41,8 @@ export function capabilityHandlers(
         }
         // What it means for programs that use it shows when they are verified again.
         await node.triggers.sync();
-        return { capability, revoked: !restore };
+        // Restoring one version leaves what was revoked for every version, and the other way round.
+        return { capability, revoked: isRevoked(found) };
       }),
     getPolicies: async () => ({
       hash: node.policy.hash,
