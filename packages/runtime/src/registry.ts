@@ -254,22 +254,8 @@ export interface ProgramLoader {
 }
 
 /**
- * An approved program that may begin: everything is checked again, and nothing in it is revoked.
- * @throws as `openProgram`, capability.revoked
- */
-export async function loadProgram(
-  registry: Registry,
-  hash: ProgramHash,
-  loader: ProgramLoader,
-): Promise<HashedProgram> {
-  const opened = await openProgram(registry, hash, loader);
-  checkCapabilities(registry, opened.program);
-  return opened;
-}
-
-/**
- * An approved program whose runs go on, are undone or replayed: what was revoked since they began is refused by the gate, effect by
- * effect, so that they end by their own policies.
+ * An approved program, for runs that go on, are undone or replayed: what was revoked since they began is refused by the gate, effect by
+ * effect, so that they end by their own policies. Whoever begins with it asks `checkCapabilities` too.
  * @throws program.unknown, program.refused, signature.missing (never approved), signature.*, program.version, program.malformed
  */
 export async function openProgram(

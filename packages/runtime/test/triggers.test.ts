@@ -317,12 +317,14 @@ test("K81 a run that is cancelled gives its slot to the next, whether it had beg
     { trigger: trigger(), concurrencyMax: 1 },
   );
   const { made, report, site } = await armedRig({ programs: [waiting] });
-  for (const key of ["1", "2", "3"]) await report(sighting(key));
-  for (const { run } of made.engine.active().slice(0, 2)) {
-    await made.engine.cancelRun(run, owner, { undo: false, reason: "enough" });
+  for (const key of ["1", "2", "3", "4"]) await report(sighting(key));
+  const [first, second, third] = made.engine.active().map(({ run }) => run);
+  // The third still waits; the second begins when the first is gone.
+  for (const run of [third, first, second]) {
+    if (run !== undefined) await made.engine.cancelRun(run, owner, { undo: false, reason: "enough" });
   }
   await site.advance(1000);
-  expect(site.effects.map((effect) => effect.text)).toEqual(["e-3"]);
+  expect(site.effects.map((effect) => effect.text)).toEqual(["e-4"]);
   expect(made.engine.active()).toEqual([]);
 });
 
