@@ -246,6 +246,30 @@ test("R16 what is read inside a block is read again outside it", () => {
   expect(renderProgramText(compile(text).program).match(/load csv\.aggregate/gu)).toHaveLength(2);
 });
 
+test("R17 24:00 of a day is midnight at its end; a time that is none is said to be none", () => {
+  const write = 'write "x" to reports/a.txt.';
+  const cron = (time: string) => {
+    const { trigger } = compile(`At ${time}, ${write}`).program;
+    return trigger.kind === "source" ? trigger.config["cron"] : null;
+  };
+  expect(cron("24:00 on Mondays")).toBe("0 0 * * 2");
+  expect(cron("24:00 on Saturdays")).toBe("0 0 * * 0");
+  expect(cron("0:00 on Mondays")).toBe("0 0 * * 1");
+  expect(cron("24:00")).toBe("0 0 * * *");
+  expect(
+    compile(`${en}${"copy it to archive."} Only between 20:00 and 24:00 on Mondays.`).program.windows,
+  ).toEqual([expect.objectContaining({ fromMinute: 1200, toMinute: 0, days: [1] })]);
+  expect(cron("11 pm")).toBe("0 23 * * *");
+  expect(cron("5 o'clock")).toBe("0 5 * * *");
+  expect(cron("5 o’clock on Mondays")).toBe("0 5 * * 1");
+  for (const time of ["24:30", "12 am", "12 pm", "0 pm", "25 o'clock"]) {
+    const outcome = compiler.compile({ text: `At ${time}, ${write}` });
+    expect(outcome.kind === "rejected" && outcome.problems.map(({ code }) => code), time).toEqual([
+      "rule.value",
+    ]);
+  }
+});
+
 test("R17 a limit that would be dropped or widened is refused by name", () => {
   const refused = (text: string) => {
     const outcome = compiler.compile({ text });

@@ -115,7 +115,7 @@ test.each([
   ["Every 10 milliseconds, read journal.csv.", "rule.value"],
   [`${start}send its name to "nowhere${"x".repeat(9000)}".`, "rule.value"],
   [`${start}ask the owner for approval within 60 days and then read it.`, "rule.value"],
-  [`${start}wait 999999999999 weeks.`, "rule.syntax"],
+  [`${start}wait 999999999999 weeks.`, "rule.value"],
   [`${start}${"if 1 is 1, ".repeat(33)}read it.`, "rule.value"],
   [`${start}déplace it to approved.`, "rule.mixed-language"],
   ["Quand un fichier CSV arrive dans la boîte de réception, move it to approved.", "rule.mixed-language"],

@@ -5,6 +5,7 @@ import { capabilityName } from "@writ/core/ids";
 import type { Trigger } from "@writ/core/program";
 import { schemaProblems } from "@writ/core/schema";
 import type { Value } from "@writ/core/value";
+import { daysAt } from "../language/grammar-times.ts";
 import { conditionAt } from "../language/nodes.ts";
 import type { DayWindow, NodeKey, Term, TriggerNode } from "../language/tree.ts";
 import { keywords } from "../language/vocabulary.ts";
@@ -127,7 +128,7 @@ function triggerOf(binding: Binding, start: TriggerNode, guard: Guard): Trigger 
       return {
         kind: "source",
         source: source.id,
-        config: { cron: cronOf(start.minute % 1440, start.days), zone },
+        config: { cron: cronOf(start.minute % 1440, daysAt(start.minute, start.days)), zone },
         filter: null,
         holdMs: 0,
         throttleMs,

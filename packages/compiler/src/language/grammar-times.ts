@@ -7,14 +7,16 @@ export function times(builder: GrammarBuilder): void {
   const { surface } = builder;
   builder.template("Time", "#time:t", (fields) => minuteOfDay(Number(take<Token>(fields, "t").text)));
   const hours =
-    (plus: number, max: number): Build =>
+    (plus: number, min: number, max: number): Build =>
     (fields) => {
       const hour = Number(take<string>(fields, "n"));
-      return Number.isInteger(hour) && hour <= max ? minuteOfDay((hour + plus) * 60) : undefined;
+      return Number.isInteger(hour) && hour >= min && hour <= max
+        ? minuteOfDay((hour + plus) * 60)
+        : undefined;
     };
-  builder.construct("Time", "am", hours(0, 11));
-  builder.construct("Time", "pm", hours(12, 11));
-  builder.construct("Time", "hour", hours(0, 24));
+  builder.construct("Time", "am", hours(0, 0, 11));
+  builder.construct("Time", "pm", hours(12, 1, 11));
+  builder.construct("Time", "hour", hours(0, 0, 24));
   builder.construct("Time", "noon", () => 720);
   builder.construct("Time", "midnight", () => 0);
 
@@ -48,11 +50,17 @@ export function times(builder: GrammarBuilder): void {
 }
 
 export function window(fields: Fields): { from: number; to: number; days: readonly number[] } {
+  const from = take<number>(fields, "from");
   return {
-    from: take<number>(fields, "from") % 1440,
+    from: from % 1440,
     to: take<number>(fields, "to") % 1440,
-    days: take<readonly number[] | undefined>(fields, "days") ?? [],
+    days: daysAt(from, take<readonly number[] | undefined>(fields, "days") ?? []),
   };
+}
+
+/** The days on which that minute falls: 24:00 is midnight at the end of a day, so on the next one. */
+export function daysAt(minute: number, days: readonly number[]): readonly number[] {
+  return minute < 1440 ? days : days.map((day) => (day + 1) % 7).toSorted((a, b) => a - b);
 }
 
 /** Minutes of the day, 0…1440; a later one is no time. */

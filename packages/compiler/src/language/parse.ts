@@ -189,7 +189,14 @@ function readSentence(
       return { kind: "problem", problem: stopped(tokens, parsed, surface, grammar) };
     case "values":
       if (parsed.values.length === 0)
-        return { kind: "problem", problem: ruleProblem("rule.syntax", "Cannot read this sentence", whole) };
+        return {
+          kind: "problem",
+          problem: ruleProblem(
+            "rule.value",
+            "Cannot read this sentence: a number in it cannot stand where it does (like `25:00`, `12 am` for noon or midnight, or `0 minutes`)",
+            whole,
+          ),
+        };
       // The productions of `Sentence` make nothing else.
       return { kind: "sentences", sentences: parsed.values as readonly Sentence[], isWhole: parsed.isWhole };
   }

@@ -182,6 +182,11 @@ function pushWord(text: string, raw: string, start: number, language: Language, 
     put(folded, start, end);
     return apostrophe && folded === "aujourd" ? end + 1 : end;
   }
+  const clock = /^clock(?![\p{L}\p{N}])/iu;
+  if (apostrophe && folded === "o" && clock.test(text.slice(end + 1, end + 7))) {
+    put("o'clock", start, end + 6);
+    return end + 6;
+  }
   put(folded, start, end);
   if (apostrophe && /^s(?![\p{L}\p{N}])/iu.test(text.slice(end + 1, end + 3))) {
     put("'s", end, end + 2);
