@@ -109,7 +109,7 @@ export function filePath(binding: Binding, key: string, at: Place | null): Expre
       binding.problems.push(
         ruleProblem(
           "rule.file-elsewhere",
-          "Cannot tell where the file is here: it depends on how the approval was decided",
+          "Cannot tell where the file is here: it depends on how a condition or an approval before came out",
           span,
         ),
       );
