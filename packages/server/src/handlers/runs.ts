@@ -117,9 +117,13 @@ export function namesOf(node: Pick<NodeContext, "registry">): NameOf {
 }
 
 /** The state as it is now, or as the ledger's entries say for a run that has ended. @throws run.unknown */
-export async function stateOf(node: Pick<NodeContext, "engine">, run: RunId): Promise<RunState> {
+export async function stateOf(node: Pick<NodeContext, "engine" | "ledger">, run: RunId): Promise<RunState> {
   const state = node.engine.state(run);
-  if (state !== undefined) return state;
+  if (state !== undefined) {
+    // A crash could take back what is not durable; nobody is told of it before.
+    await node.ledger.durable(state.seq);
+    return state;
+  }
   const last = (await node.engine.replay(run)).steps.at(-1)?.state;
   if (last === undefined) throw fault("run.unknown", `Cannot find the run \`${run}\``, { run });
   return last;
