@@ -491,3 +491,30 @@ test("M3 what ends after its step was replaced leaves the slot to what replaced 
   );
   expect(await ended).toMatchObject({ status: "finished", result: 3 });
 });
+
+test("E12 an undo that a stopping node told to stop is found out after the restart, not held", async () => {
+  const made = rig();
+  // It can be repeated, and its system cannot be asked.
+  const back = {
+    capability: capabilityId("sim.put@1.0.0"),
+    params: { name: literal("back"), text: literal("x") },
+  };
+  const put = call("put", { name: literal("a"), text: literal("x") }, null, back);
+  const { run } = await made.run(program([step("a", put)]));
+  made.site.behave("back", { kind: "slow", ms: 100_000 });
+  await made.engine.undoRun(run, owner, "wrong");
+  await made.site.advance(1000);
+  const stopped = made.engine.stop();
+  await made.site.advance(20_000);
+  await stopped;
+  expect(made.kinds(run).filter((kind) => kind.startsWith("undo."))).toEqual([
+    "undo.requested",
+    "undo.intended",
+  ]);
+  made.site.behave("back", { kind: "slow", ms: 0 });
+  const again = restart(made);
+  await again.engine.recover();
+  await again.site.advance(1000);
+  expect(await again.engine.ended(run)).toMatchObject({ status: "rolled_back" });
+  expect(again.site.files.get("back")).toHaveLength(1);
+});
