@@ -10,7 +10,6 @@ import { readPlan, type Plan } from "./plan/read.ts";
 import { resolvePlan } from "./plan/resolve.ts";
 
 export { planFaults } from "./plan/faults.ts";
-export { retryClasses } from "./plan/failure.ts";
 export type { PlanProblem } from "./plan/problem.ts";
 
 export type PlanCompilation =

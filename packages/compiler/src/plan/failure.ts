@@ -9,7 +9,7 @@ import { pointer, problem, type PlanProblem } from "./problem.ts";
 import type { OnError, PlanAction, PlanRetry } from "./read.ts";
 
 /** Which faults an error class of a plan stands for. Of these, a capability is retried on those it declares, and on the step's timeout. */
-export const retryClasses: Readonly<Record<string, readonly string[]>> = {
+const retryClasses: Readonly<Record<string, readonly string[]>> = {
   TimeoutError: ["http.timeout", stepTimeoutCode],
   ConnectionError: ["http.connection"],
 };

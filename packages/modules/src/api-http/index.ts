@@ -3,7 +3,6 @@ import { downloadCapability } from "./download.ts";
 import { systemResolver, type Resolver } from "./exchange.ts";
 import { requestCapabilities } from "./requests.ts";
 
-export { retryClassCodes } from "./requests.ts";
 export type { Address, Resolver } from "./exchange.ts";
 
 /** The plain requests of `api_http`. @param resolver how names become addresses; a test may play a lying one */

@@ -31,12 +31,6 @@ import {
 
 export const transientHttpCodes = ["http.timeout", "http.connection", "http.status-5xx"];
 
-/** Which fault codes the error classes that plans declare stand for. */
-export const retryClassCodes: Readonly<Record<string, readonly string[]>> = {
-  TimeoutError: ["http.timeout"],
-  ConnectionError: ["http.connection"],
-};
-
 const closed = { additionalProperties: false };
 
 /** @param resolver how names become addresses */
