@@ -242,6 +242,17 @@ test("F10 appends of several runs are taken back in any order", async () => {
   expect(existsSync(join(b.root, "journal.csv"))).toBe(true);
 });
 
+test("F11 a file is not moved onto itself, by its own name or another of its names", async () => {
+  using b = bench();
+  b.file("inbox/a.csv", "x\n");
+  linkSync(join(b.root, "inbox/a.csv"), join(b.root, "inbox/b.csv"));
+  for (const name of ["inbox/a.csv", "inbox/b.csv"]) {
+    const move = b.do("filesystem.move_file", { source: "inbox/a.csv", destination: name, overwrite: true });
+    await expect(move, name).rejects.toMatchObject({ code: "filesystem.exists" });
+  }
+  expect(text(b, "inbox/a.csv")).toBe("x\n");
+});
+
 test("F11 a copy at the old name does not make a move count as taken back", async () => {
   using b = bench();
   b.file("inbox/a.csv", "x\n");

@@ -59,7 +59,9 @@ export const moveFile = fileCapability({
     const moved = await fileImageOf(source, context);
     if (moved === null) throw notFound(source);
     const replaced = await fileImageOf(destination, context, "keep");
-    if (replaced !== null && params.overwrite !== true) throw exists(destination);
+    // A file does not replace itself: the system would do nothing, and nobody could tell whether it was moved.
+    if (replaced !== null && (params.overwrite !== true || replaced.ino === moved.ino))
+      throw exists(destination);
     return {
       targets: [
         fileTarget(source, "remove", stateOf(moved)),
