@@ -1,5 +1,5 @@
 // Configuration: flags, then environment, then the file `config.json` in the data folder; the first that says something wins.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -11,8 +11,6 @@ export interface Config {
   readonly data: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Where each value came from, for `status` and doctors. */
-  readonly origins: Readonly<Record<"data" | "port", "flag" | "environment" | "file" | "default">>;
 }
 
 export type Command =
@@ -85,17 +83,7 @@ function readConfig(
   return {
     data,
     port: written === undefined ? (file.port ?? portDefault) : readPort(written),
-    origins: {
-      data: originOf(flags.data, environment["WRIT_DATA"], undefined),
-      port: originOf(flags.port, environment["WRIT_PORT"], file.port),
-    },
   };
-}
-
-function originOf(flag: unknown, environment: unknown, file: unknown) {
-  if (flag !== undefined) return "flag";
-  if (environment !== undefined) return "environment";
-  return file === undefined ? "default" : "file";
 }
 
 function readPort(text: string): number {
@@ -105,14 +93,10 @@ function readPort(text: string): number {
 }
 
 function readFile(file: string) {
-  let text: string;
   try {
-    text = readFileSync(file, "utf8");
-  } catch {
-    return {};
-  }
-  try {
-    return parse(ConfigFile, JSON.parse(text), `\`${file}\``);
+    // A file that is there and cannot be read is no default.
+    if (!existsSync(file)) return {};
+    return parse(ConfigFile, JSON.parse(readFileSync(file, "utf8")), `\`${file}\``);
   } catch (error) {
     throw fault(
       "server.flag",

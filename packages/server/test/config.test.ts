@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
@@ -16,14 +16,22 @@ test("S30 flags come before environment, environment before file, file before de
     writeFileSync(path.join(folder, "config.json"), '{"port": 4003}');
     expect(configOf(["--data", folder, "--port", "4001"], { WRIT_PORT: "4002" }).port).toBe(4001);
     expect(configOf(["--data", folder], { WRIT_PORT: "4002" }).port).toBe(4002);
-    expect(configOf([], { WRIT_DATA: folder })).toMatchObject({
-      port: 4003,
-      origins: { data: "environment", port: "file" },
-    });
+    expect(configOf([], { WRIT_DATA: folder })).toEqual({ data: folder, port: 4003 });
     expect(configOf(["--data", path.join(folder, "none")]).port).toBe(3000);
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("S30 a configuration that is there and cannot be read stops the start", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "writ-config-"));
+  const isRefused = expect.objectContaining({ code: "server.flag" }) as Error;
+  mkdirSync(path.join(folder, "config.json"));
+  expect(() => configOf(["--data", folder])).toThrow(isRefused);
+  rmSync(path.join(folder, "config.json"), { recursive: true });
+  writeFileSync(path.join(folder, "config.json"), '{"prot": 4003}');
+  expect(() => configOf(["--data", folder])).toThrow(isRefused);
+  rmSync(folder, { recursive: true });
 });
 
 test("S30 the data folder is ~/.writ unless told otherwise", () => {

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { programHash } from "@writ/core/ids";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openTestNode, until, type TestNode } from "./harness.ts";
 
@@ -9,6 +10,7 @@ const english = readFileSync(
   "utf8",
 );
 
+const clashing = "When a CSV file arrives in the inbox, move it to rejected.";
 const other = "When a PDF file arrives in the inbox, move it to rejected.";
 
 let node: TestNode;
@@ -43,9 +45,23 @@ test("S13 a program that is broken by a revocation still counts: what contradict
   await deploy(await approved(english));
   await revoke("csv.append_row");
   const outcome = await node.call("compileProgram", {
-    body: { kind: "rule", text: "When a CSV file arrives in the inbox, move it to rejected." },
+    body: { kind: "rule", text: clashing },
   });
   expect(outcome.kind).toBe("refused");
+});
+
+test("S18 a clash with a program whose words are lost is told without them", async () => {
+  // Long enough to be a blob.
+  const hash = await approved(english + "\n".repeat(5000));
+  await deploy(hash);
+  const { source } = node.node.context.registry().programs.get(programHash(hash)) ?? {};
+  const { sha256 = "" } = source?.kind === "blob" ? source : {};
+  rmSync(path.join(node.data, "blobs", sha256.slice(0, 2), sha256.slice(2)));
+  await node.restart();
+  const outcome = await node.call("compileProgram", { body: { kind: "rule", text: clashing } });
+  if (outcome.kind !== "refused") throw new Error(JSON.stringify(outcome));
+  const others = outcome.counterexamples.flatMap((found) => (found.other === null ? [] : [found.other]));
+  expect(others).toMatchObject([{ program: hash, excerpt: null }]);
 });
 
 test("S13 what is proved again at its deployment is kept whole", async () => {

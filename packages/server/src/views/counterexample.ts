@@ -1,6 +1,7 @@
 // Counterexamples as a person reads them: concrete values, and the words that clash underlined.
 import type { ApiCounterexample } from "@writ/core/api";
 import type { Counterexample, ProgramSource } from "@writ/core/program";
+import type { RegisteredProgram } from "@writ/runtime/registry";
 import type { Verified } from "@writ/verifier/verify";
 import { keptOf } from "../node/programs.ts";
 import type { NodeContext } from "../node/context.ts";
@@ -55,6 +56,7 @@ function spansOf(counterexample: Counterexample, source: Words): readonly (reado
 }
 
 const excerptLinesMax = 12;
+const excerptLengthMax = 2000;
 type Spans = readonly (readonly [number, number])[];
 
 /** Words of the other program that clash; the verifier knows them, the certificate does not carry them. */
@@ -72,8 +74,16 @@ async function otherOf(
 ): Promise<ApiCounterexample["other"]> {
   const known = other === null ? undefined : node.registry().programs.get(other);
   if (known === undefined) return null;
-  const { source } = await keptOf(node, known);
-  const excerpt =
-    excerptOf(source.text, spans) ?? source.text.split("\n").slice(0, excerptLinesMax).join("\n");
-  return { program: known.hash, name: known.name, excerpt };
+  return { program: known.hash, name: known.name, excerpt: await wordsOf(node, known, spans) };
+}
+
+/** Null when its record is damaged: that it clashes is known from its signed form. */
+async function wordsOf(node: NodeContext, known: RegisteredProgram, spans: Spans): Promise<string | null> {
+  try {
+    const { text } = (await keptOf(node, known)).source;
+    const beginning = text.split("\n").slice(0, excerptLinesMax).join("\n");
+    return excerptOf(text, spans) ?? beginning.slice(0, excerptLengthMax);
+  } catch {
+    return null;
+  }
 }
