@@ -567,6 +567,21 @@ describe("checks 32 and 36", () => {
     expect(exampleOf(refused, 32).summary).toContain("What takes back step `w`");
   });
 
+  test("30 data from outside does not decide whether something is sent by making a step fail", async () => {
+    const send = call("p", "api_http.http_post", {
+      url: fixed("http://127.0.0.1:3999/x"),
+      body_json: fixed({}),
+    });
+    const failing = (first: ReturnType<typeof load>) =>
+      program({ steps: [{ ...first, failure: { kind: "degrade", block: inSequence(send) } }] });
+    const read = load("r", "filesystem.read_file", { path: cel("event.data.path") });
+    const steered = await verify(failing(read));
+    expect(refusals(steered)).toEqual([[30, "verifier.untrusted-steering"]]);
+    expect(exampleOf(steered, 30).summary).toContain("whether step `r` fails");
+    const write = call("w", "filesystem.write_file", { path: fixed("a.txt"), content: fixed("x") });
+    expect(refusals(await verify(failing(write)))).toEqual([]);
+  });
+
   test("30 an approval of something else does not let data from outside steer", async () => {
     const read = load("r", "filesystem.read_file", { path: cel("event.data.path") });
     const write = call("w", "filesystem.write_file", { path: fixed("a.txt"), content: fixed("x") });

@@ -1,12 +1,13 @@
 // Checks 29 and 30: where labels travel. A fixpoint over slots; branches pass the labels of their conditions on (implicit flow).
 //   L1  A slot carries the labels of what produced it: the capability's own, those of its inputs, and those of the conditions around it.
 //   L2  What is secret reaches no step that leaves containment, neither as an argument nor by deciding whether it runs.
+//       A step that replaces a failed one is decided by what the failed one read.
 //   L3  What is untrusted neither chooses an argument of a consequential step nor decides whether it runs, unless an approval dominates
 //       the step. The trigger itself, with its filter, is what the person approved with the program; it steers nothing.
 import type { Expression } from "@writ/core/expression";
 import { isUntrusted, type Label } from "@writ/core/label";
-import { outputOf, type Analysis, type Site } from "../model/analysis.ts";
-import { conditionsOf } from "../model/formula.ts";
+import { expressionsOf, outputOf, type Analysis, type Site } from "../model/analysis.ts";
+import { conditionsOf, impliedChoices } from "../model/formula.ts";
 import { nameOfPath, type AccessPath } from "../model/typing.ts";
 import { pathsReadDirectly } from "../encode/replay.ts";
 import { isApproved } from "./approval.ts";
@@ -98,6 +99,42 @@ function firstFlow(
     if (at === "trigger" && !countsTrigger) continue;
     const found = source(analysis, labels, expression, isBad);
     if (found !== null) return { param: null, ...found, at: [at] };
+  }
+  for (const step of failuresOf(site)) {
+    const found = firstInput(analysis, labels, step, isBad);
+    if (found !== null) return { param: null, ...found, at: [step] };
+  }
+  return null;
+}
+
+/** Steps whose failure brings the site about: it stands in what replaces them. */
+function failuresOf(site: Site): readonly string[] {
+  return [...impliedChoices(site.reach)].flatMap((choice) =>
+    choice.startsWith("failed ") ? [choice.slice("failed ".length)] : [],
+  );
+}
+
+/** What a step, or a step inside it, reads and works on: that decides whether it fails. */
+function firstInput(
+  analysis: Analysis,
+  labels: Labels,
+  step: string,
+  isBad: (label: Label) => boolean,
+): { readonly said: string; readonly steps: readonly string[] } | null {
+  for (const other of analysis.sites) {
+    if (!other.path.includes(step) || failuresOf(other).includes(step)) continue;
+    const own = other.action?.definition.labels.find(isBad);
+    if (own !== undefined)
+      return { said: `whether step \`${other.step.id}\` fails, ${origins[own]}`, steps: [other.step.id] };
+    const { op } = other.step;
+    const read = [
+      ...expressionsOf(other.step).map((text) => analysis.expressionOf(text)),
+      ...(op.op === "check" ? [{ kind: "name", name: op.slot } as const] : []),
+    ];
+    for (const expression of read) {
+      const found = source(analysis, labels, expression, isBad);
+      if (found !== null) return found;
+    }
   }
   return null;
 }
