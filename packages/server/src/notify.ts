@@ -19,7 +19,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
   return {
     async notify({ to, subject, text, actor }) {
       const atMs = world.nowMs();
-      print(`${subject}: ${text}`);
+      // Words of a plan may be a model's: they do not get to move the terminal's cursor.
+      print(`${subject}: ${text}`.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\u{fffd}"));
       try {
         await appendFile(file, `${JSON.stringify({ atMs, to, subject, text })}\n`, { mode: 0o600 });
         record({

@@ -188,7 +188,7 @@ test("S51 there is a bound on streams", async () => {
   expect(sockets.filter(({ closed }) => closed.length > 0)).toEqual([sockets.at(-1)]);
 });
 
-test("S60 a notification that cannot be written is logged and stops nothing", async () => {
+test("S60 a notification that cannot be written is logged and stops nothing; its words cannot steer the terminal", async () => {
   const warned: string[] = [];
   const printed: string[] = [];
   const notifier = createNotifier({
@@ -203,9 +203,9 @@ test("S60 a notification that cannot be written is logged and stops nothing", as
   await notifier.notify({
     to: "owner",
     subject: "An approval is waiting",
-    text: "a_1",
+    text: "a_1\u001b[2J",
     actor: { kind: "node" },
   });
-  expect(printed).toEqual(["An approval is waiting: a_1"]);
+  expect(printed).toEqual(["An approval is waiting: a_1\ufffd[2J"]);
   expect(warned).toEqual(["notification.failed"]);
 });
