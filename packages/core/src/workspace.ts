@@ -2,6 +2,9 @@
 // What of it a program used is frozen into the program.
 import { parse, Type, type Static } from "./schema.ts";
 
+/** Name of the workspace file in the workspace's root. No effect writes it. */
+export const workspaceFileName = "workspace.json";
+
 const name = Type.String({ pattern: "^[a-z][a-z0-9_-]{0,63}$", maxLength: 64 });
 const words = Type.Object(
   {
@@ -86,4 +89,18 @@ export type WorkspaceColumn = Static<typeof column>;
 /** @throws core.schema-mismatch */
 export function parseWorkspace(input: unknown): WorkspaceFile {
   return parse(WorkspaceFile, input, "the workspace file");
+}
+
+/**
+ * Whether a file system may take the path, relative to the root, for `workspace.json`: case, compatible letters and letters that
+ * are not seen do not count, because on some systems they do not. The verdict must not depend on the system, so this holds on all.
+ */
+export function isWorkspaceFile(path: string): boolean {
+  const [first = ""] = path.split("/").filter((part) => part !== "" && part !== ".");
+  const folded = first
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
+    .normalize("NFKC")
+    .toLowerCase()
+    .replace(/[. ]+$/, "");
+  return folded === workspaceFileName;
 }

@@ -38,6 +38,11 @@ const filesystemFaults = {
     kind: "rejected",
     remedy: "Write somewhere else, or set the place's access to `write` in the workspace file.",
   },
+  "filesystem.workspace-file": {
+    kind: "rejected",
+    remedy:
+      "Write another file. A person changes `workspace.json` by hand and has it read with `writ workspace add`.",
+  },
   "filesystem.reserved-name": {
     kind: "rejected",
     remedy: "Choose another name: names of the form `.writ-….tmp` belong to writes in progress.",

@@ -33,6 +33,25 @@ async function zipOf(entries: readonly (readonly [string, Buffer, number?])[]): 
   return Buffer.concat(parts);
 }
 
+test("F22 no archive, link or name writes the workspace file", async () => {
+  using b = bench();
+  b.file("workspace.json", "{}");
+  b.file("a.zip", await zipOf([["workspace.json", Buffer.from("wide")]]));
+  symlinkSync(".", join(b.root, "here"));
+  for (const destination of [".", "here"]) {
+    await expect(
+      b.do("filesystem.extract_archive", { source: "a.zip", destination, overwrite: true }),
+    ).rejects.toMatchObject({ code: "filesystem.workspace-file" });
+  }
+  await expect(
+    b.do("filesystem.write_file", { path: "here/WORKSPACE.json", content: "wide", overwrite: true }),
+  ).rejects.toMatchObject({ code: "filesystem.workspace-file" });
+  await expect(b.do("filesystem.delete_file", { path: "workspace.json" })).rejects.toMatchObject({
+    code: "filesystem.workspace-file",
+  });
+  expect(readFileSync(join(b.root, "workspace.json"), "utf8")).toBe("{}");
+});
+
 test("F14 archives with links, ways out, names twice or bombs are refused before anything is written", async () => {
   using b = bench();
   const slip = (name: string, as: string) => {

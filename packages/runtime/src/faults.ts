@@ -122,6 +122,11 @@ export const runtimeFaults = {
     kind: "rejected",
     remedy: "Use a path inside the workspace, without links that lead out of it.",
   },
+  "gate.workspace-file": {
+    kind: "rejected",
+    remedy:
+      "Write another file. A person changes `workspace.json` by hand and has it read with `writ workspace add`.",
+  },
   "gate.read-only-place": {
     kind: "rejected",
     remedy: "Write somewhere else, or change the place's access in `workspace.json`.",

@@ -165,7 +165,11 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
     const problem =
       place.kind === "host"
         ? hostProblem(place.text, workspace.file.hosts)
-        : pathProblem({ name: place.text, resolved: null, writes: false }, program, workspace);
+        : pathProblem(
+            { name: place.text, resolved: null, writes: false, removes: false },
+            program,
+            workspace,
+          );
     if (problem !== undefined)
       return deny(problem.code, problem.message, { param: place.at, ...problem.facts });
   }
@@ -179,6 +183,7 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
               name: target.name,
               resolved: target.resolved,
               writes: target.does !== "read" && target.does !== "list",
+              removes: target.does === "remove",
             },
             program,
             workspace,

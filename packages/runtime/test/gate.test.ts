@@ -128,6 +128,26 @@ test("G6 containment: real paths inside the root, nothing written where only rea
   expect(code(input({ targets: [file("archived/a")] }))).toBe("allow");
 });
 
+test("G6 the workspace file is written under no name and by nobody, and read by all", () => {
+  for (const targets of [
+    ...(["create", "replace", "append", "remove"] as const).map((does) => [file("workspace.json", does)]),
+    [file("./workspace.json")],
+    [file(".//workspace.json")],
+    [file("inbox/link", "replace", "/sim/workspace.json")],
+    [file("Workspace.JSON")],
+    [file("work\u017fpace.json")],
+    [file("workspace.json", "replace", "/sim/inbox/a")],
+    [file("inbox/a", "remove"), file("workspace.json")],
+    [{ ...file(".", "remove", "/sim"), kind: "folder" as const }],
+  ]) {
+    expect([targets, code(input({ targets }))]).toEqual([targets, "gate.workspace-file"]);
+    expect(code(input({ targets, purpose: "undo" }))).toBe("gate.workspace-file");
+  }
+  expect(code(input({ targets: [file("workspace.json", "read")] }))).toBe("allow");
+  expect(code(input({ targets: [file("inbox/workspace.json")] }))).toBe("allow");
+  expect(code(input({ targets: [file("my-workspace.json")] }))).toBe("allow");
+});
+
 test("G7 what the program promised is enforced", () => {
   const invariants = [{ kind: "writes-within", paths: ["inbox"] }] as const;
   expect(code(input({ invariants }))).toBe("allow");
@@ -253,10 +273,31 @@ test("K85 a parameter that was not shown makes the approval stale, also while ot
   ];
   const wide: Capability = { ...put, params: Type.Object({}, { additionalProperties: true }) };
   expect(code(input({ approvals }))).toBe("allow");
+  // What leaves or stays for ever is asked for once more, now that all of it is known.
+  expect(gate(input({ approvals, targets: [host("127.0.0.1:9000")] }))).toMatchObject({
+    kind: "needs",
+    role: "owner",
+    reason: "what it touches could not be seen when it was approved",
+  });
   expect(code(input({ approvals, params: { name: "inbox/b", text: "x" } }))).toBe("approval.stale");
   expect(code(input({ approvals, definition: wide, params: { name: "inbox/a", text: "x", mode: 1 } }))).toBe(
     "approval.stale",
   );
+});
+
+test("H3 an approval that saw no targets although everything was known does not stand for the effect", () => {
+  const effect = { capability: put.id, params: { name: "inbox/a", text: "x" }, targets: [file("inbox/a")] };
+  const blind = { ...effect, step: stepId("a"), later: {}, targets: [], hash: null };
+  const given = { role: roleName("accountant"), index: 0 };
+  const approvals = [{ ...given, approval: approvalId("a_00000000"), effects: [blind] }];
+  expect(gate(input({ ...effect, approvals }))).toMatchObject({ kind: "needs", role: "accountant" });
+  const exact = { ...effect, step: stepId("a"), later: {}, hash: effectHash(effect, hasher) };
+  const both = [...approvals, { ...given, approval: approvalId("a_00000001"), effects: [exact] }];
+  expect(gate(input({ ...effect, approvals: both }))).toMatchObject({
+    kind: "allow",
+    approval: "a_00000001",
+  });
+  expect(code(input({ ...effect, approvals: both, targets: [file("inbox/b")] }))).toBe("approval.stale");
 });
 
 test("H1 H2 what an approval leaves out: appended files, files changed by earlier effects, addresses of hosts", () => {

@@ -333,6 +333,17 @@ describe("check 28", () => {
     );
   });
 
+  test("C2 a rule that names the workspace file to write it is refused", async () => {
+    const writes = (path: string) =>
+      program(inSequence(call("w", "filesystem.write_file", { path: fixed(path), content: fixed("x") })));
+    for (const name of ["workspace.json", "./Workspace.json"]) {
+      const refused = await verify(writes(name));
+      expect(refusals(refused)).toContainEqual([28, "verifier.path-escape"]);
+      expect(exampleOf(refused, 28).values).toContainEqual({ name: "path", value: name });
+    }
+    expect(refusals(await verify(writes("approved/workspace.json")))).toEqual([]);
+  });
+
   test("C2 a folder that is only read takes no writes", async () => {
     const one = story();
     const guarded = {

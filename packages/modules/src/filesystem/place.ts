@@ -1,6 +1,7 @@
 // What the workspace file says about a place, applied to where a path really leads.
 import type { CallContext, Target } from "@writ/core/capability";
 import type { Sha256 } from "@writ/core/ids";
+import { isWorkspaceFile } from "@writ/core/workspace";
 import { fault } from "../faults.ts";
 import { openSpot, type Spot } from "./contained.ts";
 import { isTemporaryName } from "./files.ts";
@@ -35,6 +36,12 @@ export function assertWritable(relative: string, context: CallContext): void {
   const name = relative.slice(relative.lastIndexOf("/") + 1);
   if (isTemporaryName(name)) {
     throw fault("filesystem.reserved-name", `Cannot use the name \`${name}\``, { path: relative });
+  }
+  // An archive, or a folder behind a link, may bring the name along: the gate sees only what the parameters name.
+  if (isWorkspaceFile(relative)) {
+    throw fault("filesystem.workspace-file", `Cannot write \`${relative}\`: no program changes it`, {
+      path: relative,
+    });
   }
   const { folders, files } = context.workspace.file;
   const places = [...Object.values(folders), ...Object.values(files)]

@@ -1,13 +1,14 @@
-// Where an effect may reach: inside the workspace's real root, not under a place that is only read, as the program promised; and
-// hosts on the allow-list.
+// Where an effect may reach: inside the workspace's real root, never the file that says what is allowed there, not under a place that
+// is only read, as the program promised; and hosts on the allow-list.
 import type { WorkspaceContext } from "@writ/core/capability";
 import type { FaultFacts } from "@writ/core/fault";
 import type { Program } from "@writ/core/program";
-import type { WorkspaceHost } from "@writ/core/workspace";
+import { isWorkspaceFile, type WorkspaceHost } from "@writ/core/workspace";
 
 export interface Problem {
   readonly code:
     | "gate.outside-workspace"
+    | "gate.workspace-file"
     | "gate.read-only-place"
     | "gate.invariant"
     | "gate.host-not-allowed";
@@ -21,6 +22,7 @@ export interface Place {
   /** Real path, or null when only the name is known. */
   readonly resolved: string | null;
   readonly writes: boolean;
+  readonly removes: boolean;
 }
 
 export function pathProblem(
@@ -39,6 +41,14 @@ export function pathProblem(
   }
   if (!place.writes) return undefined;
   const both = [...new Set([name, real])];
+  // The root holds the file: what removes the root takes it along.
+  if (both.some((path) => isWorkspaceFile(path) || (place.removes && path === ""))) {
+    return {
+      code: "gate.workspace-file",
+      message: `Cannot write \`${place.name}\`: the workspace file says what programs may do, so no program changes it`,
+      facts: { path: place.name, resolved: place.resolved },
+    };
+  }
   for (const places of [
     placesOfFile(workspace),
     [...program.workspace.folders, ...program.workspace.files],

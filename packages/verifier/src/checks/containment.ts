@@ -1,6 +1,7 @@
 // Check 28 (and the path invariants of check 21): writes stay inside, by inclusion of regular languages.
 //   C1  The place of a write is the language of its expression; what comes from outside without a contract is any text.
 //   C2  Every write stays in the workspace, whether the rule says so or not, and out of folders and files that are only read.
+//       The workspace file is written under no name that stands in the rule; a computed name is refused when it is known.
 //   C3  Both readings are proven: as written, and with `%2e` and `%2f` taken for what they stand for.
 import { renderExpression, type Expression } from "@writ/core/expression";
 import { machineOf, shortestWord, type SearchResult } from "../automata/machine.ts";
@@ -11,6 +12,7 @@ import { accessPath, nameOfPath } from "../model/typing.ts";
 import { languageOf } from "../model/text.ts";
 import { triggerLanguageOf } from "./trigger-language.ts";
 import { isPlace, isWrite, usesOf, type Use } from "./effects.ts";
+import { isWorkspaceFile } from "@writ/core/workspace";
 import { counterexample, holds, unknown, violated, type ProblemCode, type Result } from "./result.ts";
 
 interface Rule {
@@ -28,11 +30,27 @@ export function checkContainment(analysis: Analysis): readonly Result[] {
   const uses = usesOf(analysis).filter((use) => isPlace(use) && isWrite(use));
   // Arms of one branch often write the same place, and a rule often says what holds of every rule: each question is answered once.
   const searches: Searches = new Map();
+  const named = uses.flatMap((use) => workspaceFileViolation(analysis, use));
+  if (named.length > 0) return named.slice(0, 10);
   return rulesOf(analysis).flatMap((rule) => {
     const base = { check: rule.check, name: rule.name, claim: rule.claim, method: "automata" } as const;
     const found = uses.flatMap((use) => violation(analysis, rule, use, searches));
     return found.length === 0 ? [holds(base)] : found.slice(0, 10);
   });
+}
+
+function workspaceFileViolation(analysis: Analysis, use: Use): readonly Result[] {
+  const { place, param, site } = use;
+  if (place.kind !== "literal" || typeof place.value !== "string" || !isWorkspaceFile(place.value)) return [];
+  const claim = "For all runs: no step writes the workspace file";
+  const base = { check: 28, name: "never writes the workspace file", claim, method: "automata" } as const;
+  const example = counterexample(analysis, {
+    summary: `Step \`${site.step.id}\` of “${analysis.name}” writes the workspace file, which says what programs may do`,
+    values: [{ name: param, value: place.value }],
+    path: site.path,
+    keys: [site.step.id],
+  });
+  return [violated(base, "verifier.path-escape", example)];
 }
 
 function rulesOf(analysis: Analysis): readonly Rule[] {
