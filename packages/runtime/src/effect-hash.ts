@@ -2,6 +2,8 @@
 //   H1  The state of a file that is only appended to, and of one that an earlier effect of the same approval changes, is left out:
 //       both change by what was approved, and nothing else would then ever match.
 //   H2  A host binds by its name and port, not by the addresses it resolves to today.
+//   H3  Where the targets were not looked at, nothing binds them. If every parameter was known (an earlier effect of the approval was to
+//       make what this one touches), or if the effect is consequential, the exact effect is asked for once more before it happens.
 import { toHex } from "@writ/core/bytes";
 import type { Target } from "@writ/core/capability";
 import { encodeCbor } from "@writ/core/cbor";
@@ -47,28 +49,31 @@ export function bindingTargets(
   });
 }
 
-/** Whether the effect is the one that was approved at this place of the list. */
-export function covers(
+/**
+ * How far the approval at this place of the list is one of the effect. `partly`: nothing speaks against it, but what it touches was not
+ * seen when it was given (H3).
+ */
+export function coverage(
   effects: readonly EffectPreview[],
   index: number,
   effect: BoundEffect,
   hasher: Hasher,
-): boolean {
+): "no" | "partly" | "fully" {
   const approved = effects[index];
-  if (approved === undefined || approved.capability !== effect.capability) return false;
+  if (approved === undefined || approved.capability !== effect.capability) return "no";
   if (approved.hash !== null) {
     const targets = bindingTargets(effect.targets, effects.slice(0, index));
-    return effectHash({ ...effect, targets }, hasher) === approved.hash;
+    return effectHash({ ...effect, targets }, hasher) === approved.hash ? "fully" : "no";
   }
   // Some parameters were not known yet: those that were must be the same, and no other may have come up.
   const names = Object.keys(effect.params);
-  return (
+  const isSame =
     names.every((name) => Object.hasOwn(approved.params, name) || Object.hasOwn(approved.later, name)) &&
     Object.entries(approved.params).every(([name, value]) => {
       const now = effect.params[name];
       return now !== undefined && equalValues(now, value);
-    })
-  );
+    });
+  return isSame ? "partly" : "no";
 }
 
 function changes(target: Target): boolean {

@@ -18,7 +18,7 @@ import { problemsOf } from "./fit.ts";
 import { hasRole } from "./registry.ts";
 import { hostProblem, pathProblem } from "./gate/containment.ts";
 import { namedPlaces } from "./gate/places.ts";
-import { covers } from "./effect-hash.ts";
+import { coverage } from "./effect-hash.ts";
 import type { Hasher } from "@writ/core/ports";
 
 /** An approval that was given for the step. */
@@ -218,9 +218,11 @@ function approvalVerdict(
   policy: Exclude<PolicyVerdict, { kind: "forbid" }>,
 ): GateVerdict {
   const { approvals, capability, params, targets, hasher } = input;
-  const stale = approvals.find(
-    (given) => !covers(given.effects, given.index, { capability, params, targets }, hasher),
-  );
+  const given = approvals.map((one) => ({
+    ...one,
+    covers: coverage(one.effects, one.index, { capability, params, targets }, hasher),
+  }));
+  const stale = given.find(({ covers }) => covers === "no");
   if (stale !== undefined) {
     return deny(
       "approval.stale",
@@ -231,8 +233,16 @@ function approvalVerdict(
       },
     );
   }
-  for (const need of needsOf(input, definition, policy)) {
-    const enough = approvals.some((given) => need.role === null || hasRole([given.role], need.role));
+  const isUnseen = ({ covers, effects, index }: (typeof given)[number]): boolean =>
+    covers === "partly" &&
+    (Object.keys(effects[index]?.later ?? {}).length === 0 || isConsequential(definition, targets));
+  const seen = given.filter((one) => !isUnseen(one));
+  const unseen = given.filter(isUnseen).map(({ role }) => ({
+    role,
+    reason: "what it touches could not be seen when it was approved",
+  }));
+  for (const need of [...needsOf(input, definition, policy), ...unseen]) {
+    const enough = seen.some(({ role }) => need.role === null || hasRole([role], need.role));
     if (!enough)
       return {
         kind: "needs",

@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import { decodeCbor } from "@writ/core/cbor";
+import type { Capability } from "@writ/core/capability";
+import { Fault } from "@writ/core/fault";
 import { approvalId, roleName, sha256 } from "@writ/core/ids";
 import type { Policy } from "@writ/core/ports";
 import type { HashedProgram, Step } from "@writ/core/program";
-import { simulatedPolicy } from "@writ/testkit/simulated-modules";
+import { simulatedPolicy, simulatedSite } from "@writ/testkit/simulated-modules";
 import {
   accountant,
   act,
@@ -41,6 +43,28 @@ async function waiting(made: Rig, hashed: HashedProgram, more: Parameters<Rig["s
   const [request] = made.engine.approvals();
   if (request === undefined) throw new Error("nothing waits");
   return { run, request, ended: made.engine.ended(run) };
+}
+
+/** `sim.put` refuses to look at a name while it is taken by another file, as a move does. */
+function refusingRig() {
+  const site = simulatedSite();
+  const taken = new Set<string>();
+  const refuses = (each: Capability): Capability => ({
+    ...each,
+    inspect: (params, context) => {
+      const { name } = params;
+      if ((typeof name !== "string" || !taken.has(name)) && each.inspect !== undefined)
+        return each.inspect(params, context);
+      return Promise.reject(
+        new Fault({ code: "sim.exists", kind: "rejected", message: "is there", remedy: "", facts: {} }),
+      );
+    },
+  });
+  const find: typeof site.modules.find = (id) => {
+    const each = site.modules.find(id);
+    return each === undefined || !id.startsWith("sim.put") ? each : refuses(each);
+  };
+  return { made: rig({ site: { ...site, modules: { ...site.modules, find } } }), taken };
 }
 
 const needsOwner = (permission: string): Policy =>
@@ -157,6 +181,52 @@ test("V4 an approval after the target changed is stale", async () => {
   await made.site.advance(0);
   expect(await ended).toMatchObject({ status: "failed", fault: { code: "approval.stale" } });
   expect(made.site.effects).toEqual([]);
+});
+
+test("K84 nobody is asked to approve what cannot be looked at, so nothing unseen can be put in its place", async () => {
+  const { made, taken } = refusingRig();
+  taken.add("hole");
+  const asks = approve([step("one", act("put", "hole"))]);
+  const failed = await made.run(program([step("ask", asks)]));
+  expect(failed).toMatchObject({ status: "failed", fault: { code: "sim.exists" } });
+  const skipped = await made.run(program([step("ask", asks, { failure: policies.skip })]));
+  expect(skipped.status).toBe("finished");
+  expect([made.status(skipped.run, "ask"), made.status(skipped.run, "one")]).toEqual(["SKIPPED", "SKIPPED"]);
+  expect(made.engine.approvals()).toEqual([]);
+  expect(made.site.effects).toEqual([]);
+  expect(made.kinds(failed.run)).not.toContain("approval.requested");
+});
+
+test("V4 what only an earlier effect of the approval makes possible is asked for once it can be seen", async () => {
+  const { made, taken } = refusingRig();
+  taken.add("later");
+  const { request, ended } = await waiting(
+    made,
+    program([
+      step("ask", approve(chain(step("one", act("put", "first")), step("two", act("put", "later"))))),
+    ]),
+  );
+  expect(request.effects[1]).toMatchObject({ later: {}, targets: [], hash: null });
+  taken.clear();
+  await made.engine.decideApproval(request.approval, "approve", accountant, "");
+  await made.site.advance(0);
+  expect(made.site.effects.map(({ name }) => name)).toEqual(["first"]);
+  const [again] = made.engine.approvals();
+  expect(again).toMatchObject({ step: "two", role: "accountant", why: "gate" });
+  expect(again?.effects[0]?.targets[0]).toMatchObject({ resolved: "/sim/later" });
+  if (again !== undefined) await made.engine.decideApproval(again.approval, "approve", accountant, "");
+  await made.site.advance(0);
+  expect((await ended).status).toBe("finished");
+  expect(made.site.effects.map(({ name }) => name)).toEqual(["first", "later"]);
+});
+
+test("P1 a preview shows that an approval cannot be asked for", async () => {
+  const { made, taken } = refusingRig();
+  taken.add("hole");
+  const hashed = program([step("ask", approve([step("one", act("put", "hole"))]))]);
+  const shown = await made.engine.preview(hashed, event(), "sim");
+  expect(shown).toMatchObject({ status: "failed", fault: { code: "sim.exists" } });
+  expect(shown.steps[0]).toMatchObject({ step: "ask", verdict: "refused", fault: { code: "sim.exists" } });
 });
 
 test("V4 a file that is only appended to may have grown, and the approval's own effects do not make it stale", async () => {

@@ -332,7 +332,10 @@ test("E3 a workspace that is removed while a run goes on stops the run, not the 
     status: "failed",
     fault: { code: "workspace.unknown" },
   });
-  expect(made.engine.state(waits)?.ended).toMatchObject({ status: "cancelled" });
+  expect(made.engine.state(waits)?.ended).toMatchObject({
+    status: "failed",
+    fault: { code: "workspace.unknown" },
+  });
   expect([made.engine.halted(), made.site.effects.length]).toEqual([null, 1]);
 });
 

@@ -1,6 +1,7 @@
 // Approvals: what is shown, who may decide, and what becomes of it.
 //   V1  What is shown is exactly what would be done: parameters resolved, targets looked at; what cannot be known yet is shown as its
 //       expression.
+//       Nobody is asked about what cannot be looked at.
 //   V2  Only somebody with the role decides; nobody deciding ends in reject or skip, never in approve.
 import { toHex } from "@writ/core/bytes";
 import type { Capability, Inspection } from "@writ/core/capability";
@@ -73,7 +74,7 @@ async function request(
     if (why === "program" && op?.op === "approve")
       effects = await previewEffects(core, run, callsOf(op.body.steps));
   } catch (error) {
-    cancelUnshown(core, run, error);
+    refuseUnshown(core, run, step, error);
     return;
   }
   const { phase } = stepOf(run, step);
@@ -110,7 +111,14 @@ function appendRequest(
   core.notify(facts.role, "An approval is waiting", `${approval} of run ${run.run}: ${facts.message}`);
 }
 
-/** Nobody can approve what cannot be shown. */
+/** Nobody is asked about what cannot be looked at: the step that asks fails, by its own failure policy. */
+function refuseUnshown(core: Core, run: ActiveRun, id: StepId, error: unknown): void {
+  const { phase, attempt } = stepOf(run, id);
+  if (core.phase() !== "running" || phase.kind !== "approval" || phase.approval !== null) return;
+  core.apply(run, { kind: "effect.refused", facts: { step: id, attempt, fault: recordOf(error) } });
+}
+
+/** Nobody can approve what the ledger cannot hold. */
 function cancelUnshown(core: Core, run: ActiveRun, error: unknown): void {
   if (core.phase() !== "running" || run.state.ending !== null) return;
   const reason = `its approval cannot be asked for: ${recordOf(error).message}`;
@@ -125,7 +133,10 @@ function callsOf(steps: readonly Step[]): readonly Step[] {
   return allSteps({ steps }).filter((step) => step.op.op === "call");
 }
 
-/** What the calls would do, as far as it can be known now, in the order in which they stand. */
+/**
+ * What the calls would do, as far as it can be known now, in the order in which they stand.
+ * @throws what the inspection of a call throws whose parameters are all known and which no earlier effect can make possible
+ */
 export async function previewEffects(
   core: Core,
   run: ActiveRun,
@@ -152,7 +163,8 @@ export async function previewEffects(
       key: "",
       workspace,
     };
-    const looked = Object.keys(later).length === 0 ? await targetsOf(core, job) : undefined;
+    const looked =
+      Object.keys(later).length === 0 ? await targetsOf(core, job, previews.length > 0) : undefined;
     const targets = looked === undefined ? [] : bindingTargets(looked, previews);
     const hash =
       looked === undefined
@@ -163,11 +175,16 @@ export async function previewEffects(
   return previews;
 }
 
-/** Undefined when they cannot be looked at yet: an earlier step may have to make them first. */
-async function targetsOf(core: Core, job: Job): Promise<Inspection["targets"] | undefined> {
+/** Undefined when they cannot be looked at yet: an earlier effect may have to make them first. Then the gate asks once more (H3). */
+async function targetsOf(
+  core: Core,
+  job: Job,
+  followsEffects: boolean,
+): Promise<Inspection["targets"] | undefined> {
   try {
     return (await inspect(core, job)).targets;
-  } catch {
+  } catch (error) {
+    if (!followsEffects) throw error;
     return undefined;
   }
 }

@@ -243,8 +243,20 @@ async function approve(
     why === "program" && op?.op === "approve"
       ? allSteps(op.body).filter((inner) => inner.op.op === "call")
       : [];
+  let effects: readonly EffectPreview[];
+  try {
+    effects = await previewEffects(core, run, calls);
+  } catch (error) {
+    const fault = recordOf(error);
+    show(previewing, step, { verdict: "refused", role, fault });
+    previewing.feed({
+      kind: "effect.refused",
+      facts: { step, attempt: stepOf(run, step).attempt, fault },
+    });
+    return;
+  }
   show(previewing, step, { verdict: "needs-approval", role });
-  give(previewing, { step, role, effects: await previewEffects(core, run, calls), reason: "program" });
+  give(previewing, { step, role, effects, reason: "program" });
 }
 
 function give(

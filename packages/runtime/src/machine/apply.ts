@@ -54,8 +54,7 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
       });
       return;
     case "effect.refused":
-      expectPhase(draft, entry.facts.step, "attempting", entry.facts.attempt);
-      failStep(draft, entry.facts.step, entry.facts.fault, { attempted: false, retryable: true });
+      effectRefused(draft, entry);
       return;
     case "effect.held": {
       const { step, attempt, reason } = entry.facts;
@@ -179,6 +178,15 @@ function effectIntended(
     effect: { capability, params: paramsOf(params, stored), targets, before, key, effect },
   });
   draft.command({ kind: "perform", step });
+}
+
+/** Also of a step that would ask for an approval of what cannot be shown; that one cannot be tried again. */
+function effectRefused(draft: Draft, entry: MachineEntry<"effect.refused">): void {
+  const { step: id, attempt, fault: why } = entry.facts;
+  const { phase, attempt: current } = draft.step(id);
+  const isAsking = phase.kind === "approval" && phase.why === "program" && phase.approval === null;
+  if (!isAsking || attempt !== current) expectPhase(draft, id, "attempting", attempt);
+  failStep(draft, id, why, { attempted: false, retryable: !isAsking });
 }
 
 function effectCompleted(
