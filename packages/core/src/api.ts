@@ -477,6 +477,20 @@ export type PersonToken = Static<typeof PersonToken>;
 export const Workspace = Type.Object({ name: slug, root: words, file: WorkspaceFile }, closed);
 export type Workspace = Static<typeof Workspace>;
 
+export const AddedWorkspace = Type.Object(
+  {
+    name: slug,
+    root: words,
+    file: WorkspaceFile,
+    /** What differs from the file that counted before; empty for a folder that was not known. */
+    changes: list(line),
+    /** What was made in the folder, relative to it. */
+    created: list(words),
+  },
+  closed,
+);
+export type AddedWorkspace = Static<typeof AddedWorkspace>;
+
 const capabilityFields = {
   id: line,
   summary: Type.Object({ en: words, fr: words }, closed),
@@ -929,8 +943,16 @@ export const routes = {
     summary: "Add a folder, or read its workspace file again; a folder without one gets a small one",
     access: "owner",
     status: 201,
-    body: Type.Object({ root: text(4096, "absolute path on the node's machine") }, closed),
-    response: Workspace,
+    body: Type.Object(
+      {
+        root: text(4096, "absolute path on the node's machine"),
+        confirm: Type.Optional(
+          Type.Boolean({ description: "accept a changed workspace file that lets programs do more" }),
+        ),
+      },
+      closed,
+    ),
+    response: AddedWorkspace,
   },
   removeWorkspace: {
     method: "DELETE",

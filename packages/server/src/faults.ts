@@ -73,6 +73,11 @@ export const serverFaults = {
     remedy: "Choose a folder that does not hold the node's ledger, keys or policies.",
   },
   "workspace.file": { kind: "rejected", remedy: "Correct workspace.json at the named place." },
+  "workspace.widened": {
+    kind: "rejected",
+    remedy:
+      "Read the changes in the facts. When they are wanted, say so: `writ workspace add FOLDER --confirm`; else put the old file back.",
+  },
   "workspace.in-use": {
     kind: "rejected",
     remedy: "Undeploy the programs and end the runs in the facts first.",

@@ -266,6 +266,56 @@ test.each([
   rmSync(root, { recursive: true });
 });
 
+test("S10 a changed workspace file is told, and asks for confirmation when programs may do more", async () => {
+  const root = mkdtempSync(path.join(tmpdir(), "writ-changed-"));
+  const write = (change: object) =>
+    writeFileSync(
+      path.join(root, "workspace.json"),
+      JSON.stringify({ ...workspaceFile, name: "changed", ...change }),
+    );
+  const add = (confirm?: boolean) =>
+    node.call("addWorkspace", { body: { root, ...(confirm === undefined ? {} : { confirm }) } });
+  const amount = (max: string) => ({ inbox: { columns: { amount: { type: "decimal", max } } } });
+  const host = { host: "example.org:443", scheme: "https", risk: "low" };
+  write({ folders: { inbox: { path: "inbox", access: "read" } }, tables: amount("10") });
+  expect(await add()).toMatchObject({ changes: [], created: ["inbox"] });
+  expect(await add()).toMatchObject({ changes: [], created: [] });
+  write({
+    folders: { inbox: { path: "inbox" } },
+    tables: amount("11"),
+    hosts: [host],
+    profile: "unrestricted",
+    roles: { clerk: {} },
+  });
+  const widens = [
+    "profile: local_worker → unrestricted",
+    "host https://example.org:443 added, risk low",
+    "access of folder inbox: read → write",
+    "max of column inbox.amount: 10 → 11",
+  ];
+  await expect(add()).rejects.toMatchObject({
+    status: 422,
+    code: "workspace.widened",
+    problem: { facts: { widens, changes: [...widens, "role clerk added"] } },
+  });
+  const held = await node.call("listWorkspaces");
+  expect(held.workspaces.find(({ name }) => name === "changed")?.file.profile).toBe("local_worker");
+  expect(await add(true)).toMatchObject({ changes: [...widens, "role clerk added"] });
+  write({ folders: { inbox: { path: "inbox", access: "read" } }, tables: amount("9") });
+  expect((await add()).changes).toContain("host https://example.org:443 removed");
+  rmSync(root, { recursive: true });
+});
+
+test("S10 a workspace file that is a link is refused: it could be written under another name", async () => {
+  const root = mkdtempSync(path.join(tmpdir(), "writ-linked-"));
+  writeFileSync(path.join(root, "real.json"), JSON.stringify(workspaceFile));
+  symlinkSync("real.json", path.join(root, "workspace.json"));
+  await expect(node.call("addWorkspace", { body: { root } })).rejects.toMatchObject({
+    code: "workspace.file",
+  });
+  rmSync(root, { recursive: true });
+});
+
 test("S24 a backup is refused in the data folder, where it would keep the node from starting, and where no folder is", async () => {
   for (const file of [
     path.join(node.data, "ledger", "99999999.segment"),

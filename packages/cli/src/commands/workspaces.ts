@@ -1,4 +1,5 @@
 import path from "node:path";
+import type { AddedWorkspace } from "@writ/core/api";
 import type { Command } from "commander";
 import { table } from "../render/layout.ts";
 import type { Act } from "../run.ts";
@@ -11,15 +12,12 @@ export function addWorkspaceCommands(program: Command, act: Act): void {
   workspace
     .command("add <folder>")
     .description("add a folder of the node's machine, or read its workspace.json again")
+    .option("--confirm", "accept a changed workspace.json that lets programs do more")
     .action(
-      act(async (context, folder: string) => {
+      act(async (context, folder: string, options: { readonly confirm?: true }) => {
         const root = path.resolve(context.terminal.folder, folder);
-        const answer = await context.client.call("addWorkspace", { body: { root } });
-        return context.answer(
-          answer,
-          () =>
-            `workspace ${answer.name} at ${answer.root}\nwhat rules may speak of stands in its workspace.json`,
-        );
+        const answer = await context.client.call("addWorkspace", { body: { root, ...options } });
+        return context.answer(answer, () => said(answer));
       }),
     );
   workspace
@@ -45,4 +43,14 @@ export function addWorkspaceCommands(program: Command, act: Act): void {
         return context.answer(answer, () => `forgot ${answer.removed}; its files stay`);
       }),
     );
+}
+
+/** What the node did, line by line. */
+function said({ name, root, changes, created }: AddedWorkspace): string {
+  return [
+    `workspace ${name} at ${root}`,
+    ...(created.length === 0 ? [] : [`made in it: ${created.join(", ")}`]),
+    ...changes.map((change) => `changed: ${change}`),
+    "what rules may speak of stands in its workspace.json",
+  ].join("\n");
 }

@@ -1,11 +1,20 @@
 // Workspaces: the folders the node works in, each with the file that says what rules may speak of.
 //   S10  The workspace file is read when the folder is added and recorded whole; a change counts when it is added again.
+//        What differs from the file before is answered, and asks for a word of confirmation when programs may do more.
 //   S11  Two workspaces never share a folder: neither inside the other.
-import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
-import type { Workspace } from "@writ/core/api";
+import type { AddedWorkspace, Workspace } from "@writ/core/api";
 import { parseValue } from "@writ/core/value";
-import { parseWorkspace, type WorkspaceFile } from "@writ/core/workspace";
+import { parseWorkspace, workspaceFileName, type WorkspaceFile } from "@writ/core/workspace";
 import { hasCode } from "@writ/core/fault";
 import type { RegisteredWorkspace } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
@@ -13,6 +22,7 @@ import { workspaceFileBytesMax } from "../limits.ts";
 import type { Handlers } from "../http/app.ts";
 import { record, storeValue, valueOf, type NodeContext, type Queue } from "../node/context.ts";
 import type { Actor } from "@writ/core/entry";
+import { workspaceChanges } from "./workspace-changes.ts";
 
 export function workspaceHandlers(
   node: NodeContext,
@@ -26,7 +36,7 @@ export function workspaceHandlers(
     }),
     addWorkspace: ({ body, caller }) =>
       inOrder(async () => {
-        const added = await addWorkspace(node, body.root, caller.actor);
+        const added = await addWorkspace(node, body.root, caller.actor, body.confirm);
         await node.triggers.sync();
         return added;
       }),
@@ -58,15 +68,20 @@ export function workspaceHandlers(
   };
 }
 
-/** Adds a folder, or records its file again. @throws workspace.folder, workspace.data-folder, workspace.exists, workspace.file, core.schema-mismatch */
+/**
+ * Adds a folder, or records its file again.
+ * @param confirm accepts a file that lets programs do more than the one before
+ * @throws workspace.folder, workspace.data-folder, workspace.exists, workspace.file, workspace.widened, core.schema-mismatch
+ */
 export async function addWorkspace(
   node: Pick<NodeContext, "ledger" | "world" | "blobs" | "registry" | "data">,
   folder: string,
   actor: Actor,
-): Promise<Workspace> {
+  confirm = false,
+): Promise<AddedWorkspace> {
   const root = realFolder(folder);
   assertApartFromData(root, realpathSync(node.data));
-  const file = readWorkspace(root);
+  const { file, isMade } = readWorkspace(root);
   for (const other of node.registry().workspaces.values()) {
     if (other.name === file.name && other.root !== root) {
       throw fault(
@@ -87,12 +102,30 @@ export async function addWorkspace(
   }
   for (const [name, place] of [...Object.entries(file.folders), ...Object.entries(file.files)])
     assertInside(root, name, place.path);
-  for (const place of Object.values(file.folders)) makeFolder(path.join(root, place.path));
+  const known = node.registry().workspaces.get(file.name);
+  const changes = known === undefined ? [] : workspaceChanges(await workspaceFileOf(node, known), file);
+  const widening = changes.filter(({ widens }) => widens).map(({ text }) => text);
+  if (widening.length > 0 && !confirm) {
+    throw fault(
+      "workspace.widened",
+      `Cannot take over the changed workspace file of \`${file.name}\` unseen: programs may do more: ${widening.slice(0, 10).join("; ")}`,
+      { widens: widening, changes: changes.map(({ text }) => text) },
+    );
+  }
+  const folders = Object.values(file.folders).map((place) => place.path);
+  const missing = folders.filter((folder) => !existsSync(path.join(root, folder)));
+  for (const folder of folders) makeFolder(path.join(root, folder));
   await record(node, actor, {
     kind: "workspace.added",
     facts: { name: file.name, root, file: await storeValue(node.blobs, parseValue(file)) },
   });
-  return { name: file.name, root, file };
+  return {
+    name: file.name,
+    root,
+    file,
+    changes: changes.map(({ text }) => text),
+    created: [...(isMade ? [workspaceFileName] : []), ...missing],
+  };
 }
 
 /** The workspace a request means: the one named, or the only one. @throws workspace.unknown, workspace.which */
@@ -183,16 +216,16 @@ function makeFolder(folder: string): void {
   }
 }
 
-function readWorkspace(root: string): WorkspaceFile {
-  const file = path.join(root, "workspace.json");
+function readWorkspace(root: string): { readonly file: WorkspaceFile; readonly isMade: boolean } {
+  const file = path.join(root, workspaceFileName);
   let text: string;
   try {
-    const found = statSync(file);
-    // Reading a pipe would wait for ever.
+    // Reading a pipe would wait for ever; what a link leads to could be written under its own name.
+    const found = lstatSync(file);
     if (!found.isFile() || found.size > workspaceFileBytesMax) {
       throw fault(
         "workspace.file",
-        `Cannot read \`${file}\`: it is no file of at most ${workspaceFileBytesMax} bytes`,
+        `Cannot read \`${file}\`: it is no regular file of at most ${workspaceFileBytesMax} bytes`,
         { file, sizeBytesMax: workspaceFileBytesMax },
       );
     }
@@ -201,12 +234,12 @@ function readWorkspace(root: string): WorkspaceFile {
     if (hasCode(error, "workspace.file")) throw error;
     if (!hasErrno(error, "ENOENT"))
       throw fault("workspace.folder", `Cannot read \`${file}\``, { file }, error);
-    return createWorkspace(root, file);
+    return { file: createWorkspace(root, file), isMade: true };
   }
   try {
     const parsed = parseWorkspace(JSON.parse(text));
     assertZone(parsed.zone, file);
-    return parsed;
+    return { file: parsed, isMade: false };
   } catch (error) {
     if (hasCode(error, "workspace.file")) throw error;
     if (hasCode(error, "core.schema-mismatch")) throw error;
