@@ -1,19 +1,24 @@
 // What a command works with: the node's client, the terminal, and one way to answer.
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { printableJson, printableLines } from "@writ/core/printable";
 import { openClient, type Client } from "@writ/sdk/client";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { fault } from "./faults.ts";
+import { shown } from "./render/outside.ts";
 import { readSettings, type Flags, type Settings } from "./settings.ts";
-import { printable, type Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 export interface Context {
   readonly terminal: Terminal;
   readonly settings: Settings;
   readonly client: Client;
   readonly json: boolean;
-  /** Prints the answer, as JSON or as text, and gives the command its exit code. */
-  answer(data: unknown, text: () => string, code?: ExitCode): ExitCode;
+  /**
+   * Prints the answer, as JSON or as text, and gives the command its exit code. `text` lays out what it is given and nothing else: the
+   * answer with every text from outside made safe to show.
+   */
+  answer<Data>(data: Data, text: (shown: Data) => string, code?: ExitCode): ExitCode;
 }
 
 export function openContext(flags: Flags, terminal: Terminal): Context {
@@ -25,7 +30,7 @@ export function openContext(flags: Flags, terminal: Terminal): Context {
     json,
     client: openClient({ url: settings.url, token: settings.token }),
     answer(data, text, code = exitCodes.ok) {
-      terminal.out(json ? `${JSON.stringify(data, undefined, 2)}\n` : `${printable(text()).trimEnd()}\n`);
+      terminal.out(json ? `${printableJson(data, 2)}\n` : `${printableLines(text(shown(data)).trimEnd())}\n`);
       return code;
     },
   };

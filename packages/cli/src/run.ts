@@ -1,8 +1,9 @@
 // The `writ` command: reads the command line, runs one command, says its exit code.
 //   O1  A fault is printed on standard error with code, message, facts and remedy; nothing of it goes to standard output.
 //   O2  With --json standard output holds one JSON document, or nothing when the command fails.
-//   O3  Control characters from outside never reach the terminal.
+//   O3  Text from outside never steers the terminal and never passes for a line of ours.
 import { faultRecord, type FaultRecord } from "@writ/core/fault";
+import { printableJson, printableLine } from "@writ/core/printable";
 import { Command, CommanderError } from "commander";
 import { addApprovalCommands } from "./commands/approvals.ts";
 import { addCatalogCommands } from "./commands/catalog.ts";
@@ -15,7 +16,8 @@ import { addWorkspaceCommands } from "./commands/workspaces.ts";
 import { openContext, type Context } from "./context.ts";
 import { exitCodeHelp, exitCodeOf, exitCodes, type ExitCode } from "./exit-codes.ts";
 import type { Flags } from "./settings.ts";
-import { printable, type Terminal } from "./terminal.ts";
+import { marked } from "./render/outside.ts";
+import type { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
 /** Turns the body of a command into what commander calls, and keeps its exit code. */
@@ -51,7 +53,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     const record = faultRecord(error) ?? bugOf(error);
-    terminal.error(printable(renderFailure(record)));
+    terminal.error(renderFailure(record));
     return exitCodeOf(record);
   }
 }
@@ -96,13 +98,12 @@ function inherit(program: Command): void {
 }
 
 export function renderFailure(fault: FaultRecord): string {
-  const facts = Object.entries(fault.facts).map(([name, value]) => `  ${name}: ${factText(value)}`);
-  return [`${fault.code}: ${fault.message}`, ...facts, fault.remedy, ""].join("\n");
-}
-
-function factText(value: unknown): string {
-  if (typeof value === "string") return value;
-  return JSON.stringify(value) ?? "";
+  const facts = Object.entries(fault.facts).map(
+    ([name, value]) =>
+      `  ${printableLine(name)}: ${typeof value === "string" ? marked(value) : printableJson(value)}`,
+  );
+  const [code, message, remedy] = [fault.code, fault.message, fault.remedy].map(printableLine);
+  return [`${code}: ${message}`, ...facts, remedy, ""].join("\n");
 }
 
 function bugOf(error: unknown): FaultRecord {

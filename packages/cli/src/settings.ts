@@ -75,7 +75,7 @@ export function saveToken(url: string, token: string, terminal: Terminal): strin
 }
 
 export function credentialsFile(terminal: Terminal): string {
-  const folder = terminal.environment["XDG_CONFIG_HOME"] ?? path.join(terminal.home, ".config");
+  const folder = terminal.environment["XDG_CONFIG_HOME"] || path.join(terminal.home, ".config");
   return path.join(folder, "writ", "credentials.json");
 }
 

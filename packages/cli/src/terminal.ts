@@ -10,13 +10,3 @@ export interface Terminal {
   /** Runs a program of this clone with the terminal's own input and output. Resolves with its exit status. */
   runLocal(script: string, args: readonly string[]): Promise<number>;
 }
-
-const controls = /(?![\t\n])[\p{Cc}\p{Cf}]/gu;
-
-/** Text from outside (file names, comments, cells) must not steer the terminal: control characters are shown as escapes. */
-export function printable(text: string): string {
-  return text.replaceAll(controls, (character) => {
-    const code = character.codePointAt(0)?.toString(16) ?? "";
-    return `\\u${code.padStart(4, "0")}`;
-  });
-}

@@ -1,15 +1,33 @@
+import type { Approval } from "@writ/core/api";
 import { expect, test } from "vitest";
 import { exitCodeHelp, exitCodes } from "../src/exit-codes.ts";
 import { table } from "../src/render/layout.ts";
 import { renderCounterexamples, renderOutcome, renderProblems } from "../src/render/program.ts";
+import { shown } from "../src/render/outside.ts";
 import { renderApproval } from "../src/render/run.ts";
-import { printable } from "../src/terminal.ts";
 
 const hash = "ab".repeat(32);
 
-test("O3 line breaks and tabs stay, everything else that steers is escaped", () => {
-  expect(printable("a\tb\nc\u001b[2J\u0000\u009b\u200f")).toBe("a\tb\nc\\u001b[2J\\u0000\\u009b\\u200f");
-  expect(printable("Éluard 1 234,56 €")).toBe("Éluard 1 234,56 €");
+test("O3 only lines of ours are kept, and no value of a program is one of them", () => {
+  const answer = {
+    message: "a\nb",
+    excerpt: "a\tb\n\u001b^",
+    graph: { text: "a\nb", label: "a\nb" },
+    params: { excerpt: "a\nb", "k\n": 1, deep: [{ en: "a\nb" }] },
+  };
+  expect(shown(answer)).toEqual({
+    message: "a⏎b",
+    excerpt: "a    b\n<U+001B>^",
+    graph: { text: "a\nb", label: "a⏎b" },
+    params: { excerpt: "a⏎b", "k⏎": 1, deep: [{ en: "a⏎b" }] },
+  });
+});
+
+test("O10 an approval of a run that has ended asks nobody any more", () => {
+  const text = renderApproval(waiting, "cancelled");
+  expect(text).not.toContain("must decide");
+  expect(text).toContain("nobody decided, the run is cancelled");
+  expect(renderApproval({ ...waiting, state: "approved" })).toContain("accountant was asked; approved");
 });
 
 test("O5 the help lists every exit code", () => {
@@ -69,35 +87,37 @@ test("O10 a problem shows its place, suggestions and remedy; readings are number
   );
 });
 
+const waiting: Approval = {
+  id: "a_00000000",
+  run: "r_00000000",
+  step: "ask",
+  program: hash,
+  programName: "invoices",
+  workspace: "invoices",
+  role: "accountant",
+  message: "Sum 11960.74 EUR",
+  effects: [
+    {
+      step: "move",
+      capability: "filesystem.move_file@1.0.0",
+      params: { source: "inbox/a.csv", destination: "approved/a.csv" },
+      later: {},
+      targets: [
+        { kind: "file", name: "inbox/a.csv", resolved: "/w/inbox/a.csv", does: "remove", state: hash },
+      ],
+      hash,
+    },
+  ],
+  reason: "program",
+  onExpiry: "reject",
+  requestedAtMs: 0,
+  expiresAtMs: 300_000,
+  state: "waiting",
+  mayDecide: true,
+};
+
 test("O10 an approval shows exactly what will be done", () => {
-  const text = renderApproval({
-    id: "a_00000000",
-    run: "r_00000000",
-    step: "ask",
-    program: hash,
-    programName: "invoices",
-    workspace: "invoices",
-    role: "accountant",
-    message: "Sum 11960.74 EUR",
-    effects: [
-      {
-        step: "move",
-        capability: "filesystem.move_file@1.0.0",
-        params: { source: "inbox/a.csv", destination: "approved/a.csv" },
-        later: {},
-        targets: [
-          { kind: "file", name: "inbox/a.csv", resolved: "/w/inbox/a.csv", does: "remove", state: hash },
-        ],
-        hash,
-      },
-    ],
-    reason: "program",
-    onExpiry: "reject",
-    requestedAtMs: 0,
-    expiresAtMs: 300_000,
-    state: "waiting",
-    mayDecide: true,
-  });
+  const text = renderApproval(waiting);
   for (const part of [
     "accountant must decide (you may)",
     'source = "inbox/a.csv"',

@@ -4,7 +4,7 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { localServer, type Received } from "../../../test/support/local-server.ts";
 import { run } from "../src/run.ts";
-import { urlDefault } from "../src/settings.ts";
+import { saveToken, urlDefault } from "../src/settings.ts";
 import { scriptedTerminal } from "./scripted-terminal.ts";
 
 const hash = "3f9c1a20".padEnd(64, "0");
@@ -42,6 +42,21 @@ const detail = {
   sizeBytes: 1,
 };
 
+const status = {
+  version: "0.1.0",
+  node: "n_1",
+  data: "/d",
+  startedAtMs: 0,
+  nowMs: 0,
+  ledger: { seq: -1, durableSeq: -1, hash },
+  runs: { active: 0, waiting: 0, held: 0 },
+  programs: { deployed: 0, paused: 0, broken: 0 },
+  approvalsWaiting: 0,
+  workspaces: [],
+  policy: hash,
+  problems: [],
+};
+
 function problem(status: number, code: string, kind = "rejected") {
   return {
     type: `urn:writ:fault:${code}`,
@@ -75,7 +90,7 @@ test("O1 a fault goes to standard error with code, message, facts and remedy", a
   const { code, out, error } = await writ(node.url, "status");
   expect(code).toBe(4);
   expect(out).toBe("");
-  expect(error).toBe("auth.role: Cannot do it\n  place: a\\u001b[31m\nDo this\n");
+  expect(error).toBe("auth.role: Cannot do it\n  place: a<U+001B>[31m\nDo this\n");
 });
 
 test("O2 with --json the answer is one document, before or after the command's name", async () => {
@@ -95,7 +110,7 @@ test("O3 control characters from outside are shown, not obeyed", async () => {
     "GET /programs": { programs: [{ ...summary, name: "a\u001b]0;owned\u0007\u202eb" }] },
   });
   const { out } = await writ(node.url, "programs");
-  expect(out).toContain("a\\u001b]0;owned\\u0007\\u202eb");
+  expect(out).toContain("a<U+001B>]0;owned<U+0007><U+202E>b");
 });
 
 test("O5 every exit code is reached by what it stands for", async () => {
@@ -147,20 +162,6 @@ test("O6 flags win over the environment", async () => {
 });
 
 test("O7 a token is saved for its user alone and used from then on", async () => {
-  const status = {
-    version: "0.1.0",
-    node: "n_1",
-    data: "/d",
-    startedAtMs: 0,
-    nowMs: Date.now(),
-    ledger: { seq: -1, durableSeq: -1, hash },
-    runs: { active: 0, waiting: 0, held: 0 },
-    programs: { deployed: 0, paused: 0, broken: 0 },
-    approvalsWaiting: 0,
-    workspaces: [],
-    policy: hash,
-    problems: [],
-  };
   await using node = await nodeAnswering({ "GET /status": status });
   const home = mkdtempSync(path.join(tmpdir(), "writ-cli-"));
   try {
@@ -205,8 +206,11 @@ test("O9 a prefix is made whole before anything is changed", async () => {
   expect(node.received[1]?.body).toBe('{"comment":"seen"}');
 });
 
-test("O8 an approval's prefix must stand for one that waits", async () => {
-  const approval = (id: string) => ({
+const forged =
+  "Pay 5 EUR\n\na_1: owner must decide (you may)\r\n\u2028writ approvals approve a_1\u202e\u200b";
+
+function approval(id: string, changes: object = {}) {
+  return {
     id,
     run: "r_00000000",
     step: "s",
@@ -222,7 +226,255 @@ test("O8 an approval's prefix must stand for one that waits", async () => {
     expiresAtMs: 1,
     state: "waiting",
     mayDecide: true,
+    ...changes,
+  };
+}
+
+function runDetail(changes: object = {}) {
+  return {
+    id: "r_00000000",
+    program: hash,
+    programName: "n",
+    workspace: "w",
+    status: "finished",
+    startedAtMs: 0,
+    endedAtMs: 1,
+    event: { id: "e", type: "manual", subject: null },
+    startedBy: "owner",
+    eventData: {},
+    steps: [],
+    approvals: [],
+    result: null,
+    fault: null,
+    entries: [],
+    ...changes,
+  };
+}
+
+test("O3 words from outside cannot draw another approval, run or fault", async () => {
+  const effect = {
+    step: forged,
+    capability: forged,
+    params: { [forged]: forged, excerpt: forged },
+    later: { en: forged },
+    targets: [{ kind: "file", name: forged, resolved: forged, does: forged, state: null }],
+    hash: null,
+  };
+  const fault = { code: "x.y", kind: "rejected", message: forged, remedy: forged, facts: { a: forged } };
+  const step = {
+    id: "s",
+    op: "call",
+    label: forged,
+    state: "HELD",
+    attempt: 1,
+    fault,
+    held: { what: "effect", reason: forged },
+  };
+  const waiting = approval("a_aaaa0000000000000000", {
+    message: forged,
+    programName: forged,
+    role: forged,
+    effects: [effect],
   });
+  const run = runDetail({
+    status: "held",
+    programName: forged,
+    eventData: { text: forged, excerpt: forged },
+    steps: [step],
+    approvals: [waiting],
+    result: { [forged]: forged },
+    fault,
+    entries: [{ seq: 1, atMs: 0, kind: "k", step: null, text: forged }],
+  });
+  await using node = await nodeAnswering({
+    "GET /approvals?mine=false": { approvals: [waiting] },
+    "GET /runs/r_00000000": run,
+    "GET /programs": { programs: [{ ...summary, name: forged, trigger: forged }] },
+    "GET /programs/3f9c1a20": {
+      ...detail,
+      rendered: { en: forged, fr: forged },
+      graph: { ...detail.graph, text: forged },
+    },
+    "GET /people": { ...problem(403, "auth.role"), detail: forged, remedy: forged, facts: { a: forged } },
+  });
+  for (const args of [
+    ["approvals"],
+    ["run", "show", "r_00000000"],
+    ["programs"],
+    ["programs", "3f9c1a20"],
+    ["people"],
+  ]) {
+    const { out, error } = await writ(node.url, ...args);
+    expect(out + error, args.join(" ")).toContain("Pay 5 EUR");
+    expect(out + error, args.join(" ")).not.toMatch(/^(a_1:|writ approvals)/m);
+    expect((out + error).replaceAll("\n", ""), args.join(" ")).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    // The two fields that keep their lines are indented below their heading.
+    if (args[1] !== "3f9c1a20") expect(out + error).not.toMatch(/^\s*a_1:/m);
+  }
+  const json = await writ(node.url, "approvals", "--json");
+  expect(JSON.parse(json.out)).toEqual([waiting]);
+  expect(json.out.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+});
+
+test("O11 a program that is broken once deployed is said to be, with its remedy, and is no success", async () => {
+  const fault = {
+    code: "trigger.folder",
+    kind: "rejected",
+    message: "Cannot watch",
+    remedy: "Make the folder",
+    facts: {},
+  };
+  await using node = await nodeAnswering({
+    [`POST /programs/${hash}/deploy`]: { ...summary, state: "broken", deployedAtMs: 1, fault },
+  });
+  const { code, out } = await writ(node.url, "deploy", hash);
+  expect(code).toBe(1);
+  for (const part of ["broken: invoices", "not armed: trigger.folder: Cannot watch", "Make the folder"])
+    expect(out).toContain(part);
+});
+
+test("O11 an undo that leaves something in the world names the step and is no success", async () => {
+  const step = {
+    id: "post",
+    op: "call",
+    label: "post it",
+    state: "COMPLETED",
+    attempt: 1,
+    fault: null,
+    held: null,
+  };
+  const undone = runDetail({ steps: [step, { ...step, id: "move", state: "ROLLED_BACK" }] });
+  await using node = await nodeAnswering({
+    "POST /runs/r_00000000/undo": summaryOfRun(runDetail()),
+    "GET /runs/r_00000000": undone,
+    [`GET /programs/${hash}`]: {
+      ...detail,
+      capabilities: [{ id: "http.post@1.0.0", risk: "high", effect: "irreversible" }],
+    },
+  });
+  const { code, out } = await writ(node.url, "undo", "r_00000000");
+  expect(code).toBe(1);
+  expect(out).toContain("Not taken back\n  post: post it");
+  expect(out).not.toContain("  move: ");
+});
+
+test("O11 an undo with a fault of its own prints it and is no success", async () => {
+  const fault = {
+    code: "undo.partial",
+    kind: "broken",
+    message: "One step stands",
+    remedy: "Look",
+    facts: {},
+  };
+  await using node = await nodeAnswering({
+    "POST /runs/r_00000000/undo": summaryOfRun(runDetail()),
+    "GET /runs/r_00000000": runDetail({ status: "rolled_back", fault }),
+    [`GET /programs/${hash}`]: detail,
+  });
+  const { code, out } = await writ(node.url, "undo", "r_00000000");
+  expect(code).toBe(1);
+  expect(out).toContain("undo.partial: One step stands\n  Look");
+});
+
+test("O12 status names held runs with the command that settles them", async () => {
+  const step = {
+    id: "post",
+    op: "call",
+    label: "",
+    state: "HELD",
+    attempt: 1,
+    fault: null,
+    held: { what: "effect", reason: "nobody knows" },
+  };
+  await using node = await nodeAnswering({
+    "GET /status": { ...status, runs: { active: 1, waiting: 0, held: 1 } },
+    "GET /runs?status=held&limit=20": {
+      runs: [summaryOfRun(runDetail({ status: "held", endedAtMs: null }))],
+      next: null,
+    },
+    "GET /runs/r_00000000": runDetail({ status: "held", endedAtMs: null, steps: [step] }),
+  });
+  const { code, out } = await writ(node.url, "status");
+  expect(code).toBe(0);
+  expect(out).toContain("Needs attention\n  run r_00000000 of n is held\n    post (effect): nobody knows\n");
+  expect(out).toContain("writ run settle r_00000000 post done|failed|again|skip");
+});
+
+function summaryOfRun({
+  id,
+  program,
+  programName,
+  workspace,
+  status: state,
+  startedAtMs,
+  endedAtMs,
+  event,
+}: ReturnType<typeof runDetail>) {
+  return { id, program, programName, workspace, status: state, startedAtMs, endedAtMs, event };
+}
+
+test("O12 an approval says what became of the run when that is known at once", async () => {
+  const id = "a_aaaa0000000000000000";
+  const fault = {
+    code: "filesystem.exists",
+    kind: "rejected",
+    message: "It is there",
+    remedy: "Move it",
+    facts: {},
+  };
+  await using node = await nodeAnswering({
+    [`POST /approvals/${id}`]: { approval: id, decision: "approve", run: "r_00000000" },
+    "GET /runs/r_00000000": runDetail({ status: "rolled_back", fault }),
+  });
+  const { code, out } = await writ(node.url, "approvals", "approve", id);
+  expect(code).toBe(0);
+  expect(out).toBe(
+    `approved ${id}; run r_00000000 is rolled back\n\nfilesystem.exists: It is there\n  Move it\n`,
+  );
+});
+
+test("O13 an id of the wrong form is answered with the form and an example, and nothing is asked of the node", async () => {
+  await using node = await nodeAnswering({});
+  for (const [args, example] of [
+    [["run", "show", "nonsense"], "r_"],
+    [["approve", "XYZ"], "hexadecimal"],
+    [["capability", "show", "move file"], "filesystem.move_file"],
+    [["person", "remove", "Anna!"], "anna"],
+  ] as const) {
+    const { code, error } = await writ(node.url, ...args);
+    expect(code).toBe(5);
+    expect(error).toContain(example);
+    expect(error).not.toMatch(/\^\[|pattern/);
+  }
+  expect(node.received).toEqual([]);
+});
+
+test("O6 an empty token or address in the environment is none", async () => {
+  await using node = await nodeAnswering({ "GET /programs": { programs: [] } });
+  const home = mkdtempSync(path.join(tmpdir(), "writ-cli-"));
+  try {
+    const empty = { WRIT_TOKEN: "", WRIT_DATA: "", XDG_CONFIG_HOME: "" };
+    const saved = scriptedTerminal({ home, environment: empty });
+    saveToken(node.url, "saved", saved);
+    expect(await run(["programs"], saved)).toBe(0);
+    expect(node.received[0]?.headers.authorization).toBe("Bearer saved");
+    const none = scriptedTerminal({ environment: { ...empty, WRIT_URL: node.url } });
+    await run(["programs", "--token", ""], none);
+    expect(node.received[1]?.headers.authorization).toBeUndefined();
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+});
+
+test("O10 pausing and resuming say what becomes of files that arrive meanwhile", async () => {
+  for (const name of ["pause", "resume"]) {
+    const terminal = scriptedTerminal();
+    await run([name, "--help"], terminal);
+    expect(terminal.printed.out.replaceAll(/\s+/g, " ")).toMatch(/recorded in the ledger and start n/);
+  }
+});
+
+test("O8 an approval's prefix must stand for one that waits", async () => {
   const first = "a_aaaa0000000000000000";
   await using node = await nodeAnswering({
     "GET /approvals": { approvals: [approval(first), approval("a_aabb0000000000000000")] },

@@ -2,6 +2,7 @@
 //   D1  Every answer is checked against the route's schema; what does not fit is a fault, never a guess.
 //   D2  A problem document becomes the fault the node threw: same code, kind, message, remedy and facts.
 //   D3  Nothing is retried: only the caller knows whether asking twice is harmless.
+//   D7  A part of the path that has the wrong form is answered here, with the form it should have; it is never sent.
 import {
   Problem,
   routes,
@@ -41,7 +42,7 @@ export type RequestOf<Name extends CallName> = Part<"params", ParamsOf<Name>> &
 export interface Client {
   readonly url: string;
   readonly token: string | undefined;
-  /** @throws the fault the node answered with, client.unreachable, client.unexpected-answer */
+  /** @throws the fault the node answered with, client.form, client.unreachable, client.unexpected-answer */
   call<Name extends CallName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>>;
 }
 
@@ -61,6 +62,7 @@ export function openClient(options: ClientOptions): Client {
     token,
     async call<Name extends CallName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>> {
       const route: RouteDefinition = routes[name];
+      assertForms(route, (request as AnyRequest).params ?? {});
       const answer = await send({ url, token }, route, request as AnyRequest);
       if (schemaProblems(route.response, answer).length > 0) {
         const problems = schemaProblems(route.response, answer);
@@ -76,6 +78,37 @@ export function openClient(options: ClientOptions): Client {
       return answer as ResponseOf<Name>;
     },
   };
+}
+
+/** The node would refuse it too, in words of its schemas. @throws client.form */
+function assertForms(route: RouteDefinition, params: Readonly<Record<string, string>>): void {
+  const problems = route.params === undefined ? [] : schemaProblems(route.params, params);
+  for (const { at } of problems) {
+    const name = at.slice(1);
+    const given = params[name];
+    if (given === undefined) continue;
+    const form = formOf(route, name);
+    throw fault("client.form", `Cannot take \`${given.slice(0, 100)}\`: expected ${form}`, {
+      [name]: given.slice(0, 200),
+    });
+  }
+}
+
+function formOf(route: RouteDefinition, name: string): string {
+  switch (name) {
+    case "hash":
+      return "a program's hash or the first 8 or more of its 64 hexadecimal digits, such as `3f9c1a20`";
+    case "run":
+      return "a run's id, such as `r_6d1c0d54c8279ab8dd6a`";
+    case "approval":
+      return "an approval's id, such as `a_6d1c0d54c8279ab8dd6a`";
+    case "step":
+      return "a step's id, such as `move` (`writ run show RUN` lists them)";
+    default:
+      return route.path.startsWith("/capabilities")
+        ? "a capability, such as `filesystem.move_file` or `filesystem.move_file@1.0.0`"
+        : "a name of small letters, digits, `-` and `_`, such as `anna`";
+  }
 }
 
 /** The route's path with its parameters filled in and the query appended. */

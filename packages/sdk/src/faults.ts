@@ -9,6 +9,7 @@ export const sdkFaults = {
     kind: "broken",
     remedy: "Use client and node of one version, and make sure that nothing between them changes answers.",
   },
+  "client.form": { kind: "rejected", remedy: "Write it in the form the message gives." },
   "client.address": { kind: "rejected", remedy: "Write the node's address as `http://host:port`." },
   "client.stream-closed": {
     kind: "transient",

@@ -113,3 +113,16 @@ test("K68 every path parameter of the table has a schema, and no schema names on
     expect(params.toSorted(), name).toEqual(inPath);
   }
 });
+
+test("D7 a part of the path that has the wrong form is answered here, with the right form", async () => {
+  await using server = await localServer((_, response) => response.end("{}"));
+  const client = openClient({ url: server.url });
+  expect(await failure(client.call("getRun", { params: { run: "7" } }))).toMatchObject({
+    code: "client.form",
+    message: expect.stringMatching(/`7`: expected a run's id, such as `r_/),
+  });
+  expect(await failure(client.call("removeWorkspace", { params: { id: "a b" } }))).toMatchObject({
+    code: "client.form",
+  });
+  expect(server.received).toEqual([]);
+});

@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RunDetail, RunStatus } from "@writ/core/api";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { fault } from "../faults.ts";
-import { renderApprovals } from "../render/run.ts";
+import { paragraphs } from "../render/layout.ts";
+import { renderApprovals, renderFault } from "../render/run.ts";
 import type { Act } from "../run.ts";
 
 export function addApprovalCommands(program: Command, act: Act): void {
@@ -30,7 +33,7 @@ export function addApprovalCommands(program: Command, act: Act): void {
 
 async function list(context: Context, { mine }: { readonly mine?: boolean }): Promise<ExitCode> {
   const answer = await context.client.call("listApprovals", { query: { mine: mine === true } });
-  return context.answer(answer.approvals, () => renderApprovals(answer.approvals));
+  return context.answer(answer.approvals, renderApprovals);
 }
 
 async function decide(
@@ -43,7 +46,43 @@ async function decide(
   const body = comment === undefined ? { decision } : { decision, comment };
   const answer = await context.client.call("decideApproval", { params: { approval }, body });
   const done = decision === "approve" ? "approved" : "rejected";
-  return context.answer(answer, () => `${done} ${answer.approval}; run ${answer.run} goes on`);
+  const run = await outcome(context, answer.run, answer.approval);
+  return context.answer({ ...answer, status: run?.status ?? null, fault: run?.fault ?? null }, (shown) =>
+    paragraphs(
+      `${done} ${shown.approval}; run ${shown.run} ${becameOf(shown.status)}`,
+      renderFault(shown.fault),
+    ),
+  );
+}
+
+const outcomeWaitMsMax = 1000;
+
+/** The run when it ends, is held or asks again within a second; undefined when it is not known yet. */
+async function outcome(context: Context, id: string, approval: string): Promise<RunDetail | undefined> {
+  const pauseMs = 100;
+  for (let waitedMs = 0; waitedMs <= outcomeWaitMsMax; waitedMs += pauseMs) {
+    // The decision stands, whatever can be read of the run.
+    const run = await context.client.call("getRun", { params: { run: id } }).catch(() => undefined);
+    if (run === undefined) return undefined;
+    const asksAgain = run.approvals.some((other) => other.id !== approval && other.state === "waiting");
+    if (run.endedAtMs !== null || run.status === "held" || (run.status === "waiting" && asksAgain))
+      return run;
+    await sleep(pauseMs);
+  }
+  return undefined;
+}
+
+function becameOf(status: RunStatus | null): string {
+  switch (status) {
+    case null:
+      return "goes on";
+    case "held":
+      return "is held for a person: see `writ status`";
+    case "waiting":
+      return "waits for another approval: see `writ approvals`";
+    default:
+      return `is ${status.replace("_", " ")}`;
+  }
 }
 
 /** @throws command.approval when no or more than one waiting approval starts so */

@@ -15,7 +15,7 @@ export function addCatalogCommands(program: Command, act: Act): void {
       act(async (context, words: readonly string[]) => {
         const query = words.length === 0 ? {} : { search: words.join(" ") };
         const { capabilities } = await context.client.call("listCapabilities", { query });
-        return context.answer(capabilities, () => renderCapabilities(capabilities));
+        return context.answer(capabilities, renderCapabilities);
       }),
     );
   const capability = program.command("capability").description("one capability: show, revoke, restore");
@@ -39,11 +39,8 @@ export function addCatalogCommands(program: Command, act: Act): void {
     .action(
       act(async (context) => {
         const policies = await context.client.call("getPolicies", {});
-        return context.answer(policies, () =>
-          paragraphs(
-            ...policies.files.map(({ name, text }) => `// ${name}\n${text}`),
-            `// hash ${policies.hash}`,
-          ),
+        return context.answer(policies, ({ files, hash }) =>
+          paragraphs(...files.map(({ name, text }) => `// ${name}\n${text}`), `// hash ${hash}`),
         );
       }),
     );
@@ -63,8 +60,8 @@ function renderCapabilities(capabilities: readonly CapabilitySummary[]): string 
 }
 
 async function show(context: Context, id: string): Promise<ExitCode> {
-  const found = await context.client.call("getCapability", { params: { id } });
-  return context.answer(found, () =>
+  const capability = await context.client.call("getCapability", { params: { id } });
+  return context.answer(capability, (found) =>
     paragraphs(
       `${found.id}${found.revoked ? " (REVOKED)" : ""}: ${found.summary.en}\n${found.summary.fr}`,
       table(
@@ -87,5 +84,5 @@ async function revoke(
 ): Promise<ExitCode> {
   const body = { capability, restore, ...(reason === undefined ? {} : { reason }) };
   const answer = await context.client.call("revokeCapability", { body });
-  return context.answer(answer, () => `${answer.capability}: ${answer.revoked ? "revoked" : "allowed"}`);
+  return context.answer(answer, (shown) => `${shown.capability}: ${shown.revoked ? "revoked" : "allowed"}`);
 }

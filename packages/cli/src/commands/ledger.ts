@@ -1,13 +1,14 @@
 import path from "node:path";
 import type { ApiEntry, LedgerReport } from "@writ/core/api";
+import { printableJson } from "@writ/core/printable";
 import { streamEntries } from "@writ/sdk/entries";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
 import { brief, shortHash, time } from "../render/layout.ts";
+import { shown } from "../render/outside.ts";
 import { renderFault } from "../render/run.ts";
 import type { Act } from "../run.ts";
-import { printable } from "../terminal.ts";
 import { runServerCommand } from "./local.ts";
 
 export function addLedgerCommands(program: Command, act: Act): void {
@@ -39,8 +40,8 @@ export function addLedgerCommands(program: Command, act: Act): void {
         });
         return context.answer(
           answer,
-          () =>
-            `${answer.entries} entries in ${answer.file} (${answer.sizeBytes} bytes); it holds the node's keys: keep it safe`,
+          ({ entries, file: written, sizeBytes }) =>
+            `${entries} entries in ${written} (${sizeBytes} bytes); it holds the node's keys: keep it safe`,
         );
       }),
     );
@@ -57,7 +58,7 @@ export function addLedgerCommands(program: Command, act: Act): void {
 async function verify(context: Context): Promise<ExitCode> {
   const report = await context.client.call("verifyLedger", { body: {} });
   const code = report.kind === "intact" ? exitCodes.ok : exitCodes.refused;
-  return context.answer(report, () => renderReport(report), code);
+  return context.answer(report, renderReport, code);
 }
 
 export function renderReport(report: LedgerReport): string {
@@ -80,7 +81,7 @@ async function show(
   const answer = await context.client.call("readLedger", {
     query: { from: Number(from), limit: Number(limit) },
   });
-  return context.answer(answer.entries, () => answer.entries.map(renderEntry).join("\n"));
+  return context.answer(answer.entries, (entries) => entries.map(renderEntry).join("\n"));
 }
 
 async function follow(
@@ -92,7 +93,7 @@ async function follow(
     ...(run === undefined ? {} : { run }),
   };
   for await (const entry of streamEntries(context.client, query)) {
-    context.terminal.out(context.json ? `${JSON.stringify(entry)}\n` : `${printable(renderEntry(entry))}\n`);
+    context.terminal.out(`${context.json ? printableJson(entry) : renderEntry(shown(entry))}\n`);
   }
   return exitCodes.ok;
 }

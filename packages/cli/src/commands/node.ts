@@ -1,12 +1,12 @@
-import type { Status } from "@writ/core/api";
+import type { RunDetail, Status } from "@writ/core/api";
 import { faultRecord } from "@writ/core/fault";
 import { openClient } from "@writ/sdk/client";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
 import { fault } from "../faults.ts";
-import { paragraphs, section, shortHash, time } from "../render/layout.ts";
-import { renderFault } from "../render/run.ts";
+import { indent, paragraphs, section, shortHash, time } from "../render/layout.ts";
+import { renderFault, renderHeld } from "../render/run.ts";
 import type { Act } from "../run.ts";
 import { saveToken, type Settings } from "../settings.ts";
 import { version } from "../version.ts";
@@ -15,6 +15,8 @@ import { serveMcp } from "./mcp.ts";
 
 const nodeMajorMin = 24;
 const clockSkewMsMax = 5000;
+/** Held runs that `status` names; the others are counted. */
+const heldShownMax = 20;
 
 export function addNodeCommands(program: Command, act: Act): void {
   program.commandsGroup("The node:");
@@ -55,10 +57,18 @@ export function addNodeCommands(program: Command, act: Act): void {
 
 async function status(context: Context): Promise<ExitCode> {
   const found = await context.client.call("status", {});
-  return context.answer(found, () => renderStatus(found));
+  const held: RunDetail[] = [];
+  if (found.runs.held > 0) {
+    const { runs } = await context.client.call("listRuns", {
+      query: { status: "held", limit: heldShownMax },
+    });
+    for (const { id } of runs) held.push(await context.client.call("getRun", { params: { run: id } }));
+  }
+  return context.answer({ ...found, held }, renderStatus);
 }
 
-function renderStatus(found: Status): string {
+function renderStatus(found: Status & { readonly held: readonly RunDetail[] }): string {
+  const more = found.runs.held - found.held.length;
   return paragraphs(
     [
       `node ${found.node}, version ${found.version}, since ${time(found.startedAtMs)}`,
@@ -71,7 +81,11 @@ function renderStatus(found: Status): string {
     ].join("\n"),
     section(
       "Needs attention",
-      found.problems.map((problem) => `${problem.what}: ${renderFault(problem.fault)}`).join("\n"),
+      [
+        ...found.problems.map((problem) => `${problem.what}: ${renderFault(problem.fault)}`),
+        ...found.held.map((run) => `run ${run.id} of ${run.programName} is held\n${indent(renderHeld(run))}`),
+        ...(more > 0 ? [`${more} more runs are held: writ runs --status held`] : []),
+      ].join("\n"),
     ),
   );
 }
@@ -84,7 +98,7 @@ async function login(context: Context, given: string | undefined): Promise<ExitC
   const client = openClient({ url: context.settings.url, token });
   await client.call("status", {});
   const file = saveToken(client.url, token, context.terminal);
-  return context.answer({ url: client.url, file }, () => `saved for ${client.url} in ${file}`);
+  return context.answer({ url: client.url, file }, (saved) => `saved for ${saved.url} in ${saved.file}`);
 }
 
 interface Finding {
@@ -99,8 +113,8 @@ async function doctor(context: Context): Promise<ExitCode> {
   const isWell = findings.every((finding) => finding.problem === null);
   return context.answer(
     findings,
-    () =>
-      findings
+    (shown) =>
+      shown
         .map(({ what, value, origin, problem }) => {
           const line = `${problem === null ? "ok     " : "PROBLEM"} ${what}: ${value}${origin === "" ? "" : ` (${origin})`}`;
           return problem === null ? line : `${line}\n        ${problem}`;

@@ -22,7 +22,7 @@ export function addPeopleCommands(program: Command, act: Act): void {
     .action(
       act(async (context, id: string) => {
         const answer = await context.client.call("removePerson", { params: { id } });
-        return context.answer(answer, () => `removed ${answer.removed}`);
+        return context.answer(answer, ({ removed }) => `removed ${removed}`);
       }),
     );
   person
@@ -31,7 +31,7 @@ export function addPeopleCommands(program: Command, act: Act): void {
     .action(
       act(async (context, id: string) => {
         const answer = await context.client.call("replaceToken", { params: { id }, body: {} });
-        return context.answer(answer, () => renderToken(answer));
+        return context.answer(answer, renderToken);
       }),
     );
   program.command("people").description("the same as `writ person list`").action(act(list));
@@ -44,12 +44,12 @@ async function add(
 ): Promise<ExitCode> {
   const body = { id, roles: [...role], ...(name === undefined ? {} : { name }) };
   const answer = await context.client.call("addPerson", { body });
-  return context.answer(answer, () => renderToken(answer));
+  return context.answer(answer, renderToken);
 }
 
 async function list(context: Context): Promise<ExitCode> {
   const { people } = await context.client.call("listPeople", {});
-  return context.answer(people, () => renderPeople(people));
+  return context.answer(people, renderPeople);
 }
 
 function renderPeople(people: readonly Person[]): string {

@@ -1,6 +1,14 @@
 import path from "node:path";
 import { writeFileSync } from "node:fs";
-import { Envelope, type BodyOf, type CompileOutcome, type ProgramState, type QueryOf } from "@writ/core/api";
+import {
+  Envelope,
+  type BodyOf,
+  type CompileOutcome,
+  type ProgramState,
+  type ProgramSummary,
+  type QueryOf,
+} from "@writ/core/api";
+import { printableJson } from "@writ/core/printable";
 import { parse } from "@writ/core/schema";
 import type { Command } from "commander";
 import { parseJson, readInput, wholeHash, type Context } from "../context.ts";
@@ -67,11 +75,25 @@ Examples:
     );
   program
     .command("pause <hash>")
-    .description("start no further runs until it is resumed")
+    .description(
+      "start no further runs until it is resumed; what arrives meanwhile is recorded and starts nothing",
+    )
+    .addHelpText(
+      "after",
+      `
+Runs under way go on. Files that arrive while it is paused are recorded in the ledger and start no run, neither now nor after
+\`writ resume\`: start them by hand with \`writ run start HASH inbox/FILE\`.`,
+    )
     .action(act((context, hash: string) => change(context, "pauseProgram", hash, {})));
   program
     .command("resume <hash>")
-    .description("start runs again")
+    .description("start runs again, for what arrives from now on")
+    .addHelpText(
+      "after",
+      `
+Files that arrived while it was paused are recorded in the ledger and start nothing now: start them by hand with
+\`writ run start HASH inbox/FILE\`.`,
+    )
     .action(act((context, hash: string) => change(context, "resumeProgram", hash, {})));
   program
     .command("programs [hash]")
@@ -86,7 +108,7 @@ Examples:
         const certificate = await context.client.call("getCertificate", {
           params: { hash: await wholeHash(context, hash) },
         });
-        return context.answer(certificate, () => JSON.stringify(certificate, undefined, 2));
+        return context.answer(certificate, () => printableJson(certificate, 2));
       }),
     );
   program
@@ -103,7 +125,7 @@ Examples:
 async function compile(context: Context, file: string, options: CompileOptions): Promise<ExitCode> {
   const outcome = await compileFile(context, file, options);
   const code = outcome.kind === "compiled" ? exitCodes.ok : exitCodes.refused;
-  return context.answer(outcome, () => renderOutcome(outcome), code);
+  return context.answer(outcome, renderOutcome, code);
 }
 
 export async function compileFile(
@@ -128,7 +150,7 @@ async function preview(context: Context, hash: string, event: string): Promise<E
     body: { data: await eventData(context, event) },
   });
   const code = answer.outcome === "failed" ? exitCodes.refused : exitCodes.ok;
-  return context.answer(answer, () => renderPreview(answer), code);
+  return context.answer(answer, renderPreview, code);
 }
 
 type EventData = BodyOf<"previewProgram">["data"];
@@ -153,7 +175,12 @@ async function change<Name extends Change>(
 ): Promise<ExitCode> {
   const params = { hash: await wholeHash(context, hash) };
   const summary = await context.client.call<Change>(name, { params, body });
-  return context.answer(summary, () => renderSummary(summary));
+  return context.answer(summary, renderSummary, codeOfProgram(summary));
+}
+
+/** A program that is broken is not armed: it does nothing of what was asked for. */
+function codeOfProgram({ state }: ProgramSummary): ExitCode {
+  return state === "broken" ? exitCodes.refused : exitCodes.ok;
 }
 
 async function programs(
@@ -163,22 +190,22 @@ async function programs(
 ): Promise<ExitCode> {
   if (hash !== undefined) {
     const program = await context.client.call("getProgram", { params: { hash } });
-    return context.answer(program, () => renderProgram(program));
+    return context.answer(program, renderProgram);
   }
   const query: NonNullable<QueryOf<"listPrograms">> = state === undefined ? {} : { state };
   const answer = await context.client.call("listPrograms", { query });
-  return context.answer(answer.programs, () => renderPrograms(answer.programs));
+  return context.answer(answer.programs, renderPrograms);
 }
 
 async function exportProgram(context: Context, hash: string, file: string | undefined): Promise<ExitCode> {
   const envelope = await context.client.call("exportProgram", {
     params: { hash: await wholeHash(context, hash) },
   });
-  const text = JSON.stringify(envelope, undefined, 2);
+  const text = printableJson(envelope, 2);
   if (file === undefined) return context.answer(envelope, () => text);
   const target = path.resolve(context.terminal.folder, file);
   writeFileSync(target, `${text}\n`, { flag: "wx" });
-  return context.answer({ file: target }, () => `written to ${target}`);
+  return context.answer({ file: target }, (written) => `written to ${written.file}`);
 }
 
 async function importProgram(
@@ -189,5 +216,5 @@ async function importProgram(
   const envelope = parse(Envelope, parseJson(await readInput(context, file), `\`${file}\``), `\`${file}\``);
   const body = workspace === undefined ? { envelope } : { envelope, workspace };
   const summary = await context.client.call("importProgram", { body });
-  return context.answer(summary, () => renderSummary(summary));
+  return context.answer(summary, renderSummary, codeOfProgram(summary));
 }

@@ -1,9 +1,10 @@
 import type { PlanOutcome, QueryOf, RunDetail, RunStatus } from "@writ/core/api";
+import { printableJson } from "@writ/core/printable";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { parseJson, readInput, wholeHash, type Context } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
-import { paragraphs } from "../render/layout.ts";
+import { paragraphs, section } from "../render/layout.ts";
 import { renderCounterexamples, renderOutcome, renderProblems } from "../render/program.ts";
 import {
   renderApprovals,
@@ -91,9 +92,9 @@ async function runs(context: Context, options: RunsOptions): Promise<ExitCode> {
   if (options.program !== undefined) query.program = await wholeHash(context, options.program);
   if (options.before !== undefined) query.before = options.before;
   const answer = await context.client.call("listRuns", { query });
-  return context.answer(answer.runs, () =>
+  return context.answer(answer.runs, (shown) =>
     paragraphs(
-      renderRuns(answer.runs),
+      renderRuns(shown),
       answer.next === null ? "" : `older ones: writ runs --before ${answer.next}`,
     ),
   );
@@ -101,7 +102,7 @@ async function runs(context: Context, options: RunsOptions): Promise<ExitCode> {
 
 async function show(context: Context, id: string): Promise<ExitCode> {
   const run = await context.client.call("getRun", { params: { run: id } });
-  return context.answer(run, () => renderRun(run));
+  return context.answer(run, renderRun);
 }
 
 async function start(
@@ -115,7 +116,7 @@ async function start(
     query: { wait: wait === true },
     body: event === undefined ? {} : { data: await eventData(context, event) },
   });
-  return context.answer(started, () => renderStarted(started), codeOfStatus(started.status));
+  return context.answer(started, renderStarted, codeOfStatus(started.status));
 }
 
 async function cancel(
@@ -127,7 +128,7 @@ async function cancel(
   await context.client.call("cancelRun", { params: { run: id }, body });
   const run = await settled(context, id);
   const done = run.status === "cancelled" || run.status === "rolled_back";
-  return context.answer(run, () => renderRunSummary(run), done ? exitCodes.ok : exitCodes.refused);
+  return context.answer(run, renderRunSummary, done ? exitCodes.ok : exitCodes.refused);
 }
 
 async function undo(
@@ -138,12 +139,37 @@ async function undo(
   await context.client.call("undoRun", { params: { run: id }, body: reason === undefined ? {} : { reason } });
   const run = await settled(context, id);
   const held = run.steps.some((step) => step.held !== null);
-  return context.answer(run, () => renderRun(run), held ? exitCodes.refused : exitCodes.ok);
+  const standing = await stepsThatStand(context, run);
+  const isWhole = !held && standing.length === 0 && run.fault?.code !== "undo.partial";
+  return context.answer(
+    run,
+    (shown) =>
+      paragraphs(
+        renderRun(shown),
+        section(
+          "Not taken back",
+          shown.steps
+            .filter(({ id }) => standing.includes(id))
+            .map(
+              ({ id, label }) => `${id}: ${label}\n  its effect cannot be taken back, or was left as it is`,
+            )
+            .join("\n"),
+        ),
+      ),
+    isWhole ? exitCodes.ok : exitCodes.refused,
+  );
+}
+
+/** Ids of steps whose effect is still there once the undo is over. */
+async function stepsThatStand(context: Context, run: RunDetail): Promise<readonly string[]> {
+  const { capabilities } = await context.client.call("getProgram", { params: { hash: run.program } });
+  if (capabilities.every(({ effect }) => effect !== "irreversible")) return [];
+  return run.steps.filter(({ op, state }) => op === "call" && state === "COMPLETED").map(({ id }) => id);
 }
 
 async function replay(context: Context, id: string): Promise<ExitCode> {
   const answer = await context.client.call("replayRun", { params: { run: id } });
-  return context.answer(answer, () => renderReplay(answer), answer.agrees ? exitCodes.ok : exitCodes.refused);
+  return context.answer(answer, renderReplay, answer.agrees ? exitCodes.ok : exitCodes.refused);
 }
 
 type Decision = "done" | "failed" | "again" | "skip" | "leave";
@@ -160,7 +186,7 @@ async function settle(
       ? { decision }
       : { decision, result: parseJson(result, "the result") as RunDetail["result"] };
   const run = await context.client.call("settleStep", { params: { run: id, step }, body });
-  return context.answer(run, () => renderRunSummary(run));
+  return context.answer(run, renderRunSummary);
 }
 
 async function checkPlan(
@@ -170,7 +196,7 @@ async function checkPlan(
 ): Promise<ExitCode> {
   const outcome = await compileFile(context, file, { ...options, plan: true });
   const code = outcome.kind === "compiled" ? exitCodes.ok : exitCodes.refused;
-  return context.answer(outcome, () => renderOutcome(outcome), code);
+  return context.answer(outcome, renderOutcome, code);
 }
 
 async function runPlan(
@@ -182,7 +208,7 @@ async function runPlan(
   const body = { plan, wait, ...(workspace === undefined ? {} : { workspace }) };
   const outcome = await context.client.call("runPlan", { body });
   const code = outcome.kind === "started" ? codeOfStatus(outcome.status) : exitCodes.refused;
-  return context.answer(outcome, () => renderPlan(outcome), code);
+  return context.answer(outcome, renderPlan, code);
 }
 
 function renderPlan(outcome: PlanOutcome): string {
@@ -192,7 +218,7 @@ function renderPlan(outcome: PlanOutcome): string {
         `${outcome.run}: ${outcome.status}`,
         renderFault(outcome.fault),
         outcome.approvals.length === 0 ? "" : renderApprovals(outcome.approvals),
-        outcome.result === null ? "" : `result ${JSON.stringify(outcome.result, undefined, 2)}`,
+        outcome.result === null ? "" : `result ${printableJson(outcome.result, 2)}`,
       );
     case "refused":
       return paragraphs(`refused: ${outcome.name}`, renderCounterexamples(outcome.counterexamples));

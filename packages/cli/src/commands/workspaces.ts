@@ -17,7 +17,7 @@ export function addWorkspaceCommands(program: Command, act: Act): void {
       act(async (context, folder: string, options: { readonly confirm?: true }) => {
         const root = path.resolve(context.terminal.folder, folder);
         const answer = await context.client.call("addWorkspace", { body: { root, ...options } });
-        return context.answer(answer, () => said(answer));
+        return context.answer(answer, said);
       }),
     );
   workspace
@@ -26,10 +26,10 @@ export function addWorkspaceCommands(program: Command, act: Act): void {
     .action(
       act(async (context) => {
         const { workspaces } = await context.client.call("listWorkspaces", {});
-        return context.answer(workspaces, () =>
+        return context.answer(workspaces, (shown) =>
           table(
             ["name", "folder", "profile"],
-            workspaces.map(({ name, root, file }) => [name, root, file.profile]),
+            shown.map(({ name, root, file }) => [name, root, file.profile]),
           ),
         );
       }),
@@ -40,7 +40,7 @@ export function addWorkspaceCommands(program: Command, act: Act): void {
     .action(
       act(async (context, id: string) => {
         const answer = await context.client.call("removeWorkspace", { params: { id } });
-        return context.answer(answer, () => `forgot ${answer.removed}; its files stay`);
+        return context.answer(answer, ({ removed }) => `forgot ${removed}; its files stay`);
       }),
     );
 }

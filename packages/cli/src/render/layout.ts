@@ -1,4 +1,5 @@
 // Layout of text for terminals.
+import { printableJson } from "@writ/core/printable";
 
 /** Columns padded to their widest cell, two spaces apart; the last one is left ragged. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -52,6 +53,6 @@ export function duration(ms: number): string {
 
 /** JSON on one line, cut when long. */
 export function brief(value: unknown, lengthMax = 160): string {
-  const text = JSON.stringify(value) ?? "";
+  const text = printableJson(value);
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`;
 }

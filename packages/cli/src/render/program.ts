@@ -8,6 +8,7 @@ import type {
   ProofReport,
 } from "@writ/core/api";
 import { indent, paragraphs, section, shortHash, table, time } from "./layout.ts";
+import { renderFault } from "./run.ts";
 
 export function renderOutcome(outcome: CompileOutcome): string {
   switch (outcome.kind) {
@@ -39,7 +40,7 @@ export function renderProgram(program: ProgramDetail): string {
   const language = program.language === null ? "" : `, ${program.language}`;
   return paragraphs(
     `${program.state}: ${program.name} (${program.kind}${language}, workspace ${program.workspace})`,
-    program.fault === null ? "" : `${program.fault.code}: ${program.fault.message}\n${program.fault.remedy}`,
+    renderFault(program.fault),
     renderTexts(program.rendered),
     section("Graph", program.graph.text),
     renderProof(program.proof),
@@ -72,7 +73,10 @@ export function renderPrograms(programs: readonly ProgramSummary[]): string {
 }
 
 export function renderSummary(program: ProgramSummary): string {
-  return `${program.state}: ${program.name} ${program.hash}`;
+  return paragraphs(
+    `${program.state}: ${program.name} ${program.hash}`,
+    program.fault === null ? "" : `not armed: ${renderFault(program.fault)}`,
+  );
 }
 
 export function renderProblems(problems: readonly CompileProblem[]): string {

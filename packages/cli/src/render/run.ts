@@ -1,4 +1,13 @@
-import type { Approval, Effect, Preview, Replay, RunDetail, RunStarted, RunSummary } from "@writ/core/api";
+import type {
+  Approval,
+  Effect,
+  Preview,
+  Replay,
+  RunDetail,
+  RunStarted,
+  RunStatus,
+  RunSummary,
+} from "@writ/core/api";
 import { brief, duration, indent, paragraphs, section, shortHash, table, time } from "./layout.ts";
 
 export function renderRuns(runs: readonly RunSummary[]): string {
@@ -30,7 +39,6 @@ export function renderStarted(started: RunStarted): string {
 }
 
 export function renderRun(run: RunDetail): string {
-  const held = run.steps.filter((step) => step.held !== null);
   return paragraphs(
     `${run.id}: ${run.status} (${run.programName}, ${shortHash(run.program)}, workspace ${run.workspace})`,
     `started ${time(run.startedAtMs)} by ${run.startedBy}, event ${run.event.type} ${brief(run.eventData)}` +
@@ -49,17 +57,13 @@ export function renderRun(run: RunDetail): string {
         ]),
       ),
     ),
+    section("Held for a person", renderHeld(run)),
     section(
-      "Held for a person",
-      held
-        .map(({ id, held: why }) =>
-          why === null
-            ? ""
-            : `${id} (${why.what}): ${why.reason}\n  writ run settle ${run.id} ${id} ${why.what === "undo" ? "done|again|leave" : "done|failed|again|skip"}`,
-        )
-        .join("\n"),
+      "Approvals",
+      run.approvals
+        .map((approval) => renderApproval(approval, run.endedAtMs === null ? null : run.status))
+        .join("\n\n"),
     ),
-    section("Approvals", run.approvals.map(renderApproval).join("\n\n")),
     section(
       "Entries",
       run.entries
@@ -70,20 +74,38 @@ export function renderRun(run: RunDetail): string {
   );
 }
 
-export function renderApprovals(approvals: readonly Approval[]): string {
-  return approvals.length === 0 ? "nothing waits for approval" : approvals.map(renderApproval).join("\n\n");
+/** Steps that a person must decide on, each with the command that does. */
+export function renderHeld(run: RunDetail): string {
+  return run.steps
+    .map(({ id, held: why }) =>
+      why === null
+        ? ""
+        : `${id} (${why.what}): ${why.reason}\n  writ run settle ${run.id} ${id} ${why.what === "undo" ? "done|again|leave" : "done|failed|again|skip"}`,
+    )
+    .filter((text) => text !== "")
+    .join("\n");
 }
 
-export function renderApproval(approval: Approval): string {
+export function renderApprovals(approvals: readonly Approval[]): string {
+  return approvals.length === 0
+    ? "nothing waits for approval"
+    : approvals.map((approval) => renderApproval(approval)).join("\n\n");
+}
+
+/** `ended`: what became of its run, when that has ended: nobody is asked any more. */
+export function renderApproval(approval: Approval, ended: RunStatus | null = null): string {
   const left = approval.expiresAtMs - approval.requestedAtMs;
-  const expiry =
-    approval.state === "waiting"
-      ? `expires ${time(approval.expiresAtMs)} (${duration(left)} after it was asked for), then ${approval.onExpiry}`
-      : approval.state;
+  const isAsked = approval.state === "waiting" && ended === null;
+  const asked = isAsked
+    ? `must decide${approval.mayDecide ? " (you may)" : ""}`
+    : `was asked; ${approval.state === "waiting" ? `nobody decided, the run is ${ended ?? ""}` : approval.state}`;
+  const expiry = isAsked
+    ? `; expires ${time(approval.expiresAtMs)} (${duration(left)} after it was asked for), then ${approval.onExpiry}`
+    : "";
   return paragraphs(
     [
-      `${approval.id}: ${approval.role} must decide${approval.mayDecide ? " (you may)" : ""}`,
-      `  run ${approval.run}, step ${approval.step} of ${approval.programName}; ${expiry}`,
+      `${approval.id}: ${approval.role} ${asked}`,
+      `  run ${approval.run}, step ${approval.step} of ${approval.programName}${expiry}`,
       approval.message === "" ? "" : `  ${approval.message}`,
     ]
       .filter((line) => line !== "")
