@@ -35,6 +35,10 @@ export const serverFaults = {
     kind: "rejected",
     remedy: "Use a token this node gave out, or make a new one on the machine itself with `writ token new`.",
   },
+  "token.no-node": {
+    kind: "rejected",
+    remedy: "Name the node's data folder with `--data DIR`; the node prints it when it starts.",
+  },
   "auth.role": { kind: "rejected", remedy: "Ask somebody with one of the roles in the facts." },
   "auth.agent": { kind: "rejected", remedy: "Let a person decide: agents hand in work, people approve it." },
   "policy.invalid": { kind: "rejected", remedy: "Correct the policy file at the named place." },

@@ -1,5 +1,7 @@
 // What the terminal shows when a node starts: at the first start, the story on the example in less than a screen.
 
+import { printableLine } from "@writ/core/printable";
+
 export interface GuideFacts {
   readonly url: string;
   readonly data: string;
@@ -21,8 +23,8 @@ function startLines({ url, data, version, recovered, broken }: GuideFacts): stri
     lines.push(
       `${recovered.runs} runs go on where they stopped, ${recovered.held} of them held for a person`,
     );
-  lines.push(...broken.map((what) => `not armed: ${what}`));
-  lines.push("A lost token is replaced with: bin/writ token new");
+  lines.push(...broken.map((what) => `not armed: ${printableLine(what)}`));
+  lines.push(`A lost token is replaced with: bin/writ token new --data ${shellWord(data)}`);
   return lines.join("\n");
 }
 
@@ -36,12 +38,13 @@ Your token, shown this once (you are the owner):
 
 In a second terminal, in this folder:
 
-    bin/writ login ${token}
+    bin/writ login ${token} \\
+      --url ${url}
     bin/writ person add anna --role accountant        # prints anna's token
     bin/writ compile examples/invoices.en.rule        # text, graph, proof, HASH
     bin/writ approve HASH
     bin/writ deploy HASH
-    cd ${root} && cp samples/high-machine-parts.csv inbox/ && cd -
+    cd ${shellWord(root)} && cp samples/high-machine-parts.csv inbox/ && cd -
     bin/writ runs                                     # one waits for the accountant
     bin/writ approvals --token ANNAS-TOKEN
     bin/writ approvals approve ID --token ANNAS-TOKEN
@@ -50,4 +53,9 @@ In a second terminal, in this folder:
     bin/writ ledger verify
 
 Your own folder: bin/writ workspace add FOLDER. Ctrl-C stops the node; everything goes on at the next start.`;
+}
+
+/** The text as one word of a shell's command line. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,7 +1,8 @@
 // The node process: reads its configuration, starts the node, and stops it when asked to. The only file that sees arguments and environment.
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { faultRecord } from "@writ/core/fault";
+import { faultRecord, type FaultRecord } from "@writ/core/fault";
+import { printableLine, printableLines } from "@writ/core/printable";
 import { help, readCommand, type Command, type Config } from "./config.ts";
 import { guide } from "./guide.ts";
 import { startNode, type RunningNode } from "./node.ts";
@@ -14,12 +15,7 @@ const exit = { ok: 0, rejected: 1, broken: 70 } as const;
 
 await main().catch((error: unknown) => {
   const record = faultRecord(error);
-  print(
-    process.stderr,
-    record === undefined
-      ? `writ: ${stackOf(error)}`
-      : `writ: ${record.message} (${record.code})\n      ${record.remedy}`,
-  );
+  print(process.stderr, record === undefined ? `writ: ${stackOf(error)}` : faultText(record));
   process.exitCode = record?.kind === "rejected" ? exit.rejected : exit.broken;
 });
 
@@ -53,8 +49,8 @@ async function start(config: Config, version: string): Promise<void> {
     print: (line) => print(process.stdout, line),
   });
   stopWhenAsked(node);
-  void node.failed.then(async ({ code, message, remedy }) => {
-    print(process.stderr, `writ: ${message} (${code})\n      ${remedy}`);
+  void node.failed.then(async (record) => {
+    print(process.stderr, faultText(record));
     // Whoever waits for an answer is told first.
     const closed = node.close("the ledger has stopped").catch(() => {});
     await Promise.race([closed, systemWorld.sleep(failedStopTimeoutMs)]);
@@ -95,7 +91,11 @@ function readVersion(): string {
 }
 
 function print(stream: NodeJS.WritableStream, text: string): void {
-  stream.write(text.endsWith("\n") ? text : `${text}\n`);
+  stream.write(`${printableLines(text.replace(/\n$/, ""))}\n`);
+}
+
+function faultText({ code, message, remedy }: FaultRecord): string {
+  return `writ: ${printableLine(message)} (${code})\n      ${printableLine(remedy)}`;
 }
 
 function stackOf(error: unknown): string {

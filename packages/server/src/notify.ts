@@ -3,6 +3,7 @@
 import { appendFile } from "node:fs/promises";
 import type { EntryDraft } from "@writ/core/entry";
 import type { Notifier, World } from "@writ/core/ports";
+import { printableLine } from "@writ/core/printable";
 import type { Log } from "./log.ts";
 
 export interface NotifierOptions {
@@ -19,8 +20,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
   return {
     async notify({ to, subject, text, actor }) {
       const atMs = world.nowMs();
-      // Words of a plan may be a model's: they do not get to move the terminal's cursor.
-      print(`${subject}: ${text}`.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\u{fffd}"));
+      // Words of a plan may be a model's: they neither move the terminal's cursor nor draw a line of their own.
+      print(printableLine(`${subject}: ${text}`));
       try {
         await appendFile(file, `${JSON.stringify({ atMs, to, subject, text })}\n`, { mode: 0o600 });
         record({

@@ -1,5 +1,7 @@
 // `token new`, on the machine itself: through the running node when there is one, else by opening the data folder.
 //   S34  Whoever may read the data folder may have a new token; the ledger says it was made on the machine.
+import { existsSync } from "node:fs";
+import path from "node:path";
 import { hasCode } from "@writ/core/fault";
 import { parse } from "@writ/core/schema";
 import { PersonToken } from "@writ/core/api";
@@ -11,8 +13,12 @@ import { readLocalKey } from "./node/local-key.ts";
 import { newToken } from "./token.ts";
 import { systemEntropy, systemWorld } from "./world.ts";
 
-/** @throws person.unknown, token.unreachable, store.* */
+/** @throws token.no-node, person.unknown, token.unreachable, store.* */
 export async function replaceTokenOffline(data: string, person: string, version: string): Promise<string> {
+  // Opening a folder makes it a node's: a mistyped name must not become one.
+  if (!["ledger", "keys"].some((folder) => existsSync(path.join(data, folder)))) {
+    throw fault("token.no-node", `Cannot make a token: no node has been started on \`${data}\``, { data });
+  }
   let store: Store;
   try {
     store = await openStore({ dataFolder: data, world: systemWorld, entropy: systemEntropy, version });

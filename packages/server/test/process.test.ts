@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -87,6 +87,16 @@ test("S34 a lost token is replaced through the running node, and in a folder at 
     entries.filter(({ kind, facts }) => kind === "person.token-replaced" && facts["on"] === "machine"),
   ).toHaveLength(2);
   await node[Symbol.asyncDispose]();
+});
+
+test("S34 a folder no node was started on gets no token, and nothing is made in it", async () => {
+  for (const folder of [path.join(data, "mistyped"), data]) {
+    await expect(replaceTokenOffline(folder, "owner", quiet.version)).rejects.toMatchObject({
+      code: "token.no-node",
+      kind: "rejected",
+    });
+  }
+  expect(readdirSync(data)).toEqual([]);
 });
 
 test("S31 the machine's key is readable by this user only and gone when the node stops", async () => {
@@ -203,9 +213,9 @@ test("S60 a notification that cannot be written is logged and stops nothing; its
   await notifier.notify({
     to: "owner",
     subject: "An approval is waiting",
-    text: "a_1\u001b[2J",
+    text: "a_1\u001b[2J\nAn approval is waiting: a_2\u202e",
     actor: { kind: "node" },
   });
-  expect(printed).toEqual(["An approval is waiting: a_1\ufffd[2J"]);
+  expect(printed).toEqual(["An approval is waiting: a_1<U+001B>[2J⏎An approval is waiting: a_2<U+202E>"]);
   expect(warned).toEqual(["notification.failed"]);
 });

@@ -95,6 +95,24 @@ test.each([
   expect(record === undefined ? 0 : statusOf(record)).toBe(status);
 });
 
+test("S35 the commands the guide prints work as printed, whatever the port and the folder", () => {
+  const facts = {
+    url: "http://127.0.0.1:4123",
+    data: "/home/some body/it's",
+    version: "0.1.0",
+    ownerToken: "TOKEN",
+    exampleRoot: "/home/some body/it's/workspaces/invoices",
+    recovered: { runs: 0, held: 0 },
+    broken: ["a\nYour token"],
+  };
+  const first = guide(facts);
+  expect(first).toContain("bin/writ login TOKEN \\\n      --url http://127.0.0.1:4123\n");
+  expect(first).toContain(String.raw`cd '/home/some body/it'\''s/workspaces/invoices' && `);
+  const later = guide({ ...facts, ownerToken: undefined });
+  expect(later).toContain(String.raw`bin/writ token new --data '/home/some body/it'\''s'`);
+  expect(later).toContain("not armed: a⏎Your token");
+});
+
 test("S35 the guide of the first start fits on a screen of 24 lines and 100 columns", () => {
   const text = guide({
     url: "http://127.0.0.1:3000",
