@@ -109,6 +109,7 @@ export const capabilities: readonly CapabilityDefinition[] = [
         url: Type.String({ maxLength: 8192, "x-host": true }),
         body_json: Type.Optional(Type.Unsafe({})),
         headers: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), text)),
+        auth: Type.Optional(Type.Array(text, { maxItems: 2, "x-secret": true })),
         timeout: Type.Optional(Type.Integer({ minimum: 1, maximum: 300 })),
       },
       closed,

@@ -360,6 +360,27 @@ test("N8 parameters are checked against the capability's schema", () => {
   }
 });
 
+test("N8 K55 K57 a plan holds no secret: parameters and headers of credentials are refused, and never repeated", () => {
+  const given = (more: Readonly<Record<string, Field>>) =>
+    plan([posting("a", { params: { url: "http://127.0.0.1:3999/reports", ...more } })]);
+  const headers = {
+    Authorization: "hunter2",
+    cookie: "{{trigger.c}}",
+    "X-Api-Key": "hunter2",
+    accept: "a/b",
+  };
+  expect(codes(given({ headers }))).toEqual([
+    "plan.unsupported /actions/0/params/headers/Authorization",
+    "plan.unsupported /actions/0/params/headers/cookie",
+    "plan.unsupported /actions/0/params/headers/X-Api-Key",
+  ]);
+  for (const auth of [["u", "hunter2"], ["u", "{{trigger.password}}"], "{{trigger.auth}}"])
+    expect(codes(given({ auth }))).toEqual(["plan.unsupported /actions/0/params/auth"]);
+  const [refused] = problems(given({ auth: ["u", "hunter2"] }));
+  expect(refused?.remedy).toContain("secrets");
+  expect(JSON.stringify(refused)).not.toContain("hunter2");
+});
+
 test("K86 every path is checked, also nested and in lists, also around templates", () => {
   const wrong = [
     "../x",

@@ -197,6 +197,11 @@ const httpFaults = {
     kind: "rejected",
     remedy: "Leave out headers that the client sets itself, and line breaks in headers.",
   },
+  "http.secret-header": {
+    kind: "rejected",
+    remedy:
+      "Leave it out: headers are recorded in clear. Let a proxy on an allowed host add the credentials.",
+  },
   "http.redirect-refused": {
     kind: "rejected",
     remedy: "Use the final address itself: it is then checked, listed and approved like any other.",

@@ -1,6 +1,7 @@
 // Parameters against a capability's schema, aware of templates: what is written out is checked now, what a template stands for is checked by the
 // gate when its value is known. Paths and hosts are looked at wherever the schema marks them, at any depth (K86).
 import { schemaProblems, type Schema } from "@writ/core/schema";
+import { isSecretHeader } from "@writ/core/secret-headers";
 import type { WorkspaceFile } from "@writ/core/workspace";
 import { valueOf, type JsonNode } from "./json.ts";
 import { problemsMax } from "./limits.ts";
@@ -39,6 +40,11 @@ export function checkParams(
       );
       continue;
     }
+    if (isSecret(inner)) {
+      check.problems.push(secretProblem(node.at, `the parameter \`${name}\``, check));
+      continue;
+    }
+    if (name === "headers" && node.kind === "object") checkHeaders(node, check);
     if (containsTemplate(node)) checkShape(inner, node, check);
     else {
       for (const { at: where, message } of schemaProblems(inner, valueOf(node))) {
@@ -61,6 +67,27 @@ export function checkParams(
       );
     }
   }
+}
+
+function isSecret(schema: Schema): boolean {
+  const { anyOf, "x-secret": marked } = shapeOf(schema);
+  return marked === true || (anyOf ?? []).some(isSecret);
+}
+
+function checkHeaders(node: Extract<JsonNode, { readonly kind: "object" }>, check: ParamCheck): void {
+  for (const [name, value] of node.fields)
+    if (isSecretHeader(name))
+      check.problems.push(secretProblem(value.at, `the header \`${name.slice(0, 80)}\``, check));
+}
+
+/** Names the place and never what stands there. */
+function secretProblem(at: string, what: string, check: ParamCheck): PlanProblem {
+  return {
+    ...problem("plan.unsupported", at, `Cannot give \`${check.name}\` ${what}: a plan holds no secrets`, {}),
+    remedy:
+      "Leave it out: what a plan says is kept in the ledger in clear, for ever, and this version has no references to secrets. " +
+      "Let a proxy on an allowed host add the credentials.",
+  };
 }
 
 export function containsTemplate(node: JsonNode): boolean {
@@ -86,6 +113,7 @@ interface Shape {
   readonly "x-path"?: string;
   readonly "x-host"?: boolean;
   readonly "x-decimal"?: boolean;
+  readonly "x-secret"?: boolean;
 }
 
 /** A schema's parts, with the absent lists empty. */

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { sha256 } from "@writ/core/ids";
 import { urlLengthMax } from "@writ/core/limits";
 import { Type } from "@writ/core/schema";
+import { isSecretHeader } from "@writ/core/secret-headers";
 import { decimal, parseValue, toJson, type Value, type ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import { bomOf, guessEncoding, isUtf8 } from "../filesystem/text.ts";
@@ -18,6 +19,9 @@ const word = Type.String({ maxLength: 8192 });
 export const url = Type.String({ minLength: 8, maxLength: urlLengthMax, "x-host": true });
 export const headers = Type.Optional(Type.Record(Type.String({ maxLength: 256 }), word, { default: {} }));
 export const textMap = Type.Optional(Type.Record(Type.String({ maxLength: 256 }), word, { default: {} }));
+export const cookies = Type.Optional(
+  Type.Record(Type.String({ maxLength: 256 }), word, { default: {}, "x-secret": true }),
+);
 export const formMap = Type.Optional(
   Type.Record(Type.String({ maxLength: 1024 }), Type.String({ maxLength: 1024 * 1024 })),
 );
@@ -63,7 +67,7 @@ export interface RequestParams {
   readonly cookies?: Readonly<Record<string, string>>;
 }
 
-/** @throws http.tls-required, http.header-refused, http.body-ambiguous */
+/** @throws http.tls-required, http.header-refused, http.secret-header, http.body-ambiguous */
 export function requestOf(
   method: Exchange["method"],
   params: RequestParams,
@@ -109,6 +113,15 @@ const ownHeaders =
   /^(host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|idempotency-key|accept-encoding|forwarded|x-forwarded-.*)$/i;
 
 function headerOf(name: string, value: string): string {
+  if (isSecretHeader(name)) {
+    throw fault(
+      "http.secret-header",
+      `Cannot send the header \`${name.slice(0, 80)}\`: it carries credentials`,
+      {
+        header: name.slice(0, 200),
+      },
+    );
+  }
   // RFC 9110, 5.1 and 5.5.
   if (
     !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) ||
