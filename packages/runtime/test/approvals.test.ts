@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { decodeCbor } from "@writ/core/cbor";
 import type { Capability } from "@writ/core/capability";
 import { Fault } from "@writ/core/fault";
-import { approvalId, roleName, sha256 } from "@writ/core/ids";
+import { approvalId, roleName, sha256, slotName } from "@writ/core/ids";
 import type { Policy } from "@writ/core/ports";
 import type { HashedProgram, Step } from "@writ/core/program";
 import { simulatedPolicy, simulatedSite } from "@writ/testkit/simulated-modules";
@@ -314,6 +314,56 @@ test("G4 nor may it decide whether the step happens", async () => {
       }),
     ]),
     { event: event({ yes: true }), labels: ["origin:event"] },
+  );
+  expect(request.message).toContain("origin:event decided that it happens");
+});
+
+test("G4 nor may a branch or a check before it, which could have ended the run", async () => {
+  const send = step("s", call("count", { text: literal("x") }));
+  const check: Step["op"] = { op: "check", slot: slotName("event"), schema: { type: "object" } };
+  const stops: Step["op"] = {
+    op: "branch",
+    arms: [{ when: "!event.data.yes", block: { steps: [step("f", finish("1"))] } }],
+    otherwise: { steps: [] },
+  };
+  const inside: Step["op"] = {
+    op: "parallel",
+    branches: [{ steps: [step("c", check)] }],
+    join: { kind: "all" },
+  };
+  const group: Step["op"] = { op: "parallel", branches: [{ steps: [send] }], join: { kind: "all" } };
+  const between = step("e", { op: "eval", expression: "1", output: slotName("one") });
+  for (const steps of [
+    [step("b", check), send],
+    [step("b", stops), send],
+    [step("b", inside), between, send],
+    [step("b", stops), step("g", group)],
+  ]) {
+    const made = rig();
+    const { request } = await waiting(made, program(chain(...steps)), {
+      event: event({ yes: true }),
+      labels: ["origin:event"],
+    });
+    expect(request.message).toContain("origin:event decided that it happens");
+    expect(made.site.effects).toEqual([]);
+  }
+  const free = program([step("b", check), send]);
+  expect((await rig().run(free, { event: event(), labels: ["origin:event"] })).status).toBe("finished");
+});
+
+test("G4 nor may what decided in a step that failed, in the block that replaces it", async () => {
+  const made = rig();
+  const check: Step["op"] = { op: "check", slot: slotName("event"), schema: { type: "string" } };
+  const group: Step["op"] = {
+    op: "parallel",
+    branches: [{ steps: [step("c", check)] }],
+    join: { kind: "all" },
+  };
+  const block = { steps: [step("s", call("count", { text: literal("x") }))] };
+  const { request } = await waiting(
+    made,
+    program([step("g", group, { failure: { kind: "degrade", block } })]),
+    { event: event(), labels: ["origin:event"] },
   );
   expect(request.message).toContain("origin:event decided that it happens");
 });

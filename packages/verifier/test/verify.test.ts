@@ -593,6 +593,39 @@ describe("checks 32 and 36", () => {
     expect(refusals(await verify(failing(write)))).toEqual([]);
   });
 
+  test("29 30 what may end the run before a send, or have it skipped, decides it as well", async () => {
+    const read = load("r", "filesystem.read_file", { path: cel("event.data.path") });
+    const send = call("p", "api_http.http_post", {
+      url: fixed("http://127.0.0.1:3999/x"),
+      body_json: fixed({}),
+    });
+    const checked = step("c", { op: "check", slot: "r" as never, schema: { type: "object" } });
+    const stops = branch("b", [
+      ["r.sizeBytes > 3", { steps: [step("f", { op: "finish", result: fixed(null) })] }],
+    ]);
+    const mayFail = branch("b", [
+      [
+        "r.sizeBytes > 3",
+        inSequence(call("w", "filesystem.write_file", { path: fixed("a.txt"), content: fixed("x") })),
+      ],
+    ]);
+    const between = step("e", { op: "eval", expression: "1", output: "one" as never });
+    const inside = step("g", { op: "parallel", branches: [inSequence(checked)], join: { kind: "all" } });
+    for (const before of [checked, stops, mayFail, inside]) {
+      const steered = await verify(program(inSequence(read, before, between, send)));
+      expect(refusals(steered)).toEqual([[30, "verifier.untrusted-steering"]]);
+      expect(exampleOf(steered, 30).summary).toContain("decides whether it runs");
+    }
+    const group = step("g", { op: "parallel", branches: [inSequence(send)], join: { kind: "all" } });
+    expect(refusals(await verify(program(inSequence(read, checked, group))))).toEqual([
+      [30, "verifier.untrusted-steering"],
+    ]);
+    const approved = program(inSequence(read, checked, approve("ok", inSequence(send))));
+    expect(refusals(await verify(approved))).toEqual([]);
+    // What does not wait for the check is not decided by it.
+    expect(refusals(await verify(program(inSequence(read, send, checked))))).toEqual([]);
+  });
+
   test("30 an approval of something else does not let data from outside steer", async () => {
     const read = load("r", "filesystem.read_file", { path: cel("event.data.path") });
     const write = call("w", "filesystem.write_file", { path: fixed("a.txt"), content: fixed("x") });

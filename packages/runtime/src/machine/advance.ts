@@ -13,6 +13,7 @@ import type { Draft } from "./draft.ts";
 import {
   completeBlock,
   completeStep,
+  decidedBy,
   endRun,
   enterBlock,
   failStep,
@@ -40,9 +41,12 @@ function advanceBlock(draft: Draft, number: number): boolean {
   for (const id of draft.base.prepared.blocks[number]?.steps ?? []) {
     if (draft.step(id).phase.kind === "blocked") {
       const readiness = readinessOf(draft, id);
-      if (readiness !== "wait") changed = true;
-      if (readiness === "skip") skipStep(draft, id);
-      if (readiness === "run") startStep(draft, id);
+      if (readiness !== "wait") {
+        changed = true;
+        draft.change(id, { control: controlOf(draft, id) });
+        if (readiness === "skip") skipStep(draft, id);
+        else startStep(draft, id);
+      }
       if (draft.block(number).status !== "active") return true;
     }
     if (draft.step(id).phase.kind !== "settled") open = true;
@@ -63,9 +67,18 @@ function readinessOf(draft: Draft, id: StepId): "wait" | "run" | "skip" {
   return skip ? "skip" : "run";
 }
 
-function startStep(draft: Draft, id: StepId): void {
+/**
+ * The labels of what decided that the step's turn came: the conditions around it, and those of the steps it comes after, which could
+ * have ended the run or had it skipped.
+ */
+function controlOf(draft: Draft, id: StepId): readonly Label[] {
   const { step, block } = draft.index(id);
-  draft.change(id, { control: draft.block(block).control });
+  const around = draft.block(block).control;
+  return step.after.reduce((control, before) => joinLabels(control, decidedBy(draft, before)), around);
+}
+
+function startStep(draft: Draft, id: StepId): void {
+  const { step } = draft.index(id);
   try {
     startOpcode(draft, id, step.op);
   } catch (error) {
@@ -196,6 +209,7 @@ function unknownOpcode(step: StepId, op: never) {
 
 function startCheck(draft: Draft, id: StepId, op: Extract<Opcode, { op: "check" }>): void {
   const slot = draft.slots.get(op.slot);
+  draft.change(id, { control: joinLabels(draft.step(id).control, slot?.labels ?? []) });
   const problems =
     slot === undefined ? [{ at: "", message: "was never written" }] : problemsOf(op.schema, slot.value);
   const [first] = problems;
@@ -225,6 +239,7 @@ function startBranch(draft: Draft, id: StepId, op: Extract<Opcode, { op: "branch
   for (const [number, arm] of op.arms.entries()) {
     const { value, labels } = computeText(arm.when, scope);
     control = joinLabels(control, labels);
+    draft.change(id, { control });
     if (typeof value !== "boolean") {
       failStep(
         draft,

@@ -218,7 +218,7 @@ function applyPolicy(
       toRunning(draft, id);
       for (const number of draft.index(id).blocks) dropSlots(draft, number);
       draft.change(id, { phase: { kind: "blocks", of: "degrade" } });
-      enterBlock(draft, degrade, draft.step(id).control);
+      enterBlock(draft, degrade, decidedBy(draft, id));
       return;
     }
     case "ask_person": {
@@ -278,6 +278,16 @@ export function toRunning(draft: Draft, id: StepId): void {
 export function enterBlock(draft: Draft, number: number, control: readonly Label[]): void {
   draft.changeBlock(number, { status: "active", control });
   for (const id of stepsOf(draft, number)) draft.move(id, "WAITING");
+}
+
+/** What decided how the step ended, the steps inside it included. */
+export function decidedBy(draft: Draft, id: StepId): readonly Label[] {
+  const { blocks, degrade } = draft.index(id);
+  let control = draft.step(id).control;
+  for (const number of degrade === null ? blocks : [...blocks, degrade]) {
+    for (const inner of stepsOf(draft, number)) control = joinLabels(control, decidedBy(draft, inner));
+  }
+  return control;
 }
 
 /** Stops a block that is not needed any more; effects under way are aborted and their outcome is awaited. */

@@ -1,11 +1,13 @@
 // Checks 29 and 30: where labels travel. A fixpoint over slots; branches pass the labels of their conditions on (implicit flow).
 //   L1  A slot carries the labels of what produced it: the capability's own, those of its inputs, and those of the conditions around it.
+//       A step is also decided by the branches and checks of the steps it comes after: they may end the run, or have it skipped.
 //   L2  What is secret reaches no step that leaves containment, neither as an argument nor by deciding whether it runs.
 //       A step that replaces a failed one is decided by what the failed one read.
 //   L3  What is untrusted neither chooses an argument of a consequential step nor decides whether it runs, unless an approval dominates
 //       the step. The trigger itself, with its filter, is what the person approved with the program; it steers nothing.
 import type { Expression } from "@writ/core/expression";
 import { isUntrusted, type Label } from "@writ/core/label";
+import { decisionsBefore, type Decision } from "../model/decisions.ts";
 import { expressionsOf, outputOf, type Analysis, type Site } from "../model/analysis.ts";
 import { conditionsOf, impliedChoices } from "../model/formula.ts";
 import { nameOfPath, type AccessPath } from "../model/typing.ts";
@@ -19,6 +21,7 @@ interface Reason {
   readonly site: Site;
   readonly from: string | null;
 }
+type Decisions = (site: Site) => readonly Decision[];
 type Labels = ReadonlyMap<string, ReadonlyMap<Label, Reason | null>>;
 
 const secrecy = {
@@ -39,14 +42,22 @@ const integrity = {
 } as const;
 
 export function checkFlow(analysis: Analysis): readonly Result[] {
-  const labels = labelsOf(analysis);
+  const decisions = decisionsBefore(analysis);
+  const labels = labelsOf(analysis, decisions);
   const secrets: Result[] = [];
   const steering: Result[] = [];
   for (const site of analysis.sites) {
     if (site.action === null) continue;
     if (leavesContainment(analysis, site)) {
       const references = paramsWith(site.action.definition.params, "x-secret");
-      const found = firstFlow(analysis, labels, site, references, true, (label) => label === "secret");
+      const found = firstFlow(
+        analysis,
+        { labels, decisions },
+        site,
+        references,
+        true,
+        (label) => label === "secret",
+      );
       if (found !== null) {
         const how = found.param === null ? "decides whether" : `is sent as \`${found.param}\` when`;
         const summary = `A secret (${found.said}) ${how} step \`${site.step.id}\` of “${analysis.name}” sends something out`;
@@ -54,7 +65,7 @@ export function checkFlow(analysis: Analysis): readonly Result[] {
       }
     }
     if (isConsequential(analysis, site) && !isApproved(site)) {
-      const found = firstFlow(analysis, labels, site, [], false, isUntrusted);
+      const found = firstFlow(analysis, { labels, decisions }, site, [], false, isUntrusted);
       if (found !== null) {
         const what =
           site.action.definition.effect.kind === "irreversible" ? "cannot be undone" : "leaves the workspace";
@@ -84,7 +95,7 @@ interface Flow {
 
 function firstFlow(
   analysis: Analysis,
-  labels: Labels,
+  { labels, decisions }: { readonly labels: Labels; readonly decisions: Decisions },
   site: Site,
   skipped: readonly string[],
   countsTrigger: boolean,
@@ -97,6 +108,10 @@ function firstFlow(
   }
   for (const { expression, at } of conditionsOf(site.reach)) {
     if (at === "trigger" && !countsTrigger) continue;
+    const found = source(analysis, labels, expression, isBad);
+    if (found !== null) return { param: null, ...found, at: [at] };
+  }
+  for (const { expression, at } of decisions(site)) {
     const found = source(analysis, labels, expression, isBad);
     if (found !== null) return { param: null, ...found, at: [at] };
   }
@@ -182,7 +197,7 @@ function flowExample(analysis: Analysis, site: Site, flow: Flow, summary: string
   return counterexample(analysis, { summary, path, keys: [...flow.at, ...flow.steps, site.step.id] });
 }
 
-function labelsOf(analysis: Analysis): Labels {
+function labelsOf(analysis: Analysis, decisions: Decisions): Labels {
   const labels = new Map<string, Map<Label, Reason | null>>();
   for (const slot of analysis.program.slots) {
     labels.set(slot.name, new Map(slot.labels.map((label) => [label, null] as const)));
@@ -211,6 +226,7 @@ function labelsOf(analysis: Analysis): Labels {
         ...conditionsOf(site.reach).flatMap((condition) =>
           condition.at === "trigger" ? [] : [condition.expression],
         ),
+        ...decisions(site).map(({ expression }) => expression),
       ];
       for (const path of inputs.flatMap(pathsReadDirectly)) {
         for (const [label] of labelsAt(analysis, labels, path)) add(slot, label, { site, from: path.root });
