@@ -14,6 +14,7 @@ export const coreFaults = {
       "Stay in the JSON Schema subset listed in `core/schema`: closed objects, bounded texts and lists.",
   },
   "core.cbor-invalid": { kind: "rejected", remedy: "Send deterministic CBOR (RFC 8949, section 4.2)." },
+  "workspace.file": { kind: "rejected", remedy: "Correct workspace.json at the named place." },
   "expression.syntax": { kind: "rejected", remedy: "Correct the CEL expression at the named place." },
   "expression.unsupported": {
     kind: "rejected",

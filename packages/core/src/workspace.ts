@@ -1,5 +1,6 @@
 // The workspace file (`workspace.json`): what a rule may speak of, who the people's roles are and which places may be touched.
 // What of it a program used is frozen into the program.
+import { fault } from "./faults.ts";
 import { parse, Type, type Static } from "./schema.ts";
 
 /** Name of the workspace file in the workspace's root. No effect writes it. */
@@ -86,9 +87,44 @@ export type WorkspacePlace = Static<typeof place>;
 export type WorkspaceHost = Static<typeof host>;
 export type WorkspaceColumn = Static<typeof column>;
 
-/** @throws core.schema-mismatch */
+/** @throws core.schema-mismatch, workspace.file for an unknown zone and a place that does not lie in the workspace by its path */
 export function parseWorkspace(input: unknown): WorkspaceFile {
-  return parse(WorkspaceFile, input, "the workspace file");
+  const file = parse(WorkspaceFile, input, "the workspace file");
+  if (!isZone(file.zone)) {
+    throw fault("workspace.file", `Cannot use the zone \`${file.zone}\`: it is no IANA time zone`, {
+      at: "/zone",
+      zone: file.zone,
+    });
+  }
+  for (const kind of ["folders", "files"] as const) {
+    for (const [key, { path: place }] of Object.entries(file[kind])) {
+      const why = whyOutside(place);
+      if (why === null) continue;
+      throw fault("workspace.file", `Cannot use \`${place.slice(0, 200)}\` as \`${key}\`: it ${why}`, {
+        at: `/${kind}/${key}/path`,
+        place: place.slice(0, 200),
+      });
+    }
+  }
+  return file;
+}
+
+function isZone(zone: string): boolean {
+  // Offsets (`+01:00`) are known to it too, and know no summer.
+  if (!/^[A-Za-z]/.test(zone)) return false;
+  try {
+    Intl.DateTimeFormat("en", { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function whyOutside(place: string): string | null {
+  if (place.startsWith("/") || place.startsWith("~") || /^[A-Za-z]:/.test(place))
+    return "is not relative to the workspace";
+  if (place.split("/").includes("..")) return "leaves the workspace with `..`";
+  return /[\\\p{Cc}]/u.test(place) ? "holds a backslash or a control character" : null;
 }
 
 /**

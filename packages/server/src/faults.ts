@@ -76,11 +76,14 @@ export const serverFaults = {
     kind: "rejected",
     remedy: "Choose a folder that does not hold the node's ledger, keys or policies.",
   },
-  "workspace.file": { kind: "rejected", remedy: "Correct workspace.json at the named place." },
   "workspace.widened": {
     kind: "rejected",
     remedy:
       "Read the changes in the facts. When they are wanted, say so: `writ workspace add FOLDER --confirm`; else put the old file back.",
+  },
+  "workspace.system-folder": {
+    kind: "rejected",
+    remedy: "Make a folder of its own for the workspace, for example `~/writ/invoices`, and add that.",
   },
   "workspace.in-use": {
     kind: "rejected",

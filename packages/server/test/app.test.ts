@@ -3,7 +3,7 @@ import { Problem } from "@writ/core/api";
 import { schemaProblems } from "@writ/core/schema";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addPerson, openTestNode, type TestNode } from "./harness.ts";
@@ -313,6 +313,38 @@ test("S10 a workspace file that is a link is refused: it could be written under 
   await expect(node.call("addWorkspace", { body: { root } })).rejects.toMatchObject({
     code: "workspace.file",
   });
+  rmSync(root, { recursive: true });
+});
+
+test("S11 a folder of the system, and a whole home folder, is refused and left as it is", async () => {
+  for (const root of [
+    "/etc",
+    "/usr",
+    "/usr/share",
+    "/var",
+    "/bin",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/boot",
+    homedir(),
+  ]) {
+    if (!existsSync(root)) continue;
+    const refused = await node.raw("POST", "/workspaces", { body: JSON.stringify({ root }) });
+    expect([root, refused.body["code"]]).toEqual([root, "workspace.system-folder"]);
+    expect(existsSync(path.join(root, "workspace.json"))).toBe(false);
+  }
+});
+
+test("S10 a folder without a file gets one, and the answer says what was made", async () => {
+  const root = mkdtempSync(path.join(tmpdir(), "writ-fresh-"));
+  mkdirSync(path.join(root, "inbox"));
+  const added = await node.call("addWorkspace", { body: { root } });
+  expect(added.created).toEqual(["workspace.json", "approved"]);
+  await expect(
+    node.call("addWorkspace", { body: { root: path.join(root, "approved") } }),
+  ).rejects.toMatchObject({ code: "workspace.exists" });
+  expect(existsSync(path.join(root, "approved", "workspace.json"))).toBe(false);
   rmSync(root, { recursive: true });
 });
 

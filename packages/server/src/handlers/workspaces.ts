@@ -11,6 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { homedir } from "node:os";
 import path from "node:path";
 import type { AddedWorkspace, Workspace } from "@writ/core/api";
 import { parseValue } from "@writ/core/value";
@@ -71,7 +72,8 @@ export function workspaceHandlers(
 /**
  * Adds a folder, or records its file again.
  * @param confirm accepts a file that lets programs do more than the one before
- * @throws workspace.folder, workspace.data-folder, workspace.exists, workspace.file, workspace.widened, core.schema-mismatch
+ * @throws workspace.folder, workspace.data-folder, workspace.system-folder, workspace.exists, workspace.file,
+ * workspace.widened, core.schema-mismatch
  */
 export async function addWorkspace(
   node: Pick<NodeContext, "ledger" | "world" | "blobs" | "registry" | "data">,
@@ -81,6 +83,9 @@ export async function addWorkspace(
 ): Promise<AddedWorkspace> {
   const root = realFolder(folder);
   assertApartFromData(root, realpathSync(node.data));
+  assertNoSystemFolder(root);
+  // Before anything is made in it.
+  for (const other of node.registry().workspaces.values()) if (other.root !== root) assertApart(root, other);
   const { file, isMade } = readWorkspace(root);
   for (const other of node.registry().workspaces.values()) {
     if (other.name === file.name && other.root !== root) {
@@ -93,12 +98,7 @@ export async function addWorkspace(
         },
       );
     }
-    if (other.name !== file.name && (isInside(root, other.root) || isInside(other.root, root))) {
-      throw fault("workspace.exists", `Cannot add \`${root}\`: it overlaps the workspace \`${other.name}\``, {
-        name: other.name,
-        root: other.root,
-      });
-    }
+    if (other.name !== file.name) assertApart(root, other);
   }
   for (const [name, place] of [...Object.entries(file.folders), ...Object.entries(file.files)])
     assertInside(root, name, place.path);
@@ -176,6 +176,47 @@ function realFolder(folder: string): string {
   );
 }
 
+function assertApart(root: string, other: RegisteredWorkspace): void {
+  if (!isInside(root, other.root) && !isInside(other.root, root)) return;
+  throw fault("workspace.exists", `Cannot add \`${root}\`: it overlaps the workspace \`${other.name}\``, {
+    name: other.name,
+    root: other.root,
+  });
+}
+
+/** Folders of the system, with all that is in them. */
+const systemFolders = [
+  "/etc",
+  "/usr",
+  "/bin",
+  "/sbin",
+  "/lib",
+  "/lib64",
+  "/boot",
+  "/proc",
+  "/sys",
+  "/dev",
+  "/System",
+];
+/** Folders in which others have theirs: only as a whole. */
+const sharedFolders = ["/var", "/var/lib", "/opt", "/srv", "/tmp", "/mnt", "/media", "/run"];
+
+/** A rule is held to its workspace; a workspace that is the machine or the person holds it to nothing. */
+function assertNoSystemFolder(root: string): void {
+  const real = (folder: string) => (existsSync(folder) ? realpathSync(folder) : folder);
+  // Below /dev/shm lies memory that everybody may use as folders.
+  const isSystem =
+    (systemFolders.some((folder) => isInside(root, real(folder))) && !isBelow(root, "/dev/shm")) ||
+    sharedFolders.some((folder) => root === real(folder)) ||
+    isInside(real(homedir()), root);
+  if (!isSystem) return;
+  throw fault(
+    "workspace.system-folder",
+    `Cannot use \`${root}\` as a workspace: it belongs to the system or is a whole home folder`,
+    { root },
+  );
+}
+
 /** Folders below the data folder that are the node's own. */
 const ownFolders: ReadonlySet<string> = new Set(["ledger", "checkpoints", "blobs", "keys", "policies"]);
 
@@ -238,7 +279,6 @@ function readWorkspace(root: string): { readonly file: WorkspaceFile; readonly i
   }
   try {
     const parsed = parseWorkspace(JSON.parse(text));
-    assertZone(parsed.zone, file);
     return { file: parsed, isMade: false };
   } catch (error) {
     if (hasCode(error, "workspace.file")) throw error;
@@ -249,14 +289,6 @@ function readWorkspace(root: string): { readonly file: WorkspaceFile; readonly i
       { file },
       error,
     );
-  }
-}
-
-function assertZone(zone: string, file: string): void {
-  try {
-    Intl.DateTimeFormat("en", { timeZone: zone });
-  } catch (error) {
-    throw fault("workspace.file", `Cannot use the zone \`${zone}\` of \`${file}\``, { file, zone }, error);
   }
 }
 
@@ -310,6 +342,10 @@ function createWorkspace(root: string, file: string): WorkspaceFile {
 
 function isInside(inner: string, outer: string): boolean {
   return inner === outer || inner.startsWith(outer.endsWith(path.sep) ? outer : outer + path.sep);
+}
+
+function isBelow(inner: string, outer: string): boolean {
+  return inner !== outer && isInside(inner, outer);
 }
 
 function hasErrno(error: unknown, code: string): boolean {
