@@ -245,6 +245,8 @@ export function createEngine(options: EngineOptions): Engine {
       admission.leave(run);
       if (why !== null && status === "failed")
         core.notify("operator", "A run failed", `Run ${run.run}: ${why.message}`);
+      if (why?.code === "undo.partial")
+        core.notify("operator", "A run was taken back in part", `Run ${run.run}: ${why.message}`);
       core.track(
         ledger.durable(seq).then(() => {
           for (const waiter of waiters.get(run.run) ?? []) waiter.resolve(outcomeOf(run.state));

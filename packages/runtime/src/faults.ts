@@ -70,6 +70,11 @@ export const runtimeFaults = {
     remedy: "Restore the blob that is named from a backup, then start the node again.",
   },
   "run.unknown": { kind: "rejected", remedy: "List the runs and use one of their ids." },
+  "undo.partial": {
+    kind: "rejected",
+    remedy:
+      "Everything else was taken back; set right by hand what the steps named in `stays` did, if it has to be.",
+  },
   "run.ended": { kind: "rejected", remedy: "The run has ended; undo it instead of cancelling it." },
   "run.not-ended": { kind: "rejected", remedy: "Cancel the run with undo, or wait until it has ended." },
   "run.nothing-held": {

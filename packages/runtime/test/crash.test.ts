@@ -238,8 +238,51 @@ test("U3 a finished run can be undone, also after a restart; what cannot be take
   await again.engine.undoRun(second.run, owner, "wrong");
   const undone = again.engine.ended(second.run);
   await again.site.advance(0);
-  expect(await undone).toMatchObject({ status: "finished" });
+  const partial = {
+    code: "undo.partial",
+    kind: "rejected",
+    facts: { stays: { c: "irreversible" }, staysCount: 1 },
+  };
+  expect(await undone).toMatchObject({ status: "finished", fault: partial });
   expect(again.site.files.size).toBe(0);
+  const last = again.ledger.entries().findLast((entry) => entry.kind === "run.ended");
+  expect(last?.facts).toMatchObject({ status: "finished", fault: partial });
+});
+
+test("U3 what stays is said beside what ended the run before, once, and by who left it", async () => {
+  const told: string[] = [];
+  const notifier = {
+    notify: ({ subject }: { readonly subject: string }) => Promise.resolve(void told.push(subject)),
+  };
+  const made = rig({ options: { notifier } });
+  const done = await made.run(
+    program(
+      chain(
+        step("a", act("put", "a")),
+        step("b", act("put", "b")),
+        step("n", { op: "fail", code: "story.no", message: literal("no") }),
+      ),
+    ),
+  );
+  made.site.files.set("a", ["changed since"]);
+  await made.engine.undoRun(done.run, owner, "wrong");
+  const ended = made.engine.ended(done.run);
+  await made.site.advance(0);
+  await made.engine.settle(done.run, stepId("a"), "leave", owner, null);
+  await made.site.advance(0);
+  const said = { code: "story.no", message: "no. It was taken back in part: `a` stays: a person left it" };
+  expect(await ended).toMatchObject({
+    status: "failed",
+    fault: { ...said, facts: { stays: { a: "left" } } },
+  });
+  await made.engine.undoRun(done.run, owner, "again");
+  const again = made.engine.ended(done.run);
+  await made.site.advance(0);
+  expect(await again).toMatchObject({ status: "failed", fault: said });
+  const finished = await made.run(program([step("c", call("count", { text: literal("x") }))]));
+  await made.engine.undoRun(finished.run, owner, "wrong");
+  await made.site.advance(0);
+  expect(told).toContain("A run was taken back in part");
 });
 
 test("K94 an undo passes the gate: when the policy forbids it, it is held", async () => {

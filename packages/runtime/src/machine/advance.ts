@@ -18,6 +18,7 @@ import {
   enterBlock,
   failStep,
   joinParallel,
+  record,
   skipBlock,
   skipStep,
 } from "./failure.ts";
@@ -287,22 +288,53 @@ function settleEnding(draft: Draft): void {
       return;
     }
   }
-  const status = ending.undo && isTakenBack(draft) ? "rolled_back" : ending.status;
-  draft.ending = { ...ending, status, asked: true };
+  const stays = ending.undo ? standing(draft) : null;
+  const status = stays?.size === 0 ? "rolled_back" : ending.status;
+  const why = stays === null || stays.size === 0 ? ending.fault : withWhatStays(ending.fault, stays);
+  draft.ending = { ...ending, status, fault: why, asked: true };
   draft.command({
     kind: "end",
     status,
     result: ending.result,
     hasResult: ending.hasResult,
-    fault: ending.fault,
+    fault: why,
   });
 }
 
-/** Every effect the run had was taken back; one that cannot be stands in the way for ever. */
-function isTakenBack(draft: Draft): boolean {
-  return [...draft.steps.values()].every(({ status, undo, effect }) =>
-    undo === null ? !(status === "COMPLETED" && effect?.effect === "irreversible") : undo.phase === "done",
+type Standing = ReadonlyMap<StepId, "irreversible" | "left">;
+
+/** The effects of the run that were not taken back: one that cannot be stays for ever, one that a person left stays too. */
+function standing(draft: Draft): Standing {
+  const stays = new Map<StepId, "irreversible" | "left">();
+  for (const [id, { status, undo, effect }] of draft.steps) {
+    if (undo === null) {
+      if (status === "COMPLETED" && effect?.effect === "irreversible") stays.set(id, "irreversible");
+    } else if (undo.phase !== "done") stays.set(id, "left");
+  }
+  return stays;
+}
+
+const namedStaysMax = 20;
+
+/** An end after an undo says what still stands; what ended the run before stays its reason. */
+function withWhatStays(why: FaultRecord | null, stays: Standing): FaultRecord {
+  // A second undo finds the same: what stays is not tried again.
+  if (why !== null && Object.hasOwn(why.facts, "stays")) return why;
+  const named = [...stays].slice(0, namedStaysMax);
+  const said = named.map(([id, reason]) =>
+    reason === "irreversible"
+      ? `\`${id}\` stays: it cannot be taken back`
+      : `\`${id}\` stays: a person left it`,
   );
+  const more = stays.size > named.length ? [`${stays.size - named.length} more stay`] : [];
+  const text = [...said, ...more].join("; ");
+  const facts = { stays: Object.fromEntries(named), staysCount: stays.size };
+  if (why === null) return record("undo.partial", `The run was taken back in part: ${text}`, facts);
+  return {
+    ...why,
+    message: `${why.message}. It was taken back in part: ${text}`,
+    facts: { ...why.facts, ...facts },
+  };
 }
 
 function timeOf(value: unknown): number {
