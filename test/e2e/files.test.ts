@@ -136,6 +136,23 @@ test("E7 a file changed after it was shown needs another approval", async () => 
   expect(story.has(`approved/${high}`)).toBe(false);
 });
 
+test("E7 a move whose destination is taken is asked of nobody, and moves nothing once the place is free", async () => {
+  await using story = await Story.begin();
+  await story.deploy(storyRule());
+  mkdirSync(story.at("approved"), { recursive: true });
+  writeFileSync(story.at(`approved/${high}`), "somebody else's\n");
+  story.drop(high);
+  const run = await story.runOf(high, "failed", "rolled_back", "waiting", "finished");
+  expect(["failed", "rolled_back"], run.status).toContain(run.status);
+  expect(run.approvals).toEqual([]);
+  expect(story.read(`approved/${high}`)).toBe("somebody else's\n");
+  rmSync(story.at(`approved/${high}`));
+  await pause(1000);
+  expect(story.has(`inbox/${high}`)).toBe(true);
+  expect(story.has(`approved/${high}`)).toBe(false);
+  expect(story.journalled(high)).toEqual([]);
+});
+
 test("E8 undo takes a finished run back, and holds what somebody else has changed since", async () => {
   await using story = await Story.begin();
   await story.deploy(storyRule());

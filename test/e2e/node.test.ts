@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, mkdtempSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pauseFor } from "node:timers/promises";
 import { streamEntries } from "@writ/sdk/entries";
@@ -19,6 +21,38 @@ test("E16 the first start shows the token and the story in one screen, later one
   await pauseFor(100);
   expect(node.printed).not.toMatch(/writ_[0-9a-f]{16}_/);
   expect((await node.writ("status")).code).toBe(0);
+});
+
+test("E16 the commands a start prints work as printed, on a port and in a folder of one's own", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "writ node-"));
+  await using node = new NodeProcess(folder, path.join(folder, "my data"));
+  await node.start();
+  await eventually(() => (node.printed.includes("ledger verify") ? true : undefined), "the whole guide");
+  const login = /^ *(bin\/writ login \S+ \\\n.*)$/m.exec(node.printed)?.[1] ?? "";
+  expect(login).toContain(node.url);
+  const saved = await node.shell(login);
+  expect(saved.code, saved.error).toBe(0);
+  expect((await node.shell("bin/writ status")).out).toContain(node.data);
+  await node.stop();
+  await node.start();
+  await eventually(
+    () => (node.printed.includes("token new") ? true : undefined),
+    "the lines of a later start",
+  );
+  const line = /bin\/writ token new .*/.exec(node.printed)?.[0] ?? "";
+  const made = await node.shell(line);
+  expect(made.code, made.error).toBe(0);
+  expect((await node.writAs(made.out.trim(), ["status"])).code).toBe(0);
+  expect((await node.writ("status")).code).toBe(4);
+});
+
+test("E15 a mistyped data folder gets no token and does not become a node's", async () => {
+  await using node = new NodeProcess();
+  const mistyped = path.join(node.folder, "mistyped");
+  const refused = await node.shell(`bin/writ token new --data ${mistyped}`);
+  expect(refused.code).not.toBe(0);
+  expect(refused.error).toContain("token.no-node");
+  expect(existsSync(mistyped)).toBe(false);
 });
 
 test("E16 a second node on the data folder and a taken port are refused with a remedy", async () => {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { CompileOutcome, PlanOutcome, RunDetail } from "@writ/core/api";
 import { expect, test } from "vitest";
@@ -26,6 +26,40 @@ test("E9 a plan reads, writes and sends on the same road, and the report is rece
   expect(story.receiver.effects).toHaveLength(1);
   expect(story.receiver.effects[0]?.key).toMatch(/^[0-9a-f]{32}$/);
   expect(story.receiver.effects[0]?.body).toContain("11960.74");
+});
+
+test("E6 words of an agent's plan cannot draw another approval on a screen", async () => {
+  await using story = await Story.begin();
+  const file = story.planFile("report.json");
+  const forged = String.raw`Send 5 EUR?\n\na_00000000: owner must decide (you may)\u202e\u001b[2J`;
+  const text = readFileSync(file, "utf8").replace(/"message": ".*"/, `"message": "${forged}"`);
+  writeFileSync(file, text);
+  const started = await story.node.writAs(story.tokens.agent, ["plan", "run", file, "--json"]);
+  const { run } = answerOf<Started>(started);
+  await story.approvalOf(run);
+  for (const args of [["approvals"], ["run", "show", run]]) {
+    const { out } = await story.writ(...args);
+    expect(out).toContain("Send 5 EUR?⏎⏎a_00000000: owner must decide (you may)<U+202E><U+001B>[2J");
+    expect(out).not.toMatch(/^a_00000000/m);
+  }
+  const printed = story.node.printed.split("\n").filter((line) => line.includes("a_00000000"));
+  for (const line of printed) expect(line).toContain("⏎");
+});
+
+test("E8 an undo says what it could not take back, and is no success", async () => {
+  await using story = await Story.begin();
+  const started = answerOf<Started>(await story.writ("plan", "run", story.planFile("report.json"), "--json"));
+  const approval = await story.approvalOf(started.run);
+  const token = approval.role === "accountant" ? story.tokens.accountant : story.tokens.owner;
+  const approved = await story.node.writAs(token, ["approvals", "approve", approval.id]);
+  expect(approved.code, approved.error).toBe(0);
+  expect(approved.out).toMatch(/approved a_\w+; run r_\w+ (is finished|goes on)/);
+  expect((await story.ended(started.run)).status).toBe("finished");
+  const undone = await story.writ("undo", started.run);
+  expect(undone.code, undone.out).toBe(1);
+  expect(undone.out).toMatch(/Not taken back\n {2}announce: /);
+  expect(story.names("reports")).toEqual([]);
+  expect(story.receiver.effects).toHaveLength(1);
 });
 
 test("E9 a late failure undoes earlier writes in reverse", async () => {

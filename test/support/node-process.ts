@@ -138,23 +138,37 @@ export class NodeProcess implements AsyncDisposable {
       env: { ...bareEnvironment(this.folder), WRIT_URL: this.#url, WRIT_TOKEN: token, WRIT_DATA: this.data },
       stdio: ["pipe", "pipe", "pipe"],
     });
-    let out = "";
-    let error = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      out += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      error += text;
-    });
     child.stdin.end(input);
-    await within(once(child, "close"), 60_000, () => `writ ${args.join(" ")} does not end:\n${out}${error}`);
-    return { code: child.exitCode, out, error };
+    return finished(child, `writ ${args.join(" ")}`);
+  }
+
+  /** A command line as a person pastes it in a shell in this folder, with no setting but a home of their own. */
+  async shell(line: string): Promise<Finished> {
+    const child = spawn("/bin/sh", ["-c", line], {
+      cwd: root,
+      env: bareEnvironment(this.folder),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    return finished(child, line);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     if (!this.isKept) rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+async function finished(child: ChildProcess, line: string): Promise<Finished> {
+  let out = "";
+  let error = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    error += text;
+  });
+  await within(once(child, "close"), 60_000, () => `${line} does not end:\n${out}${error}`);
+  return { code: child.exitCode, out, error };
 }
 
 /** Nothing of the user's own settings reaches a node or a command under test. */

@@ -30,7 +30,7 @@ export class Story implements AsyncDisposable {
     if (workspace === undefined) throw new Error("the node has no example workspace");
     const file = path.join(workspace, "workspace.json");
     writeFileSync(file, readFileSync(file, "utf8").replace("127.0.0.1:3999", `127.0.0.1:${receiver.port}`));
-    await client.call("addWorkspace", { body: { root: workspace } });
+    await client.call("addWorkspace", { body: { root: workspace, confirm: true } });
     const anna = await client.call("addPerson", { body: { id: "anna", roles: ["accountant"] } });
     const helper = await client.call("addPerson", { body: { id: "helper", roles: ["agent"] } });
     const tokens = { owner: node.token, accountant: anna.token, agent: helper.token };
