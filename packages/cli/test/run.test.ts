@@ -440,6 +440,8 @@ test("O13 an id of the wrong form is answered with the form and an example, and 
     [["approve", "XYZ"], "hexadecimal"],
     [["capability", "show", "move file"], "filesystem.move_file"],
     [["person", "remove", "Anna!"], "anna"],
+    [["person", "add", "Anna"], "anna"],
+    [["ledger", "follow", "--run", "7"], "r_"],
   ] as const) {
     const { code, error } = await writ(node.url, ...args);
     expect(code).toBe(5);
@@ -471,6 +473,8 @@ test("O10 pausing and resuming say what becomes of files that arrive meanwhile",
     const terminal = scriptedTerminal();
     await run([name, "--help"], terminal);
     expect(terminal.printed.out.replaceAll(/\s+/g, " ")).toMatch(/recorded in the ledger and start n/);
+    await using node = await nodeAnswering({ [`POST /programs/${hash}/${name}`]: summary });
+    expect((await writ(node.url, name, hash)).out).toContain("recorded and starts nothing");
   }
 });
 

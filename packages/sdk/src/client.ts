@@ -2,7 +2,7 @@
 //   D1  Every answer is checked against the route's schema; what does not fit is a fault, never a guess.
 //   D2  A problem document becomes the fault the node threw: same code, kind, message, remedy and facts.
 //   D3  Nothing is retried: only the caller knows whether asking twice is harmless.
-//   D7  A part of the path that has the wrong form is answered here, with the form it should have; it is never sent.
+//   D7  An id or name that has the wrong form is answered here, with the form it should have; it is never sent.
 import {
   Problem,
   routes,
@@ -62,7 +62,7 @@ export function openClient(options: ClientOptions): Client {
     token,
     async call<Name extends CallName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>> {
       const route: RouteDefinition = routes[name];
-      assertForms(route, (request as AnyRequest).params ?? {});
+      assertForms(route, request as AnyRequest);
       const answer = await send({ url, token }, route, request as AnyRequest);
       if (schemaProblems(route.response, answer).length > 0) {
         const problems = schemaProblems(route.response, answer);
@@ -81,24 +81,30 @@ export function openClient(options: ClientOptions): Client {
 }
 
 /** The node would refuse it too, in words of its schemas. @throws client.form */
-function assertForms(route: RouteDefinition, params: Readonly<Record<string, string>>): void {
-  const problems = route.params === undefined ? [] : schemaProblems(route.params, params);
-  for (const { at } of problems) {
-    const name = at.slice(1);
-    const given = params[name];
-    if (given === undefined) continue;
-    const form = formOf(route, name);
-    throw fault("client.form", `Cannot take \`${given.slice(0, 100)}\`: expected ${form}`, {
-      [name]: given.slice(0, 200),
-    });
+export function assertForms(route: RouteDefinition, request: AnyRequest): void {
+  for (const part of ["params", "query", "body"] as const) {
+    const [schema, data] = [route[part], request[part]];
+    if (schema === undefined || data === undefined) continue;
+    for (const { at, message } of schemaProblems(schema, data)) {
+      const [, name = "", index] = at.split("/");
+      const member: unknown = Reflect.get(Object(data), name);
+      const given: unknown = Array.isArray(member) ? member[Number(index)] : member;
+      if (typeof given !== "string" || !message.includes("pattern")) continue;
+      const text = given.slice(0, 100);
+      throw fault("client.form", `Cannot take \`${text}\`: expected ${formOf(route, name)}`, {
+        [name]: text,
+      });
+    }
   }
 }
 
 function formOf(route: RouteDefinition, name: string): string {
   switch (name) {
     case "hash":
+    case "program":
       return "a program's hash or the first 8 or more of its 64 hexadecimal digits, such as `3f9c1a20`";
     case "run":
+    case "before":
       return "a run's id, such as `r_6d1c0d54c8279ab8dd6a`";
     case "approval":
       return "an approval's id, such as `a_6d1c0d54c8279ab8dd6a`";

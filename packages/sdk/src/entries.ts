@@ -1,13 +1,13 @@
 // The stream of a node's ledger entries: each one once it is durable, in order.
 //   D4  Entries come in ledger order without a gap; a lost connection ends the stream with a fault, it never skips.
-import { ApiEntry, type QueryOf } from "@writ/core/api";
+import { ApiEntry, routes, type QueryOf } from "@writ/core/api";
 import { schemaProblems } from "@writ/core/schema";
-import { parseJson, type Client } from "./client.ts";
+import { assertForms, parseJson, type Client } from "./client.ts";
 import { fault } from "./faults.ts";
 
 /**
  * Yields until the signal aborts. Breaking out of the loop closes the connection.
- * @throws client.stream-closed, client.unexpected-answer
+ * @throws client.form, client.stream-closed, client.unexpected-answer
  */
 export async function* streamEntries(
   client: Client,
@@ -15,6 +15,7 @@ export async function* streamEntries(
   signal?: AbortSignal,
 ): AsyncGenerator<ApiEntry> {
   const url = new URL(`${client.url.replace(/^http/, "ws")}/entries`);
+  assertForms(routes.streamEntries, { query });
   if (query.from !== undefined) url.searchParams.set("from", String(query.from));
   if (query.run !== undefined) url.searchParams.set("run", query.run);
   const socket = new WebSocket(url, {

@@ -114,7 +114,7 @@ test("K68 every path parameter of the table has a schema, and no schema names on
   }
 });
 
-test("D7 a part of the path that has the wrong form is answered here, with the right form", async () => {
+test("D7 an id or name of the wrong form is answered here, with the right form", async () => {
   await using server = await localServer((_, response) => response.end("{}"));
   const client = openClient({ url: server.url });
   expect(await failure(client.call("getRun", { params: { run: "7" } }))).toMatchObject({
@@ -124,5 +124,17 @@ test("D7 a part of the path that has the wrong form is answered here, with the r
   expect(await failure(client.call("removeWorkspace", { params: { id: "a b" } }))).toMatchObject({
     code: "client.form",
   });
+  expect(await failure(client.call("listRuns", { query: { before: "last" } }))).toMatchObject({
+    message: expect.stringContaining("`last`: expected a run's id"),
+  });
+  for (const body of [
+    { id: "Anna", roles: [] },
+    { id: "anna", roles: ["owner", "Anna"] },
+  ]) {
+    expect(await failure(client.call("addPerson", { body }))).toMatchObject({
+      code: "client.form",
+      message: expect.stringContaining("`Anna`: expected a name of small letters"),
+    });
+  }
   expect(server.received).toEqual([]);
 });

@@ -3,7 +3,7 @@
 import { appendFile } from "node:fs/promises";
 import type { EntryDraft } from "@writ/core/entry";
 import type { Notifier, World } from "@writ/core/ports";
-import { printableLine } from "@writ/core/printable";
+import { printableJson, printableLine } from "@writ/core/printable";
 import type { Log } from "./log.ts";
 
 export interface NotifierOptions {
@@ -23,7 +23,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
       // Words of a plan may be a model's: they neither move the terminal's cursor nor draw a line of their own.
       print(printableLine(`${subject}: ${text}`));
       try {
-        await appendFile(file, `${JSON.stringify({ atMs, to, subject, text })}\n`, { mode: 0o600 });
+        await appendFile(file, `${printableJson({ atMs, to, subject, text })}\n`, { mode: 0o600 });
         record({
           kind: "notification.sent",
           run: null,

@@ -13,6 +13,7 @@ import { parse } from "@writ/core/schema";
 import type { Command } from "commander";
 import { parseJson, readInput, wholeHash, type Context } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
+import { paragraphs } from "../render/layout.ts";
 import { renderOutcome, renderProgram, renderPrograms, renderSummary } from "../render/program.ts";
 import { renderPreview } from "../render/run.ts";
 import type { Act } from "../run.ts";
@@ -175,8 +176,18 @@ async function change<Name extends Change>(
 ): Promise<ExitCode> {
   const params = { hash: await wholeHash(context, hash) };
   const summary = await context.client.call<Change>(name, { params, body });
-  return context.answer(summary, renderSummary, codeOfProgram(summary));
+  return context.answer(
+    summary,
+    (shown) => paragraphs(renderSummary(shown), noteOf[name] ?? ""),
+    codeOfProgram(summary),
+  );
 }
+
+const noteOf: Readonly<Partial<Record<Change, string>>> = {
+  pauseProgram: "What arrives from now on is recorded and starts nothing, also not after `writ resume`.",
+  resumeProgram:
+    "What arrived while it was paused was recorded and starts nothing: `writ run start HASH inbox/FILE` starts it by hand.",
+};
 
 /** A program that is broken is not armed: it does nothing of what was asked for. */
 function codeOfProgram({ state }: ProgramSummary): ExitCode {
