@@ -144,6 +144,8 @@ export interface Engine {
   load(): { readonly active: number; readonly activeMax: number };
   /** Why the engine does nothing more (the ledger failed, or a bug), or null. */
   halted(): FaultRecord | null;
+  /** Runs that stand where they are, since the machine could not go on with them; a person has to look. Also those of `recover`. */
+  broken(): readonly { readonly run: RunId; readonly fault: FaultRecord }[];
   /** Starts nothing more, aborts what is under way and resolves when nothing is. The runs go on after the next `recover`. */
   stop(): Promise<void>;
 }
@@ -241,6 +243,7 @@ export function createEngine(options: EngineOptions): Engine {
       for (const takeBack of run.timers.values()) takeBack();
       run.timers.clear();
       core.runs.delete(run.run);
+      core.unmarkBroken(run.run);
       remember(run.state);
       admission.leave(run);
       if (why !== null && status === "failed")
@@ -418,7 +421,7 @@ export function createEngine(options: EngineOptions): Engine {
           if (state.ended === null || state.ending !== null) states.push(state);
         } catch (error) {
           broken.push({ run, fault: recordOf(error) });
-          options.log?.error("run.broken", { run, fault: recordOf(error) });
+          core.markBroken(run, error);
         }
       }
       states.sort((a, b) => a.startedAtMs - b.startedAtMs || a.seq - b.seq);
@@ -537,6 +540,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     workspace: (name) => core.loadWorkspace(name),
     halted: () => core.halted(),
+    broken: () => [...core.broken].map(([run, why]) => ({ run, fault: why })),
     load: () => ({ active: core.runs.size, activeMax }),
     async stop() {
       core.stopping();

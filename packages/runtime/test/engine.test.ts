@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { roleName, stepId, type RunId } from "@writ/core/ids";
 import { decimal } from "@writ/core/value";
 import { rememberedBytesMax } from "@writ/runtime/limits";
+import type { SlotState } from "@writ/runtime/state";
 import { memoryLedger } from "@writ/testkit/memory-ledger";
 import {
   act,
@@ -291,6 +292,31 @@ test("E1 a run that the machine cannot fold is left as it is, and the others go 
   expect(await again.engine.recover()).toMatchObject({ runs: 1, broken: [{ run: bad }] });
   await again.site.advance(60_000);
   expect((await again.engine.ended(good)).status).toBe("finished");
+});
+
+test("E1 a run that the machine refuses to go on with is told to an operator, once, and listed", async () => {
+  const told: string[] = [];
+  const notifier = {
+    notify: ({ subject, text: body }: { readonly subject: string; readonly text: string }) =>
+      Promise.resolve(void told.push(`${subject}: ${body}`)),
+  };
+  const made = rig({ options: { notifier } });
+  made.site.behave("a", { kind: "slow", ms: 1000 });
+  const run = made.start(program([step("a", act("put", "a", "x", "out"))]));
+  const good = made.start(program([step("c", act("put", "c"))]));
+  await made.site.advance(0);
+  expect(made.engine.broken()).toEqual([]);
+  // As a bug of ours would: the slot is there before its step has written it.
+  const slots = made.engine.state(run)?.slots as Map<string, SlotState>;
+  slots.set("out", { value: 1, labels: [] });
+  await made.site.advance(1000);
+  expect(made.site.effects.map(({ name }) => name)).toEqual(["c", "a"]);
+  expect(made.engine.broken()).toMatchObject([{ run, fault: { code: "runtime.slot-taken" } }]);
+  expect(told).toEqual([expect.stringContaining(`A run is broken: Run ${run} stands where it is`)]);
+  expect((await made.engine.ended(good)).status).toBe("finished");
+  const again = rig({ site: made.site, ledger: made.ledger.crash(), programs: new Map() });
+  await again.engine.recover();
+  expect(again.engine.broken()).toMatchObject([{ run }]);
 });
 
 test("E3 an entry that the ledger does not take stops its step or its start, not the engine", async () => {

@@ -59,6 +59,12 @@ export interface Core {
   readonly locks: Locks;
   readonly timers: Timers;
   readonly runs: Map<RunId, ActiveRun>;
+  /** Runs that stand where they are, since the machine could not go on with them. */
+  readonly broken: ReadonlyMap<RunId, FaultRecord>;
+  /** Keeps that the run is broken, and tells an operator, once. `entry`: the kind that the machine refused. */
+  markBroken(run: RunId, error: unknown, entry?: string): void;
+  /** The run has ended after all. */
+  unmarkBroken(run: RunId): void;
   /** `stopping`: nothing new begins. */
   phase(): "running" | "stopping";
   stopping(): void;
@@ -130,13 +136,34 @@ export function createCore(
     draining = false;
   };
 
+  const notify = (to: string, subject: string, text: string): void => {
+    const { notifier, log } = options;
+    if (notifier === undefined) return;
+    const send = (): void => {
+      notifier
+        .notify({ to, subject, text, actor: { kind: "node" } })
+        .catch((error: unknown) => log?.warn("engine.notification-failed", { to, fault: recordOf(error) }));
+    };
+    // A ledger that fails halts the engine, and nobody hears of what was not recorded.
+    ledger.durable(ledger.head().seq).then(send, halt);
+  };
+
+  const broken = new Map<RunId, FaultRecord>();
+  const markBroken = (run: RunId, error: unknown, entry?: string): void => {
+    const why = recordOf(error);
+    options.log?.error("run.broken", { run, ...(entry === undefined ? {} : { entry }), fault: why });
+    if (broken.has(run)) return;
+    broken.set(run, why);
+    notify("operator", "A run is broken", `Run ${run} stands where it is: ${why.message}`);
+  };
+
   /** What the machine refuses stops the run where it is; the others go on. */
   const decided = (run: ActiveRun, entry: MachineEntry, stored: Value | undefined): Decision => {
     try {
       return decide(run.state, entry, stored);
     } catch (error) {
       if (typeof error === "object" && error !== null) contained.add(error);
-      options.log?.error("run.broken", { run: run.run, entry: entry.kind, fault: recordOf(error) });
+      markBroken(run.run, error, entry.kind);
       throw error;
     }
   };
@@ -151,6 +178,9 @@ export function createCore(
     locks: createLocks(),
     timers,
     runs,
+    broken,
+    markBroken,
+    unmarkBroken: (run) => broken.delete(run),
     phase: () => (isStopping ? "stopping" : "running"),
     stopping: () => {
       isStopping = true;
@@ -233,17 +263,7 @@ export function createCore(
       if (add) counted.count += 1;
       return counted.count;
     },
-    notify(to, subject, text) {
-      const { notifier, log } = options;
-      if (notifier === undefined) return;
-      const send = (): void => {
-        notifier
-          .notify({ to, subject, text, actor: { kind: "node" } })
-          .catch((error: unknown) => log?.warn("engine.notification-failed", { to, fault: recordOf(error) }));
-      };
-      // A ledger that fails halts the engine, and nobody hears of what was not recorded.
-      ledger.durable(ledger.head().seq).then(send, halt);
-    },
+    notify,
   };
 }
 
