@@ -333,47 +333,33 @@ test("O11 a program that is broken once deployed is said to be, with its remedy,
     expect(out).toContain(part);
 });
 
-test("O11 an undo that leaves something in the world names the step and is no success", async () => {
-  const step = {
-    id: "post",
-    op: "call",
-    label: "post it",
-    state: "COMPLETED",
-    attempt: 1,
-    fault: null,
-    held: null,
-  };
-  const undone = runDetail({ steps: [step, { ...step, id: "move", state: "ROLLED_BACK" }] });
-  await using node = await nodeAnswering({
-    "POST /runs/r_00000000/undo": summaryOfRun(runDetail()),
-    "GET /runs/r_00000000": undone,
-    [`GET /programs/${hash}`]: {
-      ...detail,
-      capabilities: [{ id: "http.post@1.0.0", risk: "high", effect: "irreversible" }],
-    },
-  });
-  const { code, out } = await writ(node.url, "undo", "r_00000000");
-  expect(code).toBe(1);
-  expect(out).toContain("Not taken back\n  post: post it");
-  expect(out).not.toContain("  move: ");
-});
-
-test("O11 an undo with a fault of its own prints it and is no success", async () => {
+test("O11 an undo or a cancellation that leaves something in the world says so and is no success", async () => {
+  const facts = { stays: { post: "irreversible" }, staysCount: 1 };
   const fault = {
     code: "undo.partial",
-    kind: "broken",
-    message: "One step stands",
-    remedy: "Look",
-    facts: {},
+    kind: "rejected",
+    message: "`post` stays",
+    remedy: "Set it right",
+    facts,
   };
-  await using node = await nodeAnswering({
-    "POST /runs/r_00000000/undo": summaryOfRun(runDetail()),
-    "GET /runs/r_00000000": runDetail({ status: "rolled_back", fault }),
-    [`GET /programs/${hash}`]: detail,
-  });
-  const { code, out } = await writ(node.url, "undo", "r_00000000");
-  expect(code).toBe(1);
-  expect(out).toContain("undo.partial: One step stands\n  Look");
+  const summary = summaryOfRun(runDetail());
+  for (const [args, route, status] of [
+    [["undo", "r_00000000"], "undo", "finished"],
+    [["run", "cancel", "r_00000000", "--undo"], "cancel", "cancelled"],
+  ] as const) {
+    for (const [stays, code] of [
+      [fault, 1],
+      [null, 0],
+    ] as const) {
+      await using node = await nodeAnswering({
+        [`POST /runs/r_00000000/${route}`]: summary,
+        "GET /runs/r_00000000": runDetail({ status, fault: stays }),
+      });
+      const answer = await writ(node.url, ...args);
+      expect(answer.code, route).toBe(code);
+      expect(answer.out.includes("undo.partial: `post` stays\n  Set it right")).toBe(stays !== null);
+    }
+  }
 });
 
 test("O12 status names held runs with the command that settles them", async () => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { parseJson, readInput, wholeHash, type Context } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
-import { paragraphs, section } from "../render/layout.ts";
+import { paragraphs } from "../render/layout.ts";
 import { renderCounterexamples, renderOutcome, renderProblems } from "../render/program.ts";
 import {
   renderApprovals,
@@ -127,8 +127,13 @@ async function cancel(
   const body = { undo: takeBack === true, ...(reason === undefined ? {} : { reason }) };
   await context.client.call("cancelRun", { params: { run: id }, body });
   const run = await settled(context, id);
-  const done = run.status === "cancelled" || run.status === "rolled_back";
-  return context.answer(run, renderRunSummary, done ? exitCodes.ok : exitCodes.refused);
+  const isOver = run.status === "cancelled" || run.status === "rolled_back";
+  const done = isOver && (takeBack !== true || isTakenBack(run));
+  return context.answer(
+    run,
+    (shown) => paragraphs(renderRunSummary(shown), renderFault(shown.fault)),
+    done ? exitCodes.ok : exitCodes.refused,
+  );
 }
 
 async function undo(
@@ -138,33 +143,14 @@ async function undo(
 ): Promise<ExitCode> {
   await context.client.call("undoRun", { params: { run: id }, body: reason === undefined ? {} : { reason } });
   const run = await settled(context, id);
-  const held = run.steps.some((step) => step.held !== null);
-  const standing = await stepsThatStand(context, run);
-  const isWhole = !held && standing.length === 0 && run.fault?.code !== "undo.partial";
-  return context.answer(
-    run,
-    (shown) =>
-      paragraphs(
-        renderRun(shown),
-        section(
-          "Not taken back",
-          shown.steps
-            .filter(({ id }) => standing.includes(id))
-            .map(
-              ({ id, label }) => `${id}: ${label}\n  its effect cannot be taken back, or was left as it is`,
-            )
-            .join("\n"),
-        ),
-      ),
-    isWhole ? exitCodes.ok : exitCodes.refused,
-  );
+  const code = isTakenBack(run) ? exitCodes.ok : exitCodes.refused;
+  return context.answer(run, renderRun, code);
 }
 
-/** Ids of steps whose effect is still there once the undo is over. */
-async function stepsThatStand(context: Context, run: RunDetail): Promise<readonly string[]> {
-  const { capabilities } = await context.client.call("getProgram", { params: { hash: run.program } });
-  if (capabilities.every(({ effect }) => effect !== "irreversible")) return [];
-  return run.steps.filter(({ op, state }) => op === "call" && state === "COMPLETED").map(({ id }) => id);
+/** Nothing is held or still being undone, and the run's end names no step that stays. */
+function isTakenBack(run: RunDetail): boolean {
+  const isHeld = run.steps.some((step) => step.held !== null);
+  return !isHeld && run.status !== "undoing" && run.fault?.facts["stays"] === undefined;
 }
 
 async function replay(context: Context, id: string): Promise<ExitCode> {
