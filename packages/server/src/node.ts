@@ -79,7 +79,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await assertPortFree(options.port);
     const registry = await followRegistry(store);
     const modules = options.modules ?? builtInModules();
-    const problems = new Map<string, FaultRecord>();
     const { blobs } = registry;
     const { hasher, keyRing } = store;
     const programs = createProgramLoader({ blobs, hasher, keyRing, registry: registry.now });
@@ -136,7 +135,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       openProgram: programs.open,
       inOrder: createQueue(),
       kept: new Map(),
-      problems: () => [...problems].map(([what, record]) => ({ what, fault: record })),
+      problems: () =>
+        engine.broken().map(({ run, fault: record }) => ({ what: `run ${run}`, fault: record })),
     };
     const ownKeys = store.keyRing
       .all()
@@ -147,8 +147,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const exampleRoot = isFirst && options.example !== false ? await addExample(context) : undefined;
     const ownerToken = isFirst ? await addOwner(context) : undefined;
 
-    const { runs, broken: lost } = await engine.recover();
-    for (const { run, fault: record } of lost) problems.set(`run ${run}`, record);
+    const { runs } = await engine.recover();
     const held = store.projections.held().length;
     closing.push(() => engine.stop());
     await triggers.sync();
