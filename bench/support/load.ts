@@ -7,7 +7,7 @@ export interface Target {
 
 /** One HTTP POST with kept-alive connections; resolves with the status and the parsed body. */
 export function poster(target: Target, connections: number) {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections, noDelay: true });
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const post = (path: string, body: string): Promise<{ readonly status: number; readonly body: unknown }> =>
     new Promise((resolve, reject) => {
       const call = request(
@@ -32,6 +32,7 @@ export function poster(target: Target, connections: number) {
           );
         },
       );
+      call.setNoDelay(true);
       call.on("error", reject);
       call.end(body);
     });

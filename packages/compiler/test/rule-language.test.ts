@@ -135,11 +135,11 @@ test("K8 a comma before three digits may separate thousands or decimals: both ar
 });
 
 test("R13 a language's own mark before three digits of money is a question, and nowhere else", () => {
-  expect(readings(`${en}if the sum of "amount" is above 10.000 EUR, read it.`).sort()).toEqual([
+  expect(readings(`${en}if the sum of "amount" is above 10.000 EUR, read it.`).toSorted()).toEqual([
     expect.stringContaining("10 000 EUR"),
     expect.stringContaining("10 EUR"),
   ]);
-  expect(readings(`${en}if the sum of "amount" is above -1.125 EUR, read it.`).sort()).toEqual([
+  expect(readings(`${en}if the sum of "amount" is above -1.125 EUR, read it.`).toSorted()).toEqual([
     expect.stringContaining("-1 125 EUR"),
     expect.stringContaining("-1.1250 EUR"),
   ]);

@@ -38,6 +38,11 @@ const filesystemFaults = {
     kind: "rejected",
     remedy: "Write somewhere else, or set the place's access to `write` in the workspace file.",
   },
+  "workspace.missing": {
+    kind: "transient",
+    remedy:
+      "Bring the workspace's folder back to its place (mount its disk, undo its move); it is looked for again.",
+  },
   "filesystem.workspace-file": {
     kind: "rejected",
     remedy:

@@ -94,3 +94,19 @@ test("A1 a folder that vanishes is told once and watched again when it is back",
   await source.stop();
   expect(source.problems).toHaveLength(1);
 });
+
+test("A1 a workspace whose folder is gone has its own fault, at the start and later", async () => {
+  using b = bench();
+  const source = await listen(b, "*", new Set());
+  renameSync(b.root, `${b.root}-away`);
+  await until(() => source.problems.length === 1);
+  expect(source.problems[0]).toMatchObject({ code: "workspace.missing", facts: { root: b.root } });
+  await expect(listen(b, "*", new Set())).rejects.toMatchObject({ code: "workspace.missing" });
+  await expect(b.do("filesystem.read_file", { path: "inbox/a" })).rejects.toMatchObject({
+    code: "workspace.missing",
+  });
+  renameSync(`${b.root}-away`, b.root);
+  b.file("inbox/back.csv", "x");
+  await until(() => source.names().length === 1);
+  await source.stop();
+});

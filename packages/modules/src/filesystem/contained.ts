@@ -45,7 +45,7 @@ export interface WalkOptions {
   readonly throughFd?: boolean;
 }
 
-/** The folder that a path names. @throws filesystem.folder-missing, filesystem.not-a-folder, filesystem.outside */
+/** The folder that a path names. @throws workspace.missing, filesystem.folder-missing, filesystem.not-a-folder, filesystem.outside */
 export function openFolder(root: string, path: string, options: Partial<WalkOptions> = {}): Folder {
   const walked = walk(root, parsePath(root, path), "folder", { followLast: true, ...options });
   if (walked.rest.length === 0) return walked.folder;
@@ -116,7 +116,7 @@ function walk(
 ): { readonly folder: Folder; readonly rest: readonly string[] } {
   const throughFd = options.throughFd ?? process.platform === "linux";
   const path = names.join("/");
-  const stack: Folder[] = [folderOf({ at: root, real: root, relative: "", throughFd })];
+  const stack: Folder[] = [openRoot(root, throughFd)];
   const pending = names.toReversed();
   let links = 0;
   let isKept = false;
@@ -164,6 +164,21 @@ function walk(
   } finally {
     const kept = isKept ? stack.pop() : undefined;
     for (const folder of stack) if (folder !== kept) folder[Symbol.dispose]();
+  }
+}
+
+function openRoot(root: string, throughFd: boolean): Folder {
+  try {
+    return folderOf({ at: root, real: root, relative: "", throughFd });
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT", "ENOTDIR", "ENODEV", "EIO", "ESTALE"))
+      throw fsFault(error, "Cannot reach the workspace's folder", root);
+    throw fault(
+      "workspace.missing",
+      `Cannot reach the workspace's folder \`${root}\`: it is not there`,
+      { root },
+      error,
+    );
   }
 }
 

@@ -192,7 +192,8 @@ export function projector(db: DatabaseSync): Projector {
         db.exec("COMMIT");
       } catch (error) {
         seq = before;
-        db.exec("ROLLBACK");
+        // A full disk makes SQLite roll back by itself; a second complaint must not hide the first.
+        if (db.isTransaction) db.exec("ROLLBACK");
         throw error;
       }
     },
