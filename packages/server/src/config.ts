@@ -77,9 +77,9 @@ function readConfig(
   flags: { readonly data?: string | undefined; readonly port?: string | undefined },
   environment: Readonly<Record<string, string | undefined>>,
 ): Config {
-  const data = path.resolve(flags.data ?? environment["WRIT_DATA"] ?? path.join(homedir(), ".writ"));
+  const data = path.resolve(flags.data ?? set(environment["WRIT_DATA"]) ?? path.join(homedir(), ".writ"));
   const file = readFile(path.join(data, "config.json"));
-  const written = flags.port ?? environment["WRIT_PORT"];
+  const written = flags.port ?? set(environment["WRIT_PORT"]);
   return {
     data,
     port: written === undefined ? (file.port ?? portDefault) : readPort(written),
@@ -105,4 +105,9 @@ function readFile(file: string) {
       error,
     );
   }
+}
+
+/** An empty variable counts as one that is not set. */
+function set(variable: string | undefined): string | undefined {
+  return variable === "" ? undefined : variable;
 }

@@ -17,6 +17,10 @@ test("S30 flags come before environment, environment before file, file before de
     expect(configOf(["--data", folder, "--port", "4001"], { WRIT_PORT: "4002" }).port).toBe(4001);
     expect(configOf(["--data", folder], { WRIT_PORT: "4002" }).port).toBe(4002);
     expect(configOf([], { WRIT_DATA: folder })).toEqual({ data: folder, port: 4003 });
+    expect(configOf(["--data", folder], { WRIT_DATA: "", WRIT_PORT: "" })).toEqual({
+      data: folder,
+      port: 4003,
+    });
     expect(configOf(["--data", path.join(folder, "none")]).port).toBe(3000);
   } finally {
     rmSync(folder, { recursive: true });
