@@ -14,7 +14,7 @@ const file = {
   profile: "readonly",
 };
 
-test("the zone is one of IANA's", () => {
+test("Y1 the zone is one of IANA's", () => {
   for (const zone of ["UTC", "Europe/Paris", "America/Argentina/Ushuaia"])
     expect(parseWorkspace({ ...file, zone }).zone).toBe(zone);
   for (const zone of ["", "Nowhere/Else", "+01:00", "Europe/Paris\n"]) {
@@ -24,7 +24,7 @@ test("the zone is one of IANA's", () => {
   }
 });
 
-test("a place lies in the workspace by its path", () => {
+test("Y2 a place lies in the workspace by its path", () => {
   for (const path of ["inbox", "./inbox/", "a/b..c", ".", "été"]) {
     expect(parseWorkspace({ ...file, folders: { x: { path } } }).folders["x"]?.path).toBe(path);
   }
@@ -37,7 +37,7 @@ test("a place lies in the workspace by its path", () => {
   }
 });
 
-test("the workspace file is known by every name that some file system takes for it", () => {
+test("Y3 the workspace file is known by every name that some file system takes for it", () => {
   for (const path of [
     "workspace.json",
     "./workspace.json",
