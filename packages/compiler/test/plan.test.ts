@@ -360,7 +360,7 @@ test("N8 parameters are checked against the capability's schema", () => {
   }
 });
 
-test("N8 K55 K57 a plan holds no secret: parameters and headers of credentials are refused, and never repeated", () => {
+test("N8 K29 K55 K57 a plan holds no secret: parameters and headers of credentials are refused, and never repeated", () => {
   const given = (more: Readonly<Record<string, Field>>) =>
     plan([posting("a", { params: { url: "http://127.0.0.1:3999/reports", ...more } })]);
   const headers = {

@@ -153,3 +153,31 @@ test("S18 a plan that came as a value is told by pointer alone, the whole plan b
   if (whole.kind !== "rejected") throw new Error(JSON.stringify(whole));
   expect(whole.problems.map(({ at }) => at)).toEqual(whole.problems.map(() => null));
 });
+
+test("K7 every stage of the road has its effect: each refuses what only it can see", async () => {
+  const compile = (text: string, kind: "rule" | "plan" = "rule") =>
+    node.call("compileProgram", { body: { kind, text } });
+  const codes = (outcome: Awaited<ReturnType<typeof compile>>) =>
+    outcome.kind === "rejected" ? outcome.problems.map(({ code }) => code) : [outcome.kind];
+  // Reading, binding, reading a plan: words, names, fields.
+  expect((await compile("Flurb the wug.")).kind).toBe("rejected");
+  expect((await compile("When a CSV file arrives in the inbox, move it to nowhere.")).kind).toBe("rejected");
+  expect(codes(await compile("{", "plan"))).toEqual(["plan.json"]);
+  // Proving: readable, bound and well-formed, but never true.
+  const impossible =
+    'When a CSV file arrives in the inbox, if the sum of "amount" is above 10 EUR and the sum is below 5 EUR, move it to rejected.';
+  const refused = await compile(impossible);
+  expect(refused.kind === "refused" && refused.counterexamples.some(({ check }) => check === 3)).toBe(true);
+  // Lowering and drawing: the program's steps, its text in both languages and its graph stand in the answer.
+  const compiled = await compile(english);
+  if (compiled.kind !== "compiled") throw new Error(JSON.stringify(compiled));
+  const { program } = compiled;
+  expect(program.graph.text).toContain("filesystem.move_file@1.0.0");
+  expect(program.rendered?.fr).toContain("fichier");
+  // Signing: what is proved but not signed is not deployed.
+  await expect(deploy(program.hash)).rejects.toMatchObject({
+    code: expect.stringMatching(/signature|approved/),
+  });
+  await node.call("approveProgram", { params: { hash: program.hash } });
+  await deploy(program.hash);
+});
