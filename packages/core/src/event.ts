@@ -27,3 +27,12 @@ export interface Event {
 export function eventSlot(event: Event): ValueMap {
   return { id: event.id, type: event.type, source: event.source, time: event.time, data: event.data };
 }
+
+/**
+ * The session of a source that a `sourceKey` belongs to. A key is the session, `#`, and what distinguishes the sighting; without `#` it
+ * stands for itself. Cursors are kept by session, so whoever keeps or reads them must split alike.
+ */
+export function sessionOfSourceKey(sourceKey: string): string {
+  const end = sourceKey.indexOf("#");
+  return end < 0 ? sourceKey : sourceKey.slice(0, end);
+}

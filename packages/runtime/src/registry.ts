@@ -3,6 +3,7 @@
 //   R2  Folding copies only the table that an entry touches, so a million events cost a million small steps.
 //   R3  A program is loaded only after its signatures, hash and format were checked again, each with its own fault; to begin with it,
 //       none of its capabilities may be revoked. A run that has begun goes on to the gate, which refuses the effect.
+import { sessionOfSourceKey } from "@writ/core/event";
 import type { Actor, Entry, Stored } from "@writ/core/entry";
 import { fault as coreFault } from "@writ/core/faults";
 import {
@@ -90,12 +91,6 @@ export const emptyRegistry: Registry = {
   policy: null,
   cursors: new Map(),
 };
-
-/** The part of an event's `sourceKey` that names the source session; the rest is the sighting's own key. */
-export function sessionOfSourceKey(sourceKey: string): string {
-  const end = sourceKey.indexOf("#");
-  return end < 0 ? sourceKey : sourceKey.slice(0, end);
-}
 
 /** The registry after one more entry, in ledger order. Pure. */
 export function foldRegistry(registry: Registry, entry: Entry): Registry {

@@ -5,7 +5,7 @@
 //   T4  A program is verified again when it is armed; one that is refused is `broken`, the others are armed.
 //   T5  A source waits while the node has as many runs as it may: nothing is dropped, nothing is queued in memory only.
 import type { Entry, EntryDraft } from "@writ/core/entry";
-import type { Event } from "@writ/core/event";
+import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import { hasCode, type FaultRecord } from "@writ/core/fault";
 import type { ProgramHash } from "@writ/core/ids";
 import type { EventSource, Ledger, Modules, Sighting, SourceSession, World } from "@writ/core/ports";
@@ -18,7 +18,7 @@ import { recordOf } from "./engine/core.ts";
 import { createTimers } from "./engine/timers.ts";
 import { busyRetryMs, lookBackChunk, lookBackEntriesMax, lookBackMs, recentSightingsMax } from "./limits.ts";
 import { fault } from "./faults.ts";
-import { checkCapabilities, sessionOfSourceKey, type RegisteredProgram, type Registry } from "./registry.ts";
+import { checkCapabilities, type RegisteredProgram, type Registry } from "./registry.ts";
 import { createCondition, holdKey, holds, mayStart, type Condition } from "./triggers/condition.ts";
 
 export interface TriggerOptions {

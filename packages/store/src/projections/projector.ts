@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { encodeCbor } from "@writ/core/cbor";
 import { isRunEntry, type Entry, type NodeEntry, type RunEntry } from "@writ/core/entry";
-import type { Event } from "@writ/core/event";
+import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import type { Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 
@@ -82,7 +82,7 @@ export function projector(db: DatabaseSync): Projector {
     if (entry.kind === "event.received") {
       const { sourceKey } = entry.facts;
       insertEvent.run(sourceKey);
-      setLastEvent.run(sessionOf(sourceKey), entry.seq, position);
+      setLastEvent.run(sessionOfSourceKey(sourceKey), entry.seq, position);
     } else if (entry.kind !== "notification.sent") insertNodeEntry.run(entry.seq, position);
   }
 
@@ -198,12 +198,6 @@ export function projector(db: DatabaseSync): Projector {
       }
     },
   };
-}
-
-/** A source key is the source's session, `#`, and what distinguishes the sighting; without `#` it stands for itself. */
-function sessionOf(sourceKey: string): string {
-  const end = sourceKey.indexOf("#");
-  return end < 0 ? sourceKey : sourceKey.slice(0, end);
 }
 
 /** Type of the event and what it is about: its subject, or the path or name in its data, or its id. */
