@@ -372,6 +372,8 @@ export const RunDetail = Type.Object(
           fault: nullable(ApiFault),
           /** Why a person must decide, while the state is HELD. */
           held: nullable(Type.Object({ what: Type.Enum(["effect", "undo"]), reason: words }, closed)),
+          /** What the effect last said while it ran. */
+          progress: Type.Optional(json),
         },
         closed,
       ),

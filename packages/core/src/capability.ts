@@ -52,6 +52,13 @@ export interface CapabilityDefinition {
   /** Noun phrases for a field of the result of a read (`sum of {column}` → `sum`), by which conditions and texts name it. */
   readonly nouns?: readonly { readonly field: string; readonly phrases: Phrases }[];
   readonly timeoutMs: number;
+  /**
+   * Longest silence (neither progress nor a heartbeat) while it is performed, in milliseconds. More of it counts as a timeout: the
+   * outcome is unknown, and the crash contract decides. Absent: only `timeoutMs` counts.
+   */
+  readonly heartbeatMs?: number;
+  /** A write or irreversible effect that stops when `signal` says so and then says what it did; others are let finish. */
+  readonly interruptible?: true;
   readonly resultBytesMax: number;
   /** Fault codes that may be retried (transient ones); nothing else ever is. */
   readonly retryOn: readonly string[];
@@ -107,6 +114,20 @@ export interface CallContext {
   readonly before: ValueMap;
   readonly nowMs: number;
   readonly signal: AbortSignalLike;
+  /**
+   * Says how far it is, for people and for the attempt after a crash. Resolves when this value, or a later one, is durable; recorded
+   * at most once a second, so nothing is lost by calling it often. Absent where nothing is recorded (previews, undo).
+   * @throws runtime.progress-too-large
+   */
+  progress?(value: Value): Promise<void>;
+  /** A sign of life that records nothing. */
+  heartbeat?(): void;
+  /** Streams bytes into the blob store while it runs; the result names the hash. @throws runtime.attachment-too-large */
+  attach?(
+    bytes: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<{ readonly sha256: Sha256; readonly sizeBytes: number }>;
+  /** What this effect last said, also before a crash; absent when it said nothing. */
+  readonly lastProgress?: Value;
 }
 
 export interface WorkspaceContext {

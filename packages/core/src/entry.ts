@@ -143,7 +143,11 @@ export interface RunEntries {
     readonly undo: UndoCall | null;
     readonly evidence: "observed" | "commanded";
     readonly resolved: boolean;
+    /** Blobs that were streamed while it ran; its result names their hashes. */
+    readonly attachments?: readonly Stored[];
   };
+  /** What a long effect says while it runs; the last one counts. */
+  "effect.progress": { readonly step: StepId; readonly attempt: number; readonly value: Value };
   "effect.failed": {
     readonly step: StepId;
     readonly attempt: number;

@@ -27,6 +27,18 @@ export const runtimeFaults = {
     kind: "transient",
     remedy: "Give the step more time with `timeoutMs`, or find out why the system it calls is slow.",
   },
+  "runtime.silent": {
+    kind: "transient",
+    remedy: "Find out why the module stopped reporting; its effect may have happened.",
+  },
+  "runtime.progress-too-large": {
+    kind: "rejected",
+    remedy: "Report a shorter summary, and attach what is long.",
+  },
+  "runtime.attachment-too-large": {
+    kind: "rejected",
+    remedy: "Let the module keep less beside its result, or write a file of the workspace.",
+  },
   "runtime.cancelled": { kind: "rejected", remedy: "Start the run again if it is still wanted." },
   "runtime.bug": {
     kind: "broken",

@@ -6,6 +6,13 @@ export const looksMax = 8;
 export const graceMs = 2000;
 /** How long `stop` lets effects finish before it tells them to. */
 export const stopGraceMs = 5000;
+/** Progress of one effect is recorded at most this often, and ever more seldom the longer it takes. */
+export const progressMsMin = 1000;
+/** Bytes of one progress value, about. */
+export const progressBytesMax = 4096;
+/** Bytes of one blob that a capability streams beside its result, and how many it may. */
+export const attachmentBytesMax = 256 * 1024 * 1024;
+export const attachmentsMax = 16;
 /** Performing an idempotent effect to find out what became of it. */
 export const unknownTriesMax = 3;
 /** Sends to one host in a minute, where the node says nothing else: a bound on what a loop gone wrong does to others. */

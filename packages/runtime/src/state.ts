@@ -85,6 +85,8 @@ export interface EffectState {
   readonly before: ValueMap;
   readonly key: string;
   readonly effect: "read" | "write" | "irreversible";
+  /** What it last said while it ran; absent when it said nothing. */
+  readonly progress?: Value;
 }
 
 export interface StepState {

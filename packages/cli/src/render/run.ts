@@ -53,7 +53,11 @@ export function renderRun(run: RunDetail): string {
           step.op,
           step.state,
           String(step.attempt),
-          step.fault === null ? step.label : `${step.label}  ${step.fault.code}: ${step.fault.message}`,
+          [
+            step.label,
+            ...(step.progress === undefined ? [] : [`progress ${brief(step.progress)}`]),
+            ...(step.fault === null ? [] : [`${step.fault.code}: ${step.fault.message}`]),
+          ].join("  "),
         ]),
       ),
     ),

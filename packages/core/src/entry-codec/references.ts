@@ -10,7 +10,14 @@ export function blobReferences(kind: string, facts: ValueMap): readonly string[]
       // Parameters come from people and data: only their whole may stand in a blob.
       return [...wholly(facts["params"]), ...anywhere(facts["before"])];
     case "effect.completed":
-      return [...stored(facts["result"]), ...anywhere(field(facts["undo"], "params"))];
+      return [
+        ...stored(facts["result"]),
+        ...anywhere(field(facts["undo"], "params")),
+        ...listOf(facts["attachments"]).flatMap(stored),
+      ];
+    case "effect.progress":
+      // What a module says is data.
+      return [];
     case "approval.requested":
       return listOf(facts["effects"]).flatMap((effect) =>
         Object.values(mapOf(field(effect, "params"))).flatMap(shown),

@@ -19,6 +19,7 @@ import { verdictsMax } from "../limits.ts";
 import { decide, type Command, type Decision, type MachineEntry } from "../machine.ts";
 import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
+import type { Attachment } from "./reports.ts";
 import { createLocks, type Locks } from "./locks.ts";
 import { createTimers, type Timers } from "./timers.ts";
 
@@ -34,6 +35,12 @@ export interface InFlight {
   readonly timeoutMs: number;
   readonly release: () => void;
   abort: (reason: unknown) => void;
+  /** It is an effect of a step, not an undo: what it says while it runs is recorded. */
+  readonly reports?: true;
+  /** What it said last, also before a crash. */
+  lastProgress?: Value;
+  /** What it streamed into the blob store. */
+  attachments?: Attachment[];
 }
 
 export interface ActiveRun {

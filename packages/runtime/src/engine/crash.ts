@@ -52,6 +52,8 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
     timeoutMs: timeoutOf(run, id, capability.timeoutMs),
     release,
     abort: () => undefined,
+    reports: true,
+    ...(effect.progress === undefined ? {} : { lastProgress: effect.progress }),
   };
   run.inFlight.set(id, flight);
   const isRead = capability.effect.kind === "read";

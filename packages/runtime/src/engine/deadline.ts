@@ -5,11 +5,12 @@ import { fault } from "../faults.ts";
 import { graceMs } from "../limits.ts";
 import { createAbort, recordOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { contextOf } from "./look.ts";
+import { createReports } from "./reports.ts";
 
 export type Called<T> =
   | { readonly kind: "returned"; readonly value: T }
   | { readonly kind: "threw"; readonly fault: FaultRecord }
-  | { readonly kind: "late"; readonly fault: FaultRecord }
+  | { readonly kind: "late"; readonly fault: FaultRecord; readonly said: FaultRecord }
   | { readonly kind: "silent"; readonly fault: FaultRecord };
 
 /**
@@ -34,19 +35,25 @@ export function withDeadline<T>(
       stopped = why;
       takeBack();
       takeBack = core.timers.at(core.options.world.nowMs() + graceMs, () =>
-        settle({ kind: "silent", fault: why }),
+        done({ kind: "silent", fault: why }),
       );
       controller.abort(why);
     };
+    const reports = flight.reports === true ? createReports(core, run, id, flight, stop) : undefined;
     flight.abort = (reason) => stop(recordOf(reason));
     const done = (called: Called<T>): void => {
       takeBack();
+      reports?.close();
       settle(called);
     };
     const context = contextOf(
       core,
       { run, step: id, key: flight.key, workspace: flight.workspace },
-      { before: flight.before, signal: controller.signal },
+      {
+        before: flight.before,
+        signal: controller.signal,
+        ...(reports === undefined ? {} : { reports: reports.members }),
+      },
     );
     // In a promise chain, so that a capability that throws before its first await is treated like any other.
     void Promise.resolve()
@@ -65,7 +72,7 @@ export function withDeadline<T>(
               facts,
             });
           }
-          if (stopped !== null) done({ kind: "late", fault: stopped });
+          if (stopped !== null) done({ kind: "late", fault: stopped, said: known });
           else done({ kind: "threw", fault: known });
         },
       );

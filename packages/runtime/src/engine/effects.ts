@@ -20,7 +20,7 @@ import {
   type Core,
   type InFlight,
 } from "./core.ts";
-import { isOpen, withDeadline } from "./deadline.ts";
+import { isOpen, withDeadline, type Called } from "./deadline.ts";
 import { jobOf, stepOf, type Job } from "./job.ts";
 import { judge, look, lookNow, type Looked } from "./look.ts";
 import { askWorld, cancelledFault, close, failed, hold, recordPerformed } from "./outcome.ts";
@@ -151,6 +151,10 @@ function recordIntent(core: Core, job: Job, looked: Looked, params: ValueMap): v
     timeoutMs: timeoutOf(run, id, definition.timeoutMs),
     release,
     abort: () => undefined,
+    reports: true,
+    ...(step.effect?.key !== job.key || step.effect.progress === undefined
+      ? {}
+      : { lastProgress: step.effect.progress }),
   });
   core.apply(
     run,
@@ -220,18 +224,28 @@ export async function perform(
       await recordPerformed(core, run, id, { flight, performed: called.value, resolved: false });
       return;
     }
-    const why = called.fault;
-    const isFailed = capability.effect.kind === "read" || (called.kind === "threw" && isCertain(why));
+    const said = saidAtLast(flight, called);
+    const why = said !== undefined && isCertain(said) ? said : called.fault;
+    const isFailed = capability.effect.kind === "read" || (said !== undefined && isCertain(said));
     if (isFailed || (capability.crash === "idempotent" && willRetry(run, id, flight, why))) {
       close(core, run, id, failed(run, id, why, mayRetry(run, id, flight, why)));
       return;
     }
-    if (capability.crash !== "idempotent" || tries === unknownTriesMax) {
+    if (capability.crash !== "idempotent" || tries === unknownTriesMax || stepOf(run, id).aborting) {
       await resolveUnknown(core, run, id, { flight, why, mayStillAct: called.kind === "silent" });
       return;
     }
     // Idempotent, and nobody knows: performing it again with the same key is how to find out.
   }
+}
+
+/**
+ * The fault that says what it did: the one it ended with of itself, or, of a capability that can be interrupted, with which it answered
+ * being told to stop.
+ */
+function saidAtLast({ capability }: InFlight, called: Called<unknown>): FaultRecord | undefined {
+  if (called.kind === "threw") return called.fault;
+  return called.kind === "late" && capability.interruptible === true ? called.said : undefined;
 }
 
 /** The step's policy has it performed again, with the same key, so that its outcome is found out then. */
@@ -280,8 +294,13 @@ async function resolveUnknown(
   else close(core, run, id, failed(run, id, why, mayRetry(run, id, flight, why)));
 }
 
-/** Reads are told to stop; an effect is let finish, so that what it did is known and can be taken back. */
+/**
+ * Reads, and writes that say they can be interrupted, are told to stop; any other effect is let finish, so that what it did is known and
+ * can be taken back.
+ */
 export function abortEffect(run: ActiveRun, id: StepId): void {
   const flight = run.inFlight.get(id);
-  if (flight?.capability.effect.kind === "read") flight.abort(cancelledFault(id));
+  if (flight === undefined) return;
+  const { effect, interruptible } = flight.capability;
+  if (effect.kind === "read" || interruptible === true) flight.abort(cancelledFault(id));
 }

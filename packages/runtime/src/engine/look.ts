@@ -117,7 +117,11 @@ export function contextOf(
     readonly key: string;
     readonly workspace: WorkspaceContext;
   },
-  more: { readonly before?: ValueMap; readonly signal?: CallContext["signal"] },
+  more: {
+    readonly before?: ValueMap;
+    readonly signal?: CallContext["signal"];
+    readonly reports?: Pick<CallContext, "progress" | "heartbeat" | "attach" | "lastProgress">;
+  },
 ): CallContext {
   const { options } = core;
   return {
@@ -129,6 +133,7 @@ export function contextOf(
     before: more.before ?? {},
     nowMs: options.world.nowMs(),
     signal: more.signal ?? createAbort().signal,
+    ...more.reports,
   };
 }
 

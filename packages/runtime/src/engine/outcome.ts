@@ -23,7 +23,7 @@ export async function recordPerformed(
   id: StepId,
   outcome: Outcome,
 ): Promise<void> {
-  const { capability, labels } = outcome.flight;
+  const { capability, labels, attachments } = outcome.flight;
   const checked = checkResult(outcome);
   if (checked.kind === "bad") {
     // Done, but not as promised: a read failed; for anything else a person looks at what is there now.
@@ -50,6 +50,7 @@ export async function recordPerformed(
         undo,
         evidence,
         resolved: outcome.resolved,
+        ...(attachments === undefined || attachments.length === 0 ? {} : { attachments }),
       },
     },
     stored.kind === "blob" ? value : undefined,

@@ -9,6 +9,7 @@ import { computeOperands } from "./operands.ts";
 import type { EffectState, SlotState, UndoState } from "../state.ts";
 import type { MachineEntry } from "../machine.ts";
 import type { Draft } from "./draft.ts";
+import { effectProgress } from "./progress.ts";
 import {
   abortBlock,
   completeStep,
@@ -45,6 +46,9 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
       return;
     case "effect.completed":
       effectCompleted(draft, entry, stored);
+      return;
+    case "effect.progress":
+      effectProgress(draft, entry);
       return;
     case "effect.failed":
       expectPhase(draft, entry.facts.step, "intended", entry.facts.attempt);
@@ -172,10 +176,21 @@ function effectIntended(
 ): void {
   const { step, attempt, capability, params, targets, before, key, effect } = entry.facts;
   expectPhase(draft, step, "attempting", attempt);
+  // The same effect again, by its key, goes on where it was.
+  const known = draft.step(step).effect;
+  const progress = known?.key === key ? known.progress : undefined;
   toRunning(draft, step);
   draft.change(step, {
     phase: { kind: "intended" },
-    effect: { capability, params: paramsOf(params, stored), targets, before, key, effect },
+    effect: {
+      capability,
+      params: paramsOf(params, stored),
+      targets,
+      before,
+      key,
+      effect,
+      ...(progress === undefined ? {} : { progress }),
+    },
   });
   draft.command({ kind: "perform", step });
 }

@@ -91,6 +91,8 @@ export function entryText(entry: Entry): string {
       return `${entry.facts.capability} ${targetsText(entry.facts.targets)}`.trim();
     case "effect.completed":
       return `done, ${entry.facts.evidence}${entry.facts.resolved ? ", found after a crash" : ""}`;
+    case "effect.progress":
+      return `progress: ${JSON.stringify(toJson(parseValue(entry.facts.value))).slice(0, 300)}`;
     case "effect.failed":
     case "effect.refused":
       return `${entry.facts.fault.code}: ${entry.facts.fault.message}`;

@@ -59,6 +59,7 @@ export function runDetail(
         attempt: of?.attempt ?? 0,
         fault: of?.fault === undefined || of.fault === null ? null : apiFault(of.fault),
         held: of === undefined ? null : heldOf(of),
+        ...(of?.effect?.progress === undefined ? {} : { progress: toJson(of.effect.progress) }),
       };
     }),
     approvals: [...state.approvals.values()].map((approval) =>
