@@ -101,6 +101,29 @@ test("N1 E4 after a crash a long effect goes on from its last durable progress",
   expect(lines.at(-1)).toBe("chunk 39");
 });
 
+test("N3 what is said after the outcome is not recorded", async () => {
+  const made = longRig();
+  const [long] = longCapabilities(made.site);
+  const kept: { later?: () => unknown } = {};
+  const options = {
+    modules: {
+      ...made.site.modules,
+      find: () =>
+        long && {
+          ...long,
+          perform: async (_given: never, context: Parameters<typeof long.perform>[1]) => {
+            kept.later = () => context.progress?.({ done: 99 });
+            return { result: { chunks: 1, sha256: "" }, undo: null, evidence: "observed" as const };
+          },
+        },
+    },
+  };
+  const other = rig({ options });
+  await other.run(work("long", 1));
+  await kept.later?.();
+  expect(progressOf(other)).toEqual([]);
+});
+
 test("N2 silence is a timeout: what cannot be asked or repeated is held", async () => {
   const made = longRig();
   const run = made.start(work("job", 10, { hangsBefore: 3 }));

@@ -19,7 +19,7 @@ import { verdictsMax } from "../limits.ts";
 import { decide, type Command, type Decision, type MachineEntry } from "../machine.ts";
 import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
-import type { Attachment } from "./reports.ts";
+import type { StreamedBlob } from "./reports.ts";
 import { createLocks, type Locks } from "./locks.ts";
 import { createTimers, type Timers } from "./timers.ts";
 
@@ -40,7 +40,7 @@ export interface InFlight {
   /** What it said last, also before a crash. */
   lastProgress?: Value;
   /** What it streamed into the blob store. */
-  attachments?: Attachment[];
+  attachments?: StreamedBlob[];
 }
 
 export interface ActiveRun {

@@ -12,7 +12,7 @@ import { recordOf, sizeOf, type ActiveRun, type Core, type InFlight } from "./co
 import { stepOf } from "./job.ts";
 
 /** Bytes that a capability streamed into the blob store while it ran. */
-export interface Attachment {
+export interface StreamedBlob {
   readonly kind: "blob";
   readonly sha256: Sha256;
   readonly sizeBytes: number;
