@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
@@ -8,14 +9,27 @@ const here = import.meta.dirname;
 export interface Started {
   readonly process: ChildProcess;
   readonly firstLine: string;
+  /** Milliseconds from the spawn to the first line. */
+  readonly startMs: number;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /** Starts a script of this folder and waits for its first line of output. */
-export async function start(script: string, args: readonly string[]): Promise<Started> {
+export async function start(
+  script: string,
+  args: readonly string[],
+  nodeOptions: readonly string[] = [],
+): Promise<Started> {
+  const fromMs = performance.now();
   const child = spawn(
     process.execPath,
-    ["--conditions=@writ/source", "--disable-warning=ExperimentalWarning", path.join(here, script), ...args],
+    [
+      "--conditions=@writ/source",
+      "--disable-warning=ExperimentalWarning",
+      ...nodeOptions,
+      path.join(here, script),
+      ...args,
+    ],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const firstLine = await new Promise<string>((resolve, reject) => {
@@ -31,10 +45,24 @@ export async function start(script: string, args: readonly string[]): Promise<St
   return {
     process: child,
     firstLine,
+    startMs: performance.now() - fromMs,
     stop: async (signal = "SIGTERM") => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill(signal);
       await once(child, "exit");
     },
   };
+}
+
+/** Processor time of the process so far, user and system, all its threads; Linux only (clock ticks of 10 ms). */
+export function cpuMsOf(child: ChildProcess): number {
+  const stat = readFileSync(`/proc/${child.pid}/stat`, "utf8");
+  const [, , ...fields] = stat.slice(stat.lastIndexOf(")")).split(" ");
+  return (Number(fields[10]) + Number(fields[11])) * 10;
+}
+
+/** Resident memory of the process in MB (1,000,000 bytes); Linux only. */
+export function memoryMbOf(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return (Number(kilobytes) * 1024) / 1e6;
 }
