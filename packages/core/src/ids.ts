@@ -1,4 +1,5 @@
 import type { Brand } from "./brand.ts";
+import { toHex } from "./bytes.ts";
 import { fault } from "./faults.ts";
 
 export type RunId = Brand<string, "RunId">;
@@ -80,6 +81,12 @@ export const capabilityId = idMaker<CapabilityId>(
   "`module.action@1.2.3`",
 );
 export const sha256 = idMaker<Sha256>("a SHA-256", /^[0-9a-f]{64}$/, "64 small hexadecimal digits");
+/** The text of a digest of 32 bytes. */
+export function sha256OfDigest(digest: Uint8Array): Sha256 {
+  if (digest.length !== 32) throw new RangeError("a SHA-256 has 32 bytes");
+  return toHex(digest) as Sha256;
+}
+
 export const programHash = idMaker<ProgramHash>(
   "a program hash",
   /^[0-9a-f]{64}$/,

@@ -67,7 +67,16 @@ export function frameSize(entries: readonly Uint8Array[]): number {
   return aligned(size);
 }
 
-export function encodeFrame(firstSeq: number, entries: readonly Uint8Array[], salt: number): Uint8Array {
+/** CRC-32 of the bytes, going on from an earlier result. */
+export type Checksum = (bytes: Uint8Array, before: number) => number;
+
+/** `checksum` stands for `crc32` where the platform has a faster one. */
+export function encodeFrame(
+  firstSeq: number,
+  entries: readonly Uint8Array[],
+  salt: number,
+  checksum: Checksum = (bytes, before) => crc32(bytes, 0, bytes.length, before),
+): Uint8Array {
   const bytes = new Uint8Array(frameSize(entries));
   const view = new DataView(bytes.buffer);
   let at = frameHeaderBytes + 4 * entries.length;
@@ -80,7 +89,7 @@ export function encodeFrame(firstSeq: number, entries: readonly Uint8Array[], sa
   view.setUint32(4, at - frameHeaderBytes);
   view.setUint32(8, entries.length);
   setUint53(view, 12, firstSeq);
-  view.setUint32(20, frameChecksum(bytes, 0, bytes.length, salt));
+  view.setUint32(20, checksum(bytes.subarray(frameHeaderBytes), checksum(bytes.subarray(0, 20), salt)));
   return bytes;
 }
 

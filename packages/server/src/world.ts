@@ -1,7 +1,8 @@
 // The only place where the process's clock, timers and randomness are read.
-import { randomBytes, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import type { AbortSignalLike } from "@writ/core/capability";
 import type { Entropy, World } from "@writ/core/ports";
+import { nodeEntropy } from "@writ/store/node-crypto";
 
 /** Longest single timer of the platform; longer sleeps are chained. */
 const timerMsMax = 2 ** 31 - 1;
@@ -19,7 +20,7 @@ export const systemWorld: World = {
   },
 };
 
-export const systemEntropy: Entropy = { bytes: (count) => new Uint8Array(randomBytes(count)) };
+export const systemEntropy: Entropy = nodeEntropy;
 
 function timer(ms: number, signal: AbortSignalLike | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

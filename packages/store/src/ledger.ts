@@ -7,10 +7,10 @@
 //   L6  Each opening is a new epoch; a process that opened earlier can make nothing durable any more.
 //   L7  Memory does not grow with the number of entries.
 import { toHex } from "@writ/core/bytes";
-import { decodeEntry, encodeEntry, hashOf, readEnvelope, recordable } from "@writ/core/entry-codec";
+import { decodeEntry, encodeEntry, readEnvelope, recordable } from "@writ/core/entry-codec";
 import { isRunEntry, type Entry, type EntryDraft, type RunEntry } from "@writ/core/entry";
 import { faultRecord } from "@writ/core/fault";
-import { sha256, type NodeId, type RunId } from "@writ/core/ids";
+import { sha256, sha256OfDigest, type NodeId, type RunId, type Sha256 } from "@writ/core/ids";
 import { entryBytesMax } from "@writ/core/limits";
 import type { Disk, Entropy, Hasher, KeyRing, Ledger, Signer } from "@writ/core/ports";
 import { frameSize, segmentName } from "@writ/core/segment";
@@ -76,6 +76,15 @@ export interface LedgerOptions {
 interface Pending {
   readonly entry: Entry;
   readonly bytes: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly previousHash: Uint8Array;
+}
+
+/** The last entry of a run. */
+interface Tail {
+  readonly hash: Uint8Array;
+  readonly text: Sha256;
+  readonly seq: number;
 }
 
 interface Waiter {
@@ -113,7 +122,7 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
 
   let nextSeq = recovered.nextSeq;
   let lastHash = recovered.lastHash;
-  let lastHashText = sha256(toHex(lastHash));
+  let lastHashText = sha256OfDigest(lastHash);
   let durable = nextSeq - 1;
   let index: RunIndex | null = null;
   let stopped: Error | null = null;
@@ -124,7 +133,7 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
   let groups: { count: number; sizeBytes: number; open: boolean }[] = [];
   let waiters: Waiter[] = [];
   let idle: (() => void) | null = null;
-  const tails = new Map<RunId, { readonly hash: Uint8Array; readonly seq: number }>();
+  const tails = new Map<RunId, Tail>();
   const listeners = new Set<(batch: DurableBatch) => void>();
 
   function append(draft: EntryDraft): Entry {
@@ -139,29 +148,36 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
     let hash = lastHash;
     let hashText = lastHashText;
     let sizeBytes = 0;
-    const newTails = new Map<RunId, Uint8Array>();
+    const newTails = new Map<RunId, Tail>();
     for (const given of drafts) {
       const draft = recordable(given);
       const { run } = draft;
       const runPrevious = run === null ? null : (newTails.get(run) ?? tailOf(run, draft.kind));
       const seq = nextSeq + placed.length;
-      const bytes = encodeEntry(draft, { node, epoch, seq, previousHash: hash, runPrevious });
+      const previousHash = hash;
+      const previousText = hashText;
+      const bytes = encodeEntry(draft, {
+        node,
+        epoch,
+        seq,
+        previousHash,
+        runPrevious: runPrevious?.hash ?? null,
+      });
       if (bytes.length > entryBytesMax) throw tooLarge(draft.kind, bytes.length, entryBytesMax);
-      const previousHash = hashText;
       hash = hasher.sha256(bytes);
-      hashText = sha256(toHex(hash));
+      hashText = sha256OfDigest(hash);
       const entry = {
         ...draft,
         v: 1,
         node,
         epoch,
         seq,
-        previousHash,
-        runPrevious: runPrevious === null ? null : sha256(toHex(runPrevious)),
+        previousHash: previousText,
+        runPrevious: runPrevious?.text ?? null,
         hash: hashText,
       } satisfies Entry as Entry;
-      if (run !== null) newTails.set(run, hash);
-      placed.push({ entry, bytes });
+      if (run !== null) newTails.set(run, { hash, text: hashText, seq });
+      placed.push({ entry, bytes, hash, previousHash });
       sizeBytes += bytes.length + 4;
     }
     const frame = frameSize(placed.map(({ bytes }) => bytes));
@@ -170,7 +186,7 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
 
     for (const [run, tail] of newTails) {
       tails.delete(run);
-      tails.set(run, { hash: tail, seq: nextSeq + placed.length - 1 });
+      tails.set(run, tail);
     }
     lastHash = hash;
     lastHashText = hashText;
@@ -196,12 +212,13 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
     schedule();
   }
 
-  function tailOf(run: RunId, kind: string): Uint8Array | null {
+  function tailOf(run: RunId, kind: string): Pick<Tail, "hash" | "text"> | null {
     const tail = tails.get(run);
-    if (tail !== undefined) return tail.hash;
+    if (tail !== undefined) return tail;
     if (kind === "run.started") return null;
     if (index === null) throw new Error("Invariant broken: L7 an index is in use before a run goes on");
-    return index.lastHash(run);
+    const hash = index.lastHash(run);
+    return hash === null ? null : { hash, text: sha256OfDigest(hash) };
   }
 
   function forgetTails(): void {
@@ -231,13 +248,13 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
     try {
       const { segment, offset } = await writer.write({
         firstSeq: first.entry.seq,
-        previousHash: hashOf(first.entry.previousHash),
+        previousHash: first.previousHash,
         entries: batch.map(({ bytes }) => bytes),
       });
       if (stopped !== null) return;
       const entries = batch.map(({ entry }) => entry);
       durable = first.entry.seq + batch.length - 1;
-      for (const entry of entries) tree.add(hashOf(entry.hash));
+      for (const { hash } of batch) tree.add(hash);
       announce({ entries, position: positionOf(segment, offset) });
       if (tree.size() - checkpoints.size() >= limits.checkpointEntries) checkpoints.begin(tree, stop);
       forgetTails();

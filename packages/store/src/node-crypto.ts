@@ -12,9 +12,27 @@ export const nodeHasher: Hasher = {
   },
 };
 
-export const nodeEntropy: Entropy = {
-  bytes: (count) => new Uint8Array(randomBytes(count)),
-};
+export const nodeEntropy: Entropy = pooledEntropy(4096);
+
+/** Takes randomness from the system so many bytes at a time: a call of its own for each id costs ten times the id. */
+function pooledEntropy(poolBytes: number): Entropy {
+  let pool = new Uint8Array(0);
+  let used = 0;
+  return {
+    bytes(count) {
+      if (count > poolBytes / 4) return new Uint8Array(randomBytes(count));
+      if (used + count > pool.length) {
+        pool = new Uint8Array(randomBytes(poolBytes));
+        used = 0;
+      }
+      const taken = pool.slice(used, used + count);
+      // What was handed out is not kept: no later reader of this memory finds a key or a token in it.
+      pool.fill(0, used, used + count);
+      used += count;
+      return taken;
+    },
+  };
+}
 
 /** The key as Node uses it. Public keys are raw: 32 bytes (Ed25519), 1,952 bytes (ML-DSA-65). */
 export function publicKeyObject(algorithm: KeyRecord["algorithm"], publicKey: Uint8Array): KeyObject {

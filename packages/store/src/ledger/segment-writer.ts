@@ -2,6 +2,7 @@
 //   W1  `write` resolves when the batch is durable and this process is still the newest to have opened the ledger.
 //   W2  A batch goes only where zeros were written before, so that a commit overwrites and never extends the file.
 //   W3  After a failure the writer must not be used again; nothing is retried.
+import { crc32 } from "node:zlib";
 import { fromUtf8, utf8 } from "@writ/core/bytes";
 import type { Disk, DiskFile, Entropy } from "@writ/core/ports";
 import { encodeFrame, encodeSegmentHeader, segmentHeaderBytes, segmentName } from "@writ/core/segment";
@@ -127,11 +128,11 @@ export async function openSegmentWriter(
   return {
     async write({ firstSeq, previousHash, entries }) {
       if (extendFailure !== null) throw extendFailure;
-      let frame = encodeFrame(firstSeq, entries, active.salt);
+      let frame = encodeFrame(firstSeq, entries, active.salt, crc32);
       if (active.end + frame.length > limits.segmentBytesMax) {
         await finish();
         await begin(firstSeq, previousHash);
-        frame = encodeFrame(firstSeq, entries, active.salt);
+        frame = encodeFrame(firstSeq, entries, active.salt, crc32);
       }
       await room(active.end + frame.length);
       const offset = active.end;
