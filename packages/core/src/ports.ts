@@ -94,8 +94,15 @@ export interface Blobs extends BlobAccess {
 export interface DiskFile {
   readonly name: string;
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** `read` without leaving the thread, for a few bytes that are read so often that the system has them in memory. */
+  readNow?(offset: number, length: number): Uint8Array;
   /** Writes all bytes at the offset, or rejects; nothing is promised about what is on disk before `sync` resolves. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * `write` and `sync` of these bytes in one call, where the platform has one: durable when it resolves, and as final as a failed
+   * `sync` when it rejects. Absent: `write`, then `sync`.
+   */
+  writeDurably?(offset: number, bytes: Uint8Array): Promise<void>;
   /** `fdatasync`: rejects at most once, after which the file must not be used any more. */
   sync(): Promise<void>;
   size(): Promise<number>;

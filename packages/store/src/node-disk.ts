@@ -1,4 +1,5 @@
 // The disk of a real machine. Names are relative to the data folder and use `/`.
+import { constants, readSync } from "node:fs";
 import { open as openFile, mkdir, readdir, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Disk, DiskFile } from "@writ/core/ports";
@@ -44,7 +45,7 @@ export function nodeDisk(root: string): Disk {
           return openFile(path, "wx+", 0o600);
         }
       });
-      return nodeFile(name, handle);
+      return nodeFile(root, name, handle);
     },
     async list(folder) {
       return attempt("list", folder, async () => {
@@ -68,9 +69,30 @@ export function nodeDisk(root: string): Disk {
   };
 }
 
-function nodeFile(name: string, handle: FileHandle): DiskFile {
+function nodeFile(root: string, name: string, handle: FileHandle): DiskFile {
+  let durable: Promise<FileHandle> | null = null;
   return {
     name,
+    // Elsewhere the flag is missing, or promises less than `fdatasync` does.
+    ...(process.platform === "linux"
+      ? {
+          async writeDurably(offset, bytes) {
+            durable ??= attempt("open", name, () =>
+              openFile(join(root, name), constants.O_RDWR | constants.O_DSYNC),
+            );
+            const to = await durable;
+            await attempt("write", name, () => writeAll(to, offset, bytes));
+          },
+        }
+      : {}),
+    readNow(offset, length) {
+      const bytes = new Uint8Array(length);
+      try {
+        return bytes.subarray(0, readSync(handle.fd, bytes, 0, length, offset));
+      } catch (error) {
+        throw diskFault("read", name, error);
+      }
+    },
     async read(offset, length) {
       return attempt("read", name, async () => {
         const bytes = new Uint8Array(length);
@@ -84,19 +106,25 @@ function nodeFile(name: string, handle: FileHandle): DiskFile {
       });
     },
     async write(offset, bytes) {
-      await attempt("write", name, async () => {
-        let done = 0;
-        while (done < bytes.length) {
-          const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
-          done += bytesWritten;
-        }
-      });
+      await attempt("write", name, () => writeAll(handle, offset, bytes));
     },
     sync: () => attempt("sync", name, () => handle.datasync()),
     size: () => attempt("look at", name, async () => (await handle.stat()).size),
     truncate: (size) => attempt("shorten", name, () => handle.truncate(size)),
-    close: () => attempt("close", name, () => handle.close()),
+    close: () =>
+      attempt("close", name, async () => {
+        await (await durable)?.close();
+        await handle.close();
+      }),
   };
+}
+
+async function writeAll(handle: FileHandle, offset: number, bytes: Uint8Array): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
+    done += bytesWritten;
+  }
 }
 
 /** Runs a file operation; a failure becomes a fault that says what was attempted on which file. */
