@@ -25,5 +25,8 @@ export const runTimeoutMsDefault = 7 * 24 * 3_600_000;
 export const retryAttemptsMax = 10;
 export const approvalTimeoutMsDefault = 300_000;
 export const approvalTimeoutMsMax = 30 * 24 * 3_600_000;
+/** Runs in memory. */
 export const runsActiveMax = 10_000;
+/** Runs that have not ended: those in memory and those that only wait. */
+export const runsUnfinishedMax = 1_000_000;
 export const resultBytesMax = 512 * 1024;

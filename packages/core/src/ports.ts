@@ -1,5 +1,5 @@
 // Ports: what packages need of each other and of the world, declared by need of the caller, implemented by siblings and wired by the server.
-import type { CapabilityId, KeyId, RunId, Sha256 } from "./ids.ts";
+import type { ApprovalId, CapabilityId, KeyId, ProgramHash, RunId, Sha256 } from "./ids.ts";
 import type {
   AbortSignalLike,
   BlobAccess,
@@ -9,7 +9,7 @@ import type {
   Target,
   WorkspaceContext,
 } from "./capability.ts";
-import type { Actor, Entry, EntryDraft, RunEntry } from "./entry.ts";
+import type { Actor, Entry, EntryDraft, EntryFacts, RunEntry } from "./entry.ts";
 import type { Event } from "./event.ts";
 import type { Label } from "./label.ts";
 import type { ValueMap } from "./value.ts";
@@ -84,6 +84,42 @@ export interface Ledger {
   readRun(run: RunId): Promise<readonly RunEntry[]>;
   /** Called with every batch after it became durable, in order. Returns a function that ends it. */
   subscribe(listener: (entries: readonly Entry[]) => void): () => void;
+}
+
+/** A run that only waits. */
+export interface ParkedRun {
+  readonly run: RunId;
+  readonly program: ProgramHash;
+  /** Place of its last entry: what is kept is good only while no other follows. */
+  readonly seq: number;
+  /** When it must go on by itself (a timer, an expiry, its time limit), or null when somebody else has to act. */
+  readonly wakeAtMs: number | null;
+}
+
+/**
+ * Which runs only wait, kept beside the ledger while they are not in memory. A hint and never the truth: a run that it has forgotten is
+ * folded from the ledger when the node starts.
+ */
+export interface ParkedRuns {
+  /** How many there are, by program. */
+  counts(): ReadonlyMap<ProgramHash, number>;
+  has(run: RunId): boolean;
+  park(runs: readonly ParkedRun[]): void;
+  /** Takes the run out; false when it was not there. */
+  unpark(run: RunId): boolean;
+  /** The earliest time at which one of them must go on, or null. */
+  nextWakeMs(): number | null;
+  /** Those that must go on by `untilMs`, earliest first. */
+  due(untilMs: number, limit: number): readonly RunId[];
+  /** Approvals that they wait for, oldest first. */
+  approvals(): readonly {
+    readonly run: RunId;
+    readonly program: ProgramHash;
+    readonly workspace: string;
+    readonly requestedAtMs: number;
+    readonly facts: EntryFacts["approval.requested"];
+  }[];
+  runOfApproval(approval: ApprovalId): RunId | undefined;
 }
 
 export interface Blobs extends BlobAccess {

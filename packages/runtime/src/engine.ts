@@ -5,12 +5,26 @@ import type { Event } from "@writ/core/event";
 import { Fault, type FaultRecord } from "@writ/core/fault";
 import type { ApprovalId, CapabilityId, ProgramHash, RunId, StepId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
-import type { Blobs, Entropy, Hasher, Ledger, Modules, Notifier, Policy, World } from "@writ/core/ports";
+import type {
+  Blobs,
+  Entropy,
+  Hasher,
+  Ledger,
+  Modules,
+  Notifier,
+  ParkedRuns,
+  Policy,
+  World,
+} from "@writ/core/ports";
 import type { FailurePolicy, HashedProgram } from "@writ/core/program";
 import type { Value, ValueMap } from "@writ/core/value";
 import { toHex } from "@writ/core/bytes";
 import { runId } from "@writ/core/ids";
-import { inlineBytesMax, runsActiveMax as runsActiveMaxDefault } from "@writ/core/limits";
+import {
+  inlineBytesMax,
+  runsActiveMax as runsActiveMaxDefault,
+  runsUnfinishedMax as runsUnfinishedMaxDefault,
+} from "@writ/core/limits";
 import { createAdmission } from "./engine/admission.ts";
 import { awaitApproval, decideApproval, requestApproval } from "./engine/approvals.ts";
 import { awaitTimer, setTimer } from "./engine/clock.ts";
@@ -30,6 +44,7 @@ import {
 import { resolveEffect } from "./engine/crash.ts";
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { stepOf } from "./engine/job.ts";
+import { createParking } from "./engine/parking.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
 import {
   busyRetryMs,
@@ -63,12 +78,16 @@ export interface EngineOptions {
   readonly hasher: Hasher;
   /** The program of a run that is not in memory (after a restart, for a replay). The engine keeps what it returns. */
   readonly loadProgram: (program: ProgramHash) => Promise<HashedProgram>;
-  /** Runs that have started and not ended, from the projections; asked once, by `recover`. */
+  /** Runs that have started and not ended and are not parked, from the projections; asked once, by `recover`. */
   readonly unfinishedRuns: () => Promise<readonly RunId[]>;
   readonly log?: Log;
   readonly notifier?: Notifier;
-  /** Runs at once; `runsActiveMax` of core when absent. */
+  /** Where runs that only wait are kept while they are not in memory; without it every run stays there. */
+  readonly parked?: ParkedRuns;
+  /** Runs in memory at once; `runsActiveMax` of core when absent. */
   readonly runsActiveMax?: number;
+  /** Runs that have not ended, in memory and parked; `runsUnfinishedMax` of core when absent. */
+  readonly runsUnfinishedMax?: number;
   /** Sends to one host in a minute; 60 000 when absent. */
   readonly sendsPerMinuteMax?: number;
 }
@@ -84,7 +103,7 @@ export interface StartRun {
 export interface Engine {
   /** Folds every unfinished run from the ledger and resolves what was under way. Call once, before anything else. */
   recover(): Promise<Recovered>;
-  /** Appends `run.started`. @throws runtime.busy, runtime.stopped, workspace.unknown, runtime.unknown-opcode, program.malformed */
+  /** Appends `run.started`. @throws runtime.busy, runtime.full, runtime.stopped, workspace.unknown, runtime.unknown-opcode, program.malformed */
   startRun(start: StartRun): { readonly run: RunId; readonly durable: Promise<void> };
   /** Appends an entry and the start of every run it causes as one commit, also across a crash. @throws as `startRun` */
   startTogether(
@@ -117,9 +136,9 @@ export interface Engine {
     actor: Actor,
     result?: Value,
   ): Promise<void>;
-  /** The state of a run that has not ended, or that ended while this engine ran and is still remembered. */
+  /** The state of a run that is in memory, or that ended while this engine ran and is still remembered. */
   state(run: RunId): RunState | undefined;
-  /** Runs that have not ended. */
+  /** Runs in memory that have not ended. */
   active(): readonly RunState[];
   /** Approvals that wait, oldest first. */
   approvals(): readonly (ApprovalState & {
@@ -140,8 +159,8 @@ export interface Engine {
   replay(run: RunId): Promise<Replay>;
   /** The workspace as capabilities and sources see it. @throws workspace.unknown */
   workspace(name: string): Promise<WorkspaceContext>;
-  /** Runs that have started and not ended, and how many may. */
-  load(): { readonly active: number; readonly activeMax: number };
+  /** Runs in memory that have not ended, how many may be, and how many wait outside of it. */
+  load(): { readonly active: number; readonly activeMax: number; readonly parked: number };
   /** Why the engine does nothing more (the ledger failed, or a bug), or null. */
   halted(): FaultRecord | null;
   /** Runs that stand where they are, since the machine could not go on with them; a person has to look. Also those of `recover`. */
@@ -190,6 +209,7 @@ export interface Preview {
 export function createEngine(options: EngineOptions): Engine {
   const { ledger } = options;
   const activeMax = options.runsActiveMax ?? runsActiveMaxDefault;
+  const unfinishedMax = options.runsUnfinishedMax ?? runsUnfinishedMaxDefault;
   const prepared = new Map<ProgramHash, PreparedProgram>();
   const remembered = new Map<RunId, RunState>();
   let rememberedBytes = 0;
@@ -231,6 +251,7 @@ export function createEngine(options: EngineOptions): Engine {
     for (const waiting of waiters.values()) for (const { reject } of waiting) reject(new Fault(why));
     waiters.clear();
   });
+  core.onApplied(() => parking.touched());
 
   const admission = createAdmission((run, commands) => core.enqueue(run, commands));
 
@@ -378,6 +399,15 @@ export function createEngine(options: EngineOptions): Engine {
   const checkOpen = (more: number): void => {
     if (core.phase() !== "running")
       throw fault("runtime.stopped", "Cannot start a run: the node is stopping", {});
+    if (core.runs.size + more > activeMax) parking.makeRoom();
+    const unfinished = core.runs.size + parking.count();
+    if (unfinished + more > unfinishedMax) {
+      throw fault("runtime.full", `Cannot start a run now: ${unfinished} have not ended`, {
+        unfinished,
+        unfinishedMax,
+        retryAfterMs: busyRetryMs,
+      });
+    }
     if (core.runs.size + more > activeMax) {
       throw fault("runtime.busy", `Cannot start a run now: ${core.runs.size} are under way`, {
         active: core.runs.size,
@@ -387,8 +417,9 @@ export function createEngine(options: EngineOptions): Engine {
     }
   };
 
-  const activeRun = (run: RunId): ActiveRun => {
-    const active = core.runs.get(run);
+  /** The run in memory; a parked one comes back for it. @throws run.unknown, run.ended */
+  const activeRun = async (run: RunId): Promise<ActiveRun> => {
+    const active = await parking.wake(run);
     if (active !== undefined) return active;
     if (remembered.has(run))
       throw fault("run.ended", `Cannot change the run \`${run}\`: it has ended`, { run });
@@ -404,6 +435,16 @@ export function createEngine(options: EngineOptions): Engine {
     return state;
   };
 
+  const resume = (state: RunState): ActiveRun => {
+    const run = activate(state);
+    run.turn = "admitted";
+    core.runs.set(run.run, run);
+    if (state.ended === null) limitTime(run);
+    core.enqueue(run, outstanding(state));
+    return run;
+  };
+  const parking = createParking({ core, parked: options.parked, activeMax, fold: foldRun, resume });
+
   return {
     startTogether,
     startRun(start) {
@@ -413,6 +454,8 @@ export function createEngine(options: EngineOptions): Engine {
       return { run, durable };
     },
     async recover() {
+      for (const [program, count] of options.parked?.counts() ?? []) admission.countParked(program, count);
+      parking.start();
       const broken: { run: RunId; fault: FaultRecord }[] = [];
       const states: RunState[] = [];
       for (const run of await options.unfinishedRuns()) {
@@ -437,10 +480,12 @@ export function createEngine(options: EngineOptions): Engine {
       return { runs: states.length, broken };
     },
     async decideApproval(approval, decision, actor, comment) {
+      const parked = options.parked?.runOfApproval(approval);
+      if (parked !== undefined) await parking.wake(parked);
       await ledger.durable(decideApproval(core, { approval, decision, actor, comment }));
     },
     async cancelRun(run, actor, { undo, reason }) {
-      const active = activeRun(run);
+      const active = await activeRun(run);
       if (active.state.ending !== null || active.state.ended !== null) {
         throw fault("run.ended", `Cannot cancel the run \`${run}\`: it is ending already`, { run });
       }
@@ -450,7 +495,7 @@ export function createEngine(options: EngineOptions): Engine {
       await ledger.durable(seq);
     },
     async undoRun(run, actor, reason) {
-      if (core.runs.has(run))
+      if ((await parking.wake(run)) !== undefined)
         throw fault("run.not-ended", `Cannot undo the run \`${run}\`: it has not ended`, { run });
       const folded = remembered.get(run) ?? (await foldRun(run));
       // Somebody else may have undone it while it was folded.
@@ -466,7 +511,7 @@ export function createEngine(options: EngineOptions): Engine {
       await ledger.durable(core.apply(active, { kind: "undo.requested", facts }, { actor }));
     },
     async settle(run, step, decision, actor, result = null) {
-      const active = activeRun(run);
+      const active = await activeRun(run);
       const held = active.state.steps.get(step);
       const isUndo = held?.undo?.phase === "held";
       if (held === undefined || (held.phase.kind !== "held" && !isUndo)) {
@@ -510,6 +555,7 @@ export function createEngine(options: EngineOptions): Engine {
             .filter((approval) => isWaiting(state, approval))
             .map((approval) => ({ ...approval, run, program: state.program, workspace: state.workspace })),
         )
+        .concat(options.parked?.approvals().map(approvalOfParked) ?? [])
         .sort((a, b) => a.requestedAtMs - b.requestedAtMs),
     async ended(run) {
       const state = core.runs.get(run) === undefined ? remembered.get(run) : undefined;
@@ -517,7 +563,7 @@ export function createEngine(options: EngineOptions): Engine {
         await ledger.durable(state.seq);
         return outcomeOf(state);
       }
-      if (core.runs.has(run)) {
+      if (core.runs.has(run) || parking.isParked(run)) {
         return new Promise((resolve, reject) => {
           waiters.set(run, [...(waiters.get(run) ?? []), { resolve, reject }]);
         });
@@ -541,7 +587,7 @@ export function createEngine(options: EngineOptions): Engine {
     workspace: (name) => core.loadWorkspace(name),
     halted: () => core.halted(),
     broken: () => [...core.broken].map(([run, why]) => ({ run, fault: why })),
-    load: () => ({ active: core.runs.size, activeMax }),
+    load: () => ({ active: core.runs.size, activeMax, parked: parking.count() }),
     async stop() {
       core.stopping();
       const takeBack = core.timers.at(options.world.nowMs() + stopGraceMs, () => {
@@ -595,6 +641,18 @@ function valuesBytes({ slots, steps, event, ended }: RunState): number {
 function isWaiting(state: RunState, approval: ApprovalState): boolean {
   const phase = state.steps.get(approval.step)?.phase;
   return approval.state === "waiting" && phase?.kind === "approval" && phase.approval === approval.approval;
+}
+
+function approvalOfParked({
+  facts,
+  run,
+  program,
+  workspace,
+  requestedAtMs,
+}: ReturnType<ParkedRuns["approvals"]>[number]) {
+  const { approval, step, role, message, effects, expiresAtMs, onExpiry, reason } = facts;
+  const asked = { approval, step, role, message, effects, expiresAtMs, onExpiry, requestedAtMs };
+  return { ...asked, why: reason, state: "waiting" as const, by: null, run, program, workspace };
 }
 
 function compensates(policy: FailurePolicy): boolean {

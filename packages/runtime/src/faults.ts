@@ -60,6 +60,11 @@ export const runtimeFaults = {
     kind: "transient",
     remedy: "Find out who keeps renaming or relinking the path, then run the step again.",
   },
+  "runtime.full": {
+    kind: "transient",
+    remedy:
+      "End runs that nobody waits for any more (`writ run list --status waiting`), then start this one again.",
+  },
   "runtime.target-changed": {
     kind: "rejected",
     remedy: "Look at what changed while the node was down, then start the run again.",

@@ -39,3 +39,11 @@ export const lookBackChunk = 4096;
 export const recentSightingsMax = 100_000;
 /** Commands that a preview carries out before it gives up. */
 export const previewCommandsMax = 100_000;
+/** How long a run must have waited, and must still wait, before it leaves memory. */
+export const parkAfterMs = 2000;
+/** Parked runs that are folded again at once when their time has come. */
+export const wakesAtOnceMax = 256;
+/** How long parked runs whose time has come wait for room in memory, before they ask again. */
+export const wakeRetryMs = 100;
+/** How often a full node looks for runs that could leave memory. */
+export const roomEveryMs = 100;

@@ -6,8 +6,10 @@ import { roleName, type RunId } from "@writ/core/ids";
 import type { FailurePolicy, HashedProgram, Step } from "@writ/core/program";
 import { hasCode } from "@writ/core/fault";
 import type { Modules } from "@writ/core/ports";
+import type { RunState } from "@writ/runtime/state";
 import { replay } from "@writ/runtime/replay";
 import { memoryLedger, type MemoryLedger } from "@writ/testkit/memory-ledger";
+import { memoryParkedRuns, type MemoryParkedRuns } from "@writ/testkit/memory-parked-runs";
 import { memoryBlobs, simulatedSite, type SimulatedSite } from "@writ/testkit/simulated-modules";
 import {
   accountant,
@@ -148,6 +150,7 @@ async function play(story: Story, seed: number, deaths: readonly number[]): Prom
   let points = 0;
   let heldCount = 0;
   let ledger: MemoryLedger | undefined;
+  let parked: MemoryParkedRuns | undefined;
   const wanted = story.runs;
   for (let life = 0; ; life++) {
     const dieAt = deaths[life] ?? Number.POSITIVE_INFINITY;
@@ -166,7 +169,12 @@ async function play(story: Story, seed: number, deaths: readonly number[]): Prom
     current.ledger = opened;
     site.setReach(reach);
     const modules = mortal(site, () => dead);
-    const made = rig({ site, ledger: opened, blobs, programs, options: { modules } });
+    // Every second story lets runs that only wait leave memory.
+    parked = memoryParkedRuns(opened, parked);
+    const index = parked;
+    const parking = { parked: index, unfinishedRuns: () => Promise.resolve(index.unparked()) };
+    const options = { modules, ...(seed % 2 === 0 ? parking : {}) };
+    const made = rig({ site, ledger: opened, blobs, programs, options });
     await made.engine.recover();
     const known = opened.entries().filter((entry) => entry.kind === "run.started").length;
     for (let i = known; i < wanted; i++) made.start(story.hashed);
@@ -179,7 +187,7 @@ async function play(story: Story, seed: number, deaths: readonly number[]): Prom
         patience: turn < 50,
       });
       await site.runUntil(() => dead || made.engine.approvals().length > 0);
-      if (!moved && made.engine.active().length === 0) break;
+      if (!moved && (await unfinished(made)).length === 0) break;
     }
     if (!dead) {
       isOver = true;
@@ -237,11 +245,11 @@ async function decide(
       tell(made.engine.decideApproval(approval, given.patience ? "approve" : "reject", accountant, ""));
   }
   if (given.cancels) {
-    const undoable = made.engine.active().find(({ ending, ended }) => ending === null && ended === null);
+    const undoable = (await unfinished(made)).find(({ ending, ended }) => ending === null && ended === null);
     if (undoable !== undefined)
       tell(made.engine.cancelRun(undoable.run, owner, { undo: true, reason: "enough" }));
   }
-  for (const state of made.engine.active()) {
+  for (const state of await unfinished(made)) {
     for (const [id, each] of state.steps) {
       if (each.phase.kind === "held") {
         given.held();
@@ -256,6 +264,17 @@ async function decide(
   void Promise.allSettled(work);
   for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
   return work.length > 0;
+}
+
+/** In memory or parked. */
+async function unfinished({ engine, ledger }: Rig): Promise<readonly RunState[]> {
+  const states = [...engine.active()];
+  for (const run of ledger.unfinishedRuns()) {
+    if (engine.state(run) !== undefined) continue;
+    const state = (await engine.replay(run)).steps.at(-1)?.state;
+    if (state !== undefined) states.push(state);
+  }
+  return states;
 }
 
 async function check({ made, runs, heldCount, violations }: Finish, story: Story): Promise<void> {

@@ -100,6 +100,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       hasher,
       loadProgram: programs.open,
       unfinishedRuns: async () => store.projections.unfinishedRuns(),
+      parked: store.projections.parked,
       log,
       notifier,
     });

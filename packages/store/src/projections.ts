@@ -17,11 +17,12 @@ import {
   type RunId,
   type StepId,
 } from "@writ/core/ids";
-import type { World } from "@writ/core/ports";
+import type { ParkedRuns, World } from "@writ/core/ports";
 import { fault } from "./faults.ts";
 import type { DurableBatch, OpenLedger, RunIndex } from "./ledger.ts";
 import { damaged, truncated } from "./ledger/recover.ts";
 import { projectionBatchMax, projectionDelayMs } from "./limits.ts";
+import { parkedRuns } from "./projections/parked.ts";
 import { projector, schema, schemaVersion, type Projector } from "./projections/projector.ts";
 
 /** `held` waits for a person after a crash or an undo, `waiting` for an approval, `undoing` takes effects back after the end. */
@@ -86,7 +87,7 @@ export interface Counts {
 
 /** Every query @throws store.projections-failed */
 export interface Projections {
-  /** Runs that have not ended, or whose effects are being taken back, oldest first. */
+  /** Runs that have not ended, or whose effects are being taken back, and are not parked; oldest first. */
   unfinishedRuns(): readonly RunId[];
   /** Newest first. */
   runs(query: RunQuery): readonly RunRow[];
@@ -104,6 +105,8 @@ export interface Projections {
    */
   nodeEntries(): AsyncIterable<NodeEntry>;
   counts(): Counts;
+  /** Runs that only wait; what is kept of one whose last entry is another by now is forgotten when the projections are opened. */
+  readonly parked: ParkedRuns;
 }
 
 /** Projections as their owner sees them. */
@@ -187,10 +190,15 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
 
   const runColumns = "id, program, workspace, status, started_ms, ended_ms, event, fault, no";
   const selects = {
-    unfinished: db.prepare("SELECT id FROM run WHERE is_open = 1 ORDER BY no"),
+    unfinished: db.prepare(
+      "SELECT id FROM run WHERE is_open = 1 AND no NOT IN (SELECT run_no FROM parked) ORDER BY no",
+    ),
     run: db.prepare(`SELECT ${runColumns} FROM run WHERE id = ?`),
     approvals: db.prepare(
       "SELECT run.id AS run, program, workspace, seq, at_ms, facts FROM approval JOIN run ON run.no = run_no ORDER BY seq",
+    ),
+    parkedApprovals: db.prepare(
+      "SELECT run.id AS run, run.program, workspace, approval.seq, at_ms, facts FROM approval JOIN parked ON parked.run_no = approval.run_no JOIN run ON run.no = approval.run_no ORDER BY approval.seq",
     ),
     approval: db.prepare(
       "SELECT run.id AS run, program, workspace, seq, at_ms, facts FROM approval JOIN run ON run.no = run_no WHERE approval.id = ?",
@@ -212,8 +220,15 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     ),
   };
 
+  const parked = parkedRuns(db, {
+    flush,
+    attempt,
+    approvals: () => selects.parkedApprovals.all().map(approvalRow),
+  });
+
   return {
     knownSeq,
+    parked: parked.index,
     async follow(given) {
       ledger = given;
       if (knownSeq > given.durableSeq()) throw truncated(given.durableSeq() + 1, knownSeq + 1);
@@ -237,6 +252,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
         count = 0;
       }
       attempt(() => project.batches(waiting));
+      parked.forgetStale();
       given.useIndex(this);
     },
     close() {

@@ -7,6 +7,8 @@ export interface Admission {
   enter(run: ActiveRun): void;
   /** Admits a run that ends: it begins nothing more, so it needs no turn. */
   admitToEnd(run: ActiveRun): void;
+  /** Counts runs that were admitted before and are parked: they keep their turn. */
+  countParked(program: ProgramHash, count: number): void;
   /** The run has ended; the next of its program begins. */
   leave(run: ActiveRun): void;
 }
@@ -21,13 +23,15 @@ export function createAdmission(
 ): Admission {
   const places = new Map<ProgramHash, Place>();
 
-  const placeOf = ({ state }: ActiveRun): Place => {
-    const known = places.get(state.program);
+  const placeFor = (program: ProgramHash): Place => {
+    const known = places.get(program);
     if (known !== undefined) return known;
     const made: Place = { active: 0, queue: [] };
-    places.set(state.program, made);
+    places.set(program, made);
     return made;
   };
+
+  const placeOf = ({ state }: ActiveRun): Place => placeFor(state.program);
 
   const begin = (place: Place, run: ActiveRun): readonly AnyCommand[] => {
     place.active += 1;
@@ -52,6 +56,9 @@ export function createAdmission(
         run,
         begin(place, run).filter(({ kind }) => kind === "end" || kind === "undo"),
       );
+    },
+    countParked(program, count) {
+      placeFor(program).active += count;
     },
     leave(run) {
       if (run.turn !== "admitted") return;

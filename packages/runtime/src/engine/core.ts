@@ -81,6 +81,8 @@ export interface Core {
     change: RunChange,
     more?: { readonly actor?: Actor; readonly cause?: string; readonly stored?: Value },
   ): number;
+  /** Called after every entry that was appended by `apply`. */
+  onApplied(listener: () => void): void;
   /** Carries out commands, after those that are being carried out. */
   enqueue(run: ActiveRun, commands: readonly AnyCommand[]): void;
   /** Background work that `stop` waits for; an error in it halts the engine. */
@@ -111,6 +113,7 @@ export function createCore(
   const sendCounts = new Map<string, { minute: number; count: number }>();
   let verdicts = new Map<string, PolicyVerdict>();
   let verdictsOf: Sha256 | null = null;
+  let applied = (): void => undefined;
   let draining = false;
   let isStopping = false;
   let haltedBy: FaultRecord | null = null;
@@ -215,7 +218,11 @@ export function createCore(
       }
       run.state = state;
       enqueue(run, commands);
+      applied();
       return seq;
+    },
+    onApplied(listener) {
+      applied = listener;
     },
     enqueue,
     track(promise) {

@@ -7,7 +7,7 @@ import type { Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 export const schema = `
   BEGIN;
@@ -15,7 +15,7 @@ export const schema = `
   CREATE TABLE run (
     no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, program TEXT NOT NULL, workspace TEXT NOT NULL,
     status TEXT NOT NULL, is_open INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER,
-    event TEXT NOT NULL, fault TEXT, last_hash TEXT NOT NULL
+    event TEXT NOT NULL, fault TEXT, last_hash TEXT NOT NULL, last_seq INTEGER NOT NULL
   );
   CREATE INDEX run_open ON run (no) WHERE is_open = 1;
   CREATE INDEX run_program ON run (program, no);
@@ -32,6 +32,10 @@ export const schema = `
   );
   CREATE TABLE event (source_key TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE last_event (session TEXT PRIMARY KEY, seq INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE parked (
+    run_no INTEGER PRIMARY KEY, program TEXT NOT NULL, seq INTEGER NOT NULL, wake_ms INTEGER
+  );
+  CREATE INDEX parked_wake ON parked (wake_ms) WHERE wake_ms IS NOT NULL;
   PRAGMA user_version = ${schemaVersion};
   COMMIT;
 `;
@@ -45,10 +49,10 @@ export interface Projector {
 
 export function projector(db: DatabaseSync): Projector {
   const insertRun = db.prepare(
-    "INSERT INTO run (no, id, program, workspace, status, is_open, started_ms, event, last_hash) VALUES (?, ?, ?, ?, 'running', 1, ?, ?, '')",
+    "INSERT INTO run (no, id, program, workspace, status, is_open, started_ms, event, last_hash, last_seq) VALUES (?, ?, ?, ?, 'running', 1, ?, ?, '', -1)",
   );
   const runNo = db.prepare("SELECT no FROM run WHERE id = ?");
-  const setLast = db.prepare("UPDATE run SET last_hash = ? WHERE no = ?");
+  const setLast = db.prepare("UPDATE run SET last_hash = ?, last_seq = ? WHERE no = ?");
   const insertBatch = db.prepare("INSERT OR IGNORE INTO run_batch (run_no, position) VALUES (?, ?)");
   const endRun = db.prepare("UPDATE run SET status = ?, is_open = 0, ended_ms = ?, fault = ? WHERE no = ?");
   const reopenRun = db.prepare("UPDATE run SET status = 'undoing', is_open = 1 WHERE no = ? AND is_open = 0");
@@ -147,7 +151,7 @@ export function projector(db: DatabaseSync): Projector {
 
   function projectAll(batches: readonly DurableBatch[]): void {
     const numbers = new Map<string, number>();
-    const last = new Map<number, string>();
+    const last = new Map<number, RunEntry>();
     let lastEntry: Entry | null = null;
     for (const { entries, position } of batches) {
       for (const entry of entries) {
@@ -164,11 +168,11 @@ export function projector(db: DatabaseSync): Projector {
           numbers.set(entry.run, no);
         }
         insertBatch.run(no, position);
-        last.set(no, entry.hash);
+        last.set(no, entry);
         projectRunEntry(entry, no);
       }
     }
-    for (const [no, hash] of last) setLast.run(hash, no);
+    for (const [no, { hash, seq: at }] of last) setLast.run(hash, at, no);
     if (lastEntry === null) return;
     setHead.run(lastEntry.seq, lastEntry.hash);
     seq = lastEntry.seq;
