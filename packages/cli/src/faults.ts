@@ -11,6 +11,10 @@ export const cliFaults = {
     kind: "rejected",
     remedy: "Look up what waits with `writ approvals` and write more of the id.",
   },
+  "command.stop-scope": {
+    kind: "rejected",
+    remedy: "Name a target, or give `--workspace NAME`, or `--everything`: one of the three.",
+  },
   "command.local": {
     kind: "broken",
     remedy: "Run the command on the machine of the node, from a clone with its dependencies installed.",

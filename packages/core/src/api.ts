@@ -600,6 +600,26 @@ export type Status = Static<typeof Status>;
 
 // ---- routes ----
 
+export const EmergencyScope = Type.Union([
+  Type.Object(
+    {
+      kind: Type.Literal("target"),
+      name: text(512, "a device, host, file or folder; a folder stands for all below it"),
+    },
+    closed,
+  ),
+  Type.Object({ kind: Type.Literal("workspace"), name: slug }, closed),
+  Type.Object({ kind: Type.Literal("everything") }, closed),
+]);
+export type EmergencyScope = Static<typeof EmergencyScope>;
+
+export const Emergency = Type.Object(
+  { stop: line, scope: EmergencyScope, reason: words, by: line, atMs: timeMs },
+  closed,
+);
+export type Emergency = Static<typeof Emergency>;
+const stepOfRun = Type.Object({ run, step: line }, closed);
+
 const byHash = Type.Object({ hash }, closed);
 const byRun = Type.Object({ run }, closed);
 const bySlug = Type.Object({ id: slug }, closed);
@@ -891,6 +911,43 @@ export const routes = {
       closed,
     ),
     response: Type.Object({ approval: line, decision: Type.Enum(["approve", "reject"]), run }, closed),
+  },
+  listEmergencyStops: {
+    method: "GET",
+    path: "/emergency-stops",
+    summary: "Emergency stops in force",
+    access: "anyone",
+    status: 200,
+    response: Type.Object({ stops: list(Emergency) }, closed),
+  },
+  emergencyStop: {
+    method: "POST",
+    path: "/emergency-stops",
+    summary:
+      "Stop a target, a workspace or everything at once: what waits there is cancelled first, nothing new begins until an owner clears it",
+    access: "anyone",
+    status: 201,
+    body: Type.Object({ scope: EmergencyScope, reason: comment }, closed),
+    response: Type.Object(
+      {
+        ...Emergency.properties,
+        /** Steps that waited and were taken away. */
+        cancelled: list(stepOfRun),
+        /** Effects that had begun. */
+        underWay: list(stepOfRun),
+      },
+      closed,
+    ),
+  },
+  clearEmergencyStop: {
+    method: "POST",
+    path: "/emergency-stops/{stop}/clear",
+    summary: "End an emergency stop; what it cancelled does not come back",
+    access: "owner",
+    status: 200,
+    params: Type.Object({ stop: Type.String({ pattern: "^s_[0-9a-z]{8,40}$", maxLength: 42 }) }, closed),
+    body: Type.Object({ reason: Type.Optional(comment) }, closed),
+    response: Emergency,
   },
   listPeople: {
     method: "GET",

@@ -17,7 +17,8 @@ export type Effect =
 
 /** What happens to the resource that a parameter names. Two uses of one resource conflict unless both read, or both append. */
 export type ResourceUse = {
-  readonly kind: "file" | "folder" | "host" | "person";
+  /** `device`: a thing that moves, heats, pumps or measures, by its name on this node. */
+  readonly kind: "file" | "folder" | "host" | "person" | "device";
   /** Name of the parameter (top level) that names the resource. */
   readonly param: string;
   readonly does: "read" | "list" | "create" | "replace" | "append" | "remove" | "send";
@@ -64,12 +65,14 @@ export interface CapabilityDefinition {
   readonly retryOn: readonly string[];
   /** Internal capabilities (undo) cannot be named by rules and plans. */
   readonly internal?: true;
+  /** It brings what it touches to a safe state (closes, stops, cools), so an emergency stop lets it pass. */
+  readonly leadsToSafeState?: true;
 }
 
 /** One place an effect will touch, as it is now. */
 export interface Target {
-  readonly kind: "file" | "folder" | "host" | "person";
-  /** Workspace-relative path (`inbox/a.csv`), or `host:port`. */
+  readonly kind: "file" | "folder" | "host" | "person" | "device";
+  /** Workspace-relative path (`inbox/a.csv`), `host:port`, or the device's name on this node. */
   readonly name: string;
   /** What `name` resolved to at inspection: the real path with symlinks resolved, or the resolved addresses. */
   readonly resolved: string;

@@ -47,6 +47,12 @@ export interface EffectPreview {
   readonly hash: Sha256 | null;
 }
 
+/** What an emergency stop is about. A target is a device, host, file or folder by its name; a folder stands for all below it. */
+export type EmergencyScope =
+  | { readonly kind: "target"; readonly name: string }
+  | { readonly kind: "workspace"; readonly name: string }
+  | { readonly kind: "everything" };
+
 export interface NodeEntries {
   /** First entry of a ledger: commits to the node's identity (public keys, hex) and the format. */
   "ledger.created": {
@@ -111,6 +117,13 @@ export interface NodeEntries {
     readonly sourceKey: string;
     readonly cursor: ValueMap;
   };
+  /** A person stopped everything in the scope. Nothing in it begins until an owner clears the stop. */
+  "emergency.stopped": {
+    readonly stop: string;
+    readonly scope: EmergencyScope;
+    readonly reason: string;
+  };
+  "emergency.cleared": { readonly stop: string; readonly reason: string };
   "notification.sent": { readonly channel: string; readonly to: string; readonly text: string };
 }
 
@@ -195,6 +208,18 @@ export interface RunEntries {
     readonly step: StepId;
     readonly attempt: number;
     readonly why: "wait" | "retry" | "timeout";
+  };
+  /**
+   * A decision on a step that has not begun: a person cancelled or acknowledged its countdown, nobody did in time, its window says skip,
+   * or an emergency stop took it away (`countdown` null where none was running).
+   */
+  "guard.decided": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly countdown: string | null;
+    readonly decision: "cancel" | "acknowledge" | "missed" | "skip" | "stop";
+    readonly by: Actor;
+    readonly reason: string;
   };
   "event.emitted": { readonly step: StepId; readonly event: Event };
   "run.cancel-requested": { readonly by: Actor; readonly undo: boolean; readonly reason: string };

@@ -1,6 +1,6 @@
 // The engine: performs what the machine decides, and records what happened. See SPEC.md, rules E1 to E12.
 import type { WorkspaceContext } from "@writ/core/capability";
-import type { Actor, EffectPreview, EntryDraft, RunEnd } from "@writ/core/entry";
+import type { Actor, EffectPreview, EmergencyScope, EntryDraft, RunEnd } from "@writ/core/entry";
 import type { Event } from "@writ/core/event";
 import { Fault, type FaultRecord } from "@writ/core/fault";
 import type { ApprovalId, CapabilityId, ProgramHash, RunId, StepId } from "@writ/core/ids";
@@ -42,6 +42,7 @@ import {
   type Core,
 } from "./engine/core.ts";
 import { resolveEffect } from "./engine/crash.ts";
+import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/emergency.ts";
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { stepOf } from "./engine/job.ts";
 import { createParking } from "./engine/parking.ts";
@@ -58,7 +59,7 @@ import { decide, initialState, outstanding, type Command, type MachineEntry } fr
 import { preview } from "./engine/preview.ts";
 import { replay, type Replay } from "./replay.ts";
 import { prepareProgram, type PreparedProgram } from "./program-index.ts";
-import type { Registry } from "./registry.ts";
+import type { EmergencyStop, Registry } from "./registry.ts";
 import type { ApprovalState, RunState } from "./state.ts";
 
 export interface Log {
@@ -157,6 +158,15 @@ export interface Engine {
   ): Promise<Preview>;
   /** Derives every state again from the run's entries and performs nothing. @throws run.unknown */
   replay(run: RunId): Promise<Replay>;
+  /**
+   * Nothing in the scope begins from now on, until an owner clears the stop; what waits there is cancelled first. Resolves when all of it
+   * is durable. @throws runtime.stopped
+   */
+  emergencyStop(scope: EmergencyScope, actor: Actor, reason: string): Promise<StoppedEverything>;
+  /** Resolves when the stop is over. @throws emergency.unknown */
+  clearEmergency(stop: string, actor: Actor, reason: string): Promise<EmergencyStop>;
+  /** Emergency stops in force. */
+  emergencies(): readonly EmergencyStop[];
   /** The workspace as capabilities and sources see it. @throws workspace.unknown */
   workspace(name: string): Promise<WorkspaceContext>;
   /** Runs in memory that have not ended, how many may be, and how many wait outside of it. */
@@ -584,6 +594,13 @@ export function createEngine(options: EngineOptions): Engine {
       const program = prepare(await options.loadProgram(started.facts.program));
       return replay(entries, program, ({ seq }) => values.get(seq));
     },
+    async emergencyStop(scope, actor, reason) {
+      const stopped = emergencyStop(core, { scope, actor, reason });
+      await ledger.durable(stopped.seq);
+      return stopped;
+    },
+    clearEmergency: (stop, actor, reason) => clearEmergency(core, { stop, actor, reason }),
+    emergencies: () => core.stops.now(),
     workspace: (name) => core.loadWorkspace(name),
     halted: () => core.halted(),
     broken: () => [...core.broken].map(([run, why]) => ({ run, fault: why })),

@@ -165,6 +165,14 @@ export const runtimeFaults = {
     kind: "rejected",
     remedy: "Do not send or write what is secret; send a value that does not depend on it.",
   },
+  "gate.emergency-stop": {
+    kind: "rejected",
+    remedy: "Make the place safe; then an owner clears the stop with `writ emergency clear`.",
+  },
+  "emergency.unknown": {
+    kind: "rejected",
+    remedy: "List the emergency stops in force with `writ emergency list` and use one of their ids.",
+  },
   "gate.rate": {
     kind: "transient",
     remedy: "Wait for the time in `retryAfterMs`; the host was called too often.",

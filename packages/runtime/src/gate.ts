@@ -15,7 +15,8 @@ import type { Program } from "@writ/core/program";
 import type { ValueMap } from "@writ/core/value";
 import { fault, type runtimeFaults } from "./faults.ts";
 import { problemsOf } from "./fit.ts";
-import { hasRole } from "./registry.ts";
+import { hasRole, type EmergencyStop } from "./registry.ts";
+import { stopOf, stoppedFault } from "./gate/emergency.ts";
 import { hostProblem, pathProblem } from "./gate/containment.ts";
 import { namedPlaces } from "./gate/places.ts";
 import { coverage } from "./effect-hash.ts";
@@ -46,6 +47,8 @@ export interface GateInput {
   readonly policy: Pick<Policy, "hash">;
   readonly decide: (request: PolicyRequest) => PolicyVerdict;
   readonly approvals: readonly GivenApproval[];
+  /** Emergency stops in force. */
+  readonly stops?: readonly EmergencyStop[];
   /** Sends to the busiest of the targets' hosts in the last minute, and how many may be. */
   readonly sends: { readonly count: number; readonly countMax: number };
   /** An undo takes back what was allowed before: its parameters come from the capability itself, so labels do not apply. */
@@ -81,6 +84,12 @@ export function gate(input: GateInput): GateVerdict {
       },
     );
   }
+  const stop = stopOf(input.stops ?? [], {
+    definition,
+    workspace: input.workspace.name,
+    targets: input.targets,
+  });
+  if (stop !== undefined) return { kind: "deny", fault: stoppedFault(input.capability, stop) };
   const policy = input.decide(policyRequest(input, definition));
   if (policy.kind === "forbid") {
     return deny("gate.policy-denied", `Cannot use \`${input.capability}\`: ${policy.reason}`, {
@@ -174,7 +183,7 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
       return deny(problem.code, problem.message, { param: place.at, ...problem.facts });
   }
   for (const target of input.targets) {
-    if (target.kind === "person") continue;
+    if (target.kind === "person" || target.kind === "device") continue;
     const problem =
       target.kind === "host"
         ? hostProblem(target.name, workspace.file.hosts)

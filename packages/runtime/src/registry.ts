@@ -4,7 +4,7 @@
 //   R3  A program is loaded only after its signatures, hash and format were checked again, each with its own fault; to begin with it,
 //       none of its capabilities may be revoked. A run that has begun goes on to the gate, which refuses the effect.
 import { sessionOfSourceKey } from "@writ/core/event";
-import type { Actor, Entry, Stored } from "@writ/core/entry";
+import type { Actor, EmergencyScope, Entry, Stored } from "@writ/core/entry";
 import { fault as coreFault } from "@writ/core/faults";
 import {
   capabilityName,
@@ -68,6 +68,14 @@ export interface RegisteredKey {
   readonly revoked: string | null;
 }
 
+export interface EmergencyStop {
+  readonly stop: string;
+  readonly scope: EmergencyScope;
+  readonly reason: string;
+  readonly by: Actor;
+  readonly atMs: number;
+}
+
 export interface Registry {
   readonly people: ReadonlyMap<PersonId, RegisteredPerson>;
   readonly tokens: ReadonlyMap<Sha256, PersonId>;
@@ -77,6 +85,8 @@ export interface Registry {
   /** `module.action@1.2.3` or `module.action` → reason. */
   readonly revokedCapabilities: ReadonlyMap<string, string>;
   readonly policy: { readonly hash: Sha256; readonly text: Stored } | null;
+  /** Emergency stops that nobody has cleared, by id. */
+  readonly emergencies: ReadonlyMap<string, EmergencyStop>;
   /** Where each source session goes on, by its session key. */
   readonly cursors: ReadonlyMap<string, ValueMap>;
 }
@@ -89,6 +99,7 @@ export const emptyRegistry: Registry = {
   keys: new Map(),
   revokedCapabilities: new Map(),
   policy: null,
+  emergencies: new Map(),
   cursors: new Map(),
 };
 
@@ -165,6 +176,16 @@ export function foldRegistry(registry: Registry, entry: Entry): Registry {
         ...registry,
         revokedCapabilities: withoutKey(registry.revokedCapabilities, entry.facts.capability),
       };
+    case "emergency.stopped": {
+      const { stop, scope, reason } = entry.facts;
+      const { actor: by, atMs } = entry;
+      return {
+        ...registry,
+        emergencies: withKey(registry.emergencies, stop, { stop, scope, reason, by, atMs }),
+      };
+    }
+    case "emergency.cleared":
+      return { ...registry, emergencies: withoutKey(registry.emergencies, entry.facts.stop) };
     case "program.compiled": {
       const { program, bytes, source, certificate, verdict, name, workspace } = entry.facts;
       const known = registry.programs.get(program);

@@ -3,6 +3,7 @@ import type { Projections } from "@writ/store/projections";
 import type { CompileRoad } from "./compile.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
 import { capabilityHandlers } from "./handlers/capabilities.ts";
+import { emergencyHandlers } from "./handlers/emergencies.ts";
 import { ledgerHandlers } from "./handlers/ledger.ts";
 import { peopleHandlers } from "./handlers/people.ts";
 import { planHandlers } from "./handlers/plans.ts";
@@ -32,6 +33,7 @@ export function createHandlers({ node, road, watch, projections, upkeep }: Handl
     ...runHandlers(node, { projections, watch }),
     ...planHandlers(node, road, watch),
     ...approvalHandlers(node),
+    ...emergencyHandlers(node),
     ...ledgerHandlers(node, { projections, upkeep }),
   };
 }

@@ -21,6 +21,7 @@ import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import type { StreamedBlob } from "./reports.ts";
 import { createLocks, type Locks } from "./locks.ts";
+import { createStops, type Stops } from "./emergency.ts";
 import { createTimers, type Timers } from "./timers.ts";
 
 /** An effect or undo between its intent and its outcome. */
@@ -65,6 +66,7 @@ export interface Core {
   readonly options: EngineOptions;
   readonly locks: Locks;
   readonly timers: Timers;
+  readonly stops: Stops;
   readonly runs: Map<RunId, ActiveRun>;
   /** Runs that stand where they are, since the machine could not go on with them. */
   readonly broken: ReadonlyMap<RunId, FaultRecord>;
@@ -187,6 +189,7 @@ export function createCore(
     options,
     locks: createLocks(),
     timers,
+    stops: createStops(registry),
     runs,
     broken,
     markBroken,

@@ -2,6 +2,7 @@
 //   X1  Nothing is performed before its intent is durable.
 //   X2  What is not known to have happened is never called failed: the world is asked, or a person.
 //   X3  The locks of a step are given back when its outcome is recorded, and in every other case.
+import type { Target } from "@writ/core/capability";
 import { encodeCbor } from "@writ/core/cbor";
 import type { FaultRecord } from "@writ/core/fault";
 import type { Sha256, StepId } from "@writ/core/ids";
@@ -9,6 +10,7 @@ import { inlineBytesMax } from "@writ/core/limits";
 import { isRepeatable, isRetryCode } from "@writ/core/program-check";
 import type { ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
+import { stoppedFault } from "../gate/emergency.ts";
 import { unknownTriesMax } from "../limits.ts";
 import { requestGateApproval } from "./approvals.ts";
 import {
@@ -212,6 +214,14 @@ export async function perform(
   }
   const { capability, params } = flight;
   for (let tries = 1; ; tries++) {
+    const stop = core.stops.on(capability, flight.workspace.name, targetsOf(run, id));
+    if (stop !== undefined) {
+      // Stopped between the gate and this moment. What was performed before, and nobody knows how it ended, is for a person.
+      const why = stoppedFault(capability.id, stop);
+      if (time === "first" && tries === 1) close(core, run, id, failed(run, id, why, false));
+      else hold(core, run, id, why.message);
+      return;
+    }
     const called = await withDeadline(core, run, id, flight, (context) =>
       capability.perform(params, context),
     );
@@ -246,6 +256,10 @@ export async function perform(
 function saidAtLast({ capability }: InFlight, called: Called<unknown>): FaultRecord | undefined {
   if (called.kind === "threw") return called.fault;
   return called.kind === "late" && capability.interruptible === true ? called.said : undefined;
+}
+
+function targetsOf(run: ActiveRun, id: StepId): readonly Target[] {
+  return stepOf(run, id).effect?.targets ?? [];
 }
 
 /** The step's policy has it performed again, with the same key, so that its outcome is found out then. */

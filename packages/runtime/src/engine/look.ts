@@ -94,6 +94,7 @@ export function judge(core: Core, job: Job, targets: readonly Target[]): GateVer
     policy: options.policy(),
     decide: (request) => core.decidePolicy(request),
     approvals: job.approvals,
+    stops: core.stops.now(),
     sends: {
       count: Math.max(0, ...hosts.map(({ name }) => core.sends(name, false))),
       countMax: options.sendsPerMinuteMax ?? sendsPerMinuteMaxDefault,
@@ -138,7 +139,9 @@ export function contextOf(
 }
 
 /** A capability that does not look: its hosts are named by its parameters; its paths are checked by the gate through the schema. */
-function targetsWithoutInspection(job: Job): readonly Target[] {
+export function targetsWithoutInspection(
+  job: Pick<Job, "definition" | "params" | "workspace">,
+): readonly Target[] {
   const { definition, params, workspace } = job;
   if (definition === undefined) return [];
   return definition.resources.flatMap(({ kind, param, does }): readonly Target[] => {
@@ -148,7 +151,7 @@ function targetsWithoutInspection(job: Job): readonly Target[] {
       const name = hostOf(text)?.host ?? text;
       return [{ kind, name, resolved: name, does, state: null }];
     }
-    const resolved = kind === "person" ? text : `${workspace.root}/${text}`;
+    const resolved = kind === "person" || kind === "device" ? text : `${workspace.root}/${text}`;
     return [{ kind, name: text, resolved, does, state: null }];
   });
 }
@@ -158,7 +161,7 @@ export function lockRequests(targets: readonly Target[]): readonly LockRequest[]
   return targets
     .filter((target) => target.kind !== "person")
     .map(({ kind, resolved, name, does }) => ({
-      key: kind === "host" ? `host ${name}` : `path ${resolved}`,
+      key: kind === "host" ? `host ${name}` : kind === "device" ? `device ${name}` : `path ${resolved}`,
       exclusive: does !== "read" && does !== "list" && does !== "send",
     }));
 }

@@ -7,6 +7,7 @@ import { Fault, type FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
 import { inlineBytesMax } from "@writ/core/limits";
 import { fault } from "../faults.ts";
+import { stoppedFault } from "../gate/emergency.ts";
 import type { RunState } from "../state.ts";
 import { effectKey, recordOf, sizeOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { isOpen, withDeadline } from "./deadline.ts";
@@ -125,6 +126,12 @@ async function perform(core: Core, run: ActiveRun, id: StepId, flight: InFlight)
     return;
   }
   const { capability, params } = flight;
+  const targets = stepOf(run, id).undo?.effect?.targets ?? [];
+  const stop = core.stops.on(capability, flight.workspace.name, targets);
+  if (stop !== undefined) {
+    close(core, run, id, stoppedFault(capability.id, stop));
+    return;
+  }
   const called = await withDeadline(core, run, id, flight, (context) => capability.perform(params, context));
   // The node is going down: what it did is found out after the restart.
   if (core.halted() !== null || (isOpen(called) && core.phase() !== "running")) flight.release();

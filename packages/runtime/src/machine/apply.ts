@@ -9,6 +9,7 @@ import { computeOperands } from "./operands.ts";
 import type { EffectState, SlotState, UndoState } from "../state.ts";
 import type { MachineEntry } from "../machine.ts";
 import type { Draft } from "./draft.ts";
+import { guardDecided } from "./guard.ts";
 import { effectProgress } from "./progress.ts";
 import {
   abortBlock,
@@ -84,6 +85,9 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
       return;
     case "timer.fired":
       timerFired(draft, entry);
+      return;
+    case "guard.decided":
+      guardDecided(draft, entry);
       return;
     case "event.emitted":
       expectPhase(draft, entry.facts.step, "emitting", null);

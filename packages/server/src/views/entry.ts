@@ -1,6 +1,6 @@
 // What is shown of an entry: the whole as JSON, or one line for people.
 import type { ApiEntry, EntrySummary } from "@writ/core/api";
-import type { Actor, Entry } from "@writ/core/entry";
+import type { Actor, EmergencyScope, Entry } from "@writ/core/entry";
 import { parseValue, toJson, type Json } from "@writ/core/value";
 
 type JsonObject = { readonly [key: string]: Json };
@@ -81,6 +81,10 @@ export function entryText(entry: Entry): string {
       return `${short(entry.facts.program)} ${entry.kind.slice("program.".length)}`;
     case "program.undeployed":
       return `${short(entry.facts.program)} undeployed${because(entry.facts.reason)}`;
+    case "emergency.stopped":
+      return `emergency stop ${entry.facts.stop} on ${scopeText(entry.facts.scope)} by ${actorText(entry.actor)}${because(entry.facts.reason)}`;
+    case "emergency.cleared":
+      return `emergency stop ${entry.facts.stop} cleared by ${actorText(entry.actor)}${because(entry.facts.reason)}`;
     case "event.received":
       return `${entry.facts.event.type} ${entry.facts.event.subject ?? ""}`.trim();
     case "notification.sent":
@@ -110,6 +114,8 @@ export function entryText(entry: Entry): string {
       return `${entry.facts.why} set`;
     case "timer.fired":
       return `${entry.facts.why} over`;
+    case "guard.decided":
+      return `${actorText(entry.facts.by)}: ${entry.facts.decision}${because(entry.facts.reason)}`;
     case "event.emitted":
       return `emitted ${entry.facts.event.type}`;
     case "run.cancel-requested":
@@ -133,6 +139,10 @@ export function entryText(entry: Entry): string {
 
 function targetsText(targets: readonly { readonly does: string; readonly name: string }[]): string {
   return targets.map((target) => `${target.does} ${target.name}`).join(", ");
+}
+
+export function scopeText(scope: EmergencyScope): string {
+  return scope.kind === "everything" ? "everything" : `${scope.kind} ${scope.name}`;
 }
 
 function because(reason: string): string {
