@@ -933,8 +933,8 @@ export const routes = {
         ...Emergency.properties,
         /** Steps that waited and were taken away. */
         cancelled: list(stepOfRun),
-        /** Effects that had begun. */
-        underWay: list(stepOfRun),
+        /** Effects that had begun; `aborted`: it can be interrupted and was told to. */
+        underWay: list(Type.Object({ run, step: line, aborted: Type.Boolean() }, closed)),
       },
       closed,
     ),

@@ -21,7 +21,7 @@ import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import type { StreamedBlob } from "./reports.ts";
 import { createLocks, type Locks } from "./locks.ts";
-import { createStops, type Stops } from "./emergency.ts";
+import { createStops, type Stops } from "./stops.ts";
 import { createTimers, type Timers } from "./timers.ts";
 
 /** An effect or undo between its intent and its outcome. */

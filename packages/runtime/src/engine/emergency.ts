@@ -4,46 +4,22 @@
 import { toHex } from "@writ/core/bytes";
 import type { Capability, Target } from "@writ/core/capability";
 import type { Actor, EmergencyScope, EntryDraft } from "@writ/core/entry";
+import { Fault } from "@writ/core/fault";
 import type { RunId, StepId } from "@writ/core/ids";
 import { fault } from "../faults.ts";
-import { stopOf } from "../gate/emergency.ts";
+import { stopOf, stoppedFault } from "../gate/emergency.ts";
 import { computeKnown } from "../machine/operands.ts";
-import type { EmergencyStop, Registry } from "../registry.ts";
+import type { EmergencyStop } from "../registry.ts";
 import type { Phase } from "../state.ts";
 import { recordOf, type ActiveRun, type Core } from "./core.ts";
 import { targetsWithoutInspection } from "./look.ts";
-
-export interface Stops {
-  /** All in force. */
-  now(): readonly EmergencyStop[];
-  /** The stop that holds this effect, or undefined. */
-  on(capability: Capability, workspace: string, targets: readonly Target[]): EmergencyStop | undefined;
-  add(stop: EmergencyStop): void;
-  remove(stop: string): void;
-}
-
-/** The registry knows what is durable; what was only appended is kept here. */
-export function createStops(registry: () => Registry): Stops {
-  const appended = new Map<string, EmergencyStop>();
-  const now = (): readonly EmergencyStop[] => {
-    const durable = registry().emergencies;
-    if (appended.size === 0) return durable.size === 0 ? [] : [...durable.values()];
-    return [...new Map([...durable, ...appended]).values()];
-  };
-  return {
-    now,
-    on: (definition, workspace, targets) => stopOf(now(), { definition, workspace, targets }),
-    add: (stop) => appended.set(stop.stop, stop),
-    remove: (stop) => appended.delete(stop),
-  };
-}
 
 export interface StoppedEverything {
   readonly stop: EmergencyStop;
   /** Steps that waited and were taken away. */
   readonly cancelled: readonly { readonly run: RunId; readonly step: StepId }[];
-  /** Effects that had begun; what each did is recorded when it has ended. */
-  readonly underWay: readonly { readonly run: RunId; readonly step: StepId }[];
+  /** Effects that had begun; `aborted`: it can be interrupted and was told to. What each did is recorded when it has ended. */
+  readonly underWay: readonly { readonly run: RunId; readonly step: StepId; readonly aborted: boolean }[];
   /** Place of the last entry. */
   readonly seq: number;
 }
@@ -76,8 +52,8 @@ export function emergencyStop(
   };
   let { seq } = ledger.append(draft);
   const cancelled: { run: RunId; step: StepId }[] = [];
-  const underWay: { run: RunId; step: StepId }[] = [];
-  for (const run of [...core.runs.values()]) {
+  const underWay: { run: RunId; step: StepId; aborted: boolean }[] = [];
+  for (const run of core.runs.values()) {
     for (const step of run.state.steps.keys()) {
       const what = coveredBy(core, run, step, stop);
       if (what === "waiting") {
@@ -86,7 +62,7 @@ export function emergencyStop(
         seq = taken;
         cancelled.push({ run: run.run, step });
       } else if (what === "under-way") {
-        underWay.push({ run: run.run, step });
+        underWay.push({ run: run.run, step, aborted: abort(run, step, stop) });
       }
     }
   }
@@ -147,6 +123,14 @@ function take(core: Core, run: ActiveRun, step: StepId, stop: EmergencyStop): nu
     },
     { actor: stop.by },
   );
+}
+
+/** What cannot be interrupted is let finish, so that what it did is known. */
+function abort(run: ActiveRun, step: StepId, stop: EmergencyStop): boolean {
+  const flight = run.inFlight.get(step);
+  if (flight?.capability.interruptible !== true) return false;
+  flight.abort(new Fault(stoppedFault(flight.capability.id, stop)));
+  return true;
 }
 
 function isWaiting(phase: Phase): boolean {
