@@ -3,6 +3,8 @@
 import type {
   FailurePolicy,
   Invariant,
+  Loop,
+  Opcode,
   Operands,
   Program,
   Step,
@@ -13,7 +15,8 @@ import type {
 import { allSteps } from "@writ/core/program";
 import { freeNames, parseExpression } from "@writ/core/expression";
 import { faultRecord } from "@writ/core/fault";
-import { operandsOf } from "@writ/core/program-check";
+import { textsOf } from "@writ/core/program-check";
+import { outputSlotOf } from "@writ/core/program-steps";
 import { parseValue } from "@writ/core/value";
 import { durationText, literalText, operandText, wrapText } from "./graph/text.ts";
 
@@ -30,8 +33,9 @@ interface Node {
 export function drawGraph(program: Program): string {
   const writers = new Map<string, string[]>();
   for (const { id, op } of allSteps(program.body)) {
-    const output = op.op === "load" || op.op === "call" || op.op === "eval" ? op.output : null;
-    if (output !== null) writers.set(output, [...(writers.get(output) ?? []), id]);
+    const output = outputSlotOf(op);
+    const written = [...(output === null ? [] : [output]), ...(op.op === "loop" ? loopSlots(op) : [])];
+    for (const slot of written) writers.set(slot, [...(writers.get(slot) ?? []), id]);
   }
   const lines: string[] = [];
   const head = [...triggerLines(program.trigger), ...program.windows.map(windowText)];
@@ -130,14 +134,7 @@ function opNode(
       };
     }
     case "wait":
-      return {
-        verb:
-          op.until.kind === "duration"
-            ? `wait ${durationText(op.until.ms)}`
-            : `wait until ${operandText(op.until.at)}`,
-        details: [],
-        children: [],
-      };
+      return { ...waitText(op), children: [] };
     case "approve":
       return {
         verb: `approve by ${op.role} within ${durationText(op.withinMs)}`,
@@ -153,6 +150,99 @@ function opNode(
       return { verb: `fail ${op.code}`, details: [operandText(op.message)], children: [] };
     case "finish":
       return { verb: "finish", details: [`= ${operandText(op.result)}`], children: [] };
+    case "loop":
+      return loopNode(op, writers);
+    case "ask":
+      return {
+        verb: `ask model ${op.model} → ${op.output}`,
+        details: [
+          `at most ${op.attemptsMax} answers`,
+          ...(op.context === "" ? [] : [`context ${literalText(op.context)}`]),
+          `prompt ${operandText(op.prompt)}`,
+          `is ${literalText(parseValue(op.schema))}`,
+        ],
+        children: [],
+      };
+    case "recall":
+      return {
+        verb: `recall → ${op.output}`,
+        details: [`from the memory of the ${op.scope}`, `key = ${operandText(op.key)}`],
+        children: [],
+      };
+    case "remember":
+      return {
+        verb: "remember",
+        details: [
+          `in the memory of the ${op.scope}`,
+          `key = ${operandText(op.key)}`,
+          `value = ${operandText(op.value)}`,
+        ],
+        children: [],
+      };
+    case "run":
+      return {
+        verb: `run program ${op.program}${op.output === null ? "" : ` → ${op.output}`}`,
+        details: operandLines(op.input),
+        children: [],
+      };
+  }
+}
+
+function loopSlots({ over, index, carry }: Loop): readonly string[] {
+  return [
+    ...(over === null ? [] : [over.item]),
+    ...(index === null ? [] : [index]),
+    ...carry.map(({ slot }) => slot),
+  ];
+}
+
+function loopNode(op: Loop, writers: Writers) {
+  return {
+    verb:
+      op.over === null
+        ? `loop at most ${op.iterationsMax} times`
+        : `loop over ${operandText(op.over.list)}, each as ${op.over.item}, at most ${op.iterationsMax} times`,
+    details: [
+      ...(op.index === null ? [] : [`number of the iteration in ${op.index}`]),
+      ...op.carry.map(({ slot, initial, next }) => `${slot} = ${operandText(initial)}, then ${next}`),
+      ...(op.until === null ? [] : [`until ${op.until}`]),
+      ...(op.mustConverge ? ["fails when that has not become true"] : []),
+    ],
+    children: [group("each time", op.body, writers)],
+  };
+}
+
+function waitText({ until, missed, output }: Extract<Opcode, { op: "wait" }>): {
+  readonly verb: string;
+  readonly details: readonly string[];
+} {
+  const to = output === undefined ? "" : ` → ${output}`;
+  const late = missed === undefined ? [] : [`when missed: ${missed === "fail" ? "fails" : "goes on"}`];
+  switch (until.kind) {
+    case "duration":
+      return { verb: `wait ${durationText(until.ms)}${to}`, details: late };
+    case "time":
+      return { verb: `wait until ${operandText(until.at)}${to}`, details: late };
+    case "event":
+    case "condition": {
+      const what = until.kind === "event" ? until.filter : until.condition;
+      return {
+        verb: `wait for ${until.type ?? "an event"} of ${until.source ?? "another run"}${to}`,
+        details: [
+          ...operandLines(
+            Object.fromEntries(
+              Object.entries(until.config).map(([name, value]) => [name, { kind: "literal", value }]),
+            ),
+          ),
+          ...(what === null ? [] : [`when ${what}`]),
+          ...(until.kind === "condition" && until.holdMs > 0
+            ? [`held for ${durationText(until.holdMs)}; time while the node is down ${until.down}`]
+            : []),
+          `within ${durationText(until.withinMs)}`,
+          ...late,
+        ],
+      };
+    }
   }
 }
 
@@ -165,10 +255,9 @@ function operandLines(operands: Operands): readonly string[] {
 /** The data edges into a step: which slot, written where. */
 function readLines(step: Step, writers: Writers): readonly string[] {
   const { op } = step;
-  const texts = operandsOf(step).flatMap((operand) => (operand.kind === "expression" ? [operand.text] : []));
-  if (op.op === "eval") texts.push(op.expression);
-  if (op.op === "branch") texts.push(...op.arms.map(({ when }) => when));
-  const names = new Set(texts.flatMap(namesIn));
+  const ending =
+    op.op === "loop" ? [...op.carry.map(({ next }) => next), ...(op.until === null ? [] : [op.until])] : [];
+  const names = new Set([...textsOf(step), ...ending].flatMap(namesIn));
   if (op.op === "check") names.add(op.slot);
   if (names.size === 0) return [];
   const edges = [...names].sort().map((name) => {
@@ -205,8 +294,8 @@ function failureNode(
     case "safe_halt":
       return { details: [], children: [] };
     case "retry": {
-      const { attemptsMax, delayMs, factor, delayMsMax, on, then } = policy;
-      const delays = `${durationText(delayMs)}, ×${factor}, at most ${durationText(delayMsMax)}`;
+      const { attemptsMax, delayMs, factor, delayMsMax, on, then, jitter } = policy;
+      const delays = `${durationText(delayMs)}, ×${factor}, at most ${durationText(delayMsMax)}${jitter === undefined ? "" : `, up to ${jitter} of it drawn`}`;
       const last = failureNode(then, writers);
       return {
         details: [`on ${on.join(", ")}: up to ${attemptsMax} attempts (${delays})`, ...last.details],
@@ -228,6 +317,22 @@ function failureNode(
       };
     case "compensate":
       return { details: ["on failure: everything the run did is taken back, last first"], children: [] };
+    case "ask_model":
+      return {
+        details: [
+          `on failure: asks model ${policy.model}, at most ${policy.attemptsMax} answers`,
+          ...(policy.context === "" ? [] : [`  context ${literalText(policy.context)}`]),
+          `  is ${literalText(parseValue(policy.schema))}`,
+        ],
+        children: [],
+      };
+    case "recompile":
+      return {
+        details: [
+          `on failure: waits for ${policy.role} to give another version, within ${durationText(policy.withinMs)}`,
+        ],
+        children: [],
+      };
   }
 }
 

@@ -30,3 +30,11 @@ export const runsActiveMax = 10_000;
 /** Runs that have not ended: those in memory and those that only wait. */
 export const runsUnfinishedMax = 1_000_000;
 export const resultBytesMax = 512 * 1024;
+/** Iterations of one loop, and of loops inside loops multiplied. */
+export const loopIterationsMax = 10_000;
+export const loopIterationsTotalMax = 1_000_000;
+/** Answers a model is asked for until one fits. */
+export const askAttemptsMax = 3;
+export const askContextLengthMax = 64 * 1024;
+export const resourcesPerProgramMax = 16;
+export const listensPerProgramMax = 32;

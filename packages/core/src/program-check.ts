@@ -5,12 +5,15 @@ import { coreFaults } from "./faults.ts";
 import type { FaultFacts } from "./fault.ts";
 import { blockDepthMax, programStepsMax, runsActiveMax } from "./limits.ts";
 import { allSteps, blocksOf, type Block, type FailurePolicy, type Program, type Step } from "./program.ts";
+import { format2Features } from "./program-format.ts";
+import { capabilitiesOf } from "./program-steps.ts";
 import { flowProblems } from "./program-check/flow.ts";
 import { isWhole, type Report } from "./program-check/report.ts";
-import { expressionNames, operandsOf, stepProblems } from "./program-check/steps.ts";
+import { headProblems, loopProblems } from "./program-check/format2.ts";
+import { expressionNames, operandsOf, stepProblems, textsOf } from "./program-check/steps.ts";
 
 export { isRepeatable, isRetryCode, stepTimeoutCode } from "./program-check/repeatable.ts";
-export { operandsOf };
+export { operandsOf, textsOf };
 
 export interface ProgramProblem {
   readonly code: "program.invalid";
@@ -44,6 +47,9 @@ export function checkProgram(
   checkIds(steps, report);
   checkHead(program, report);
   checkCapabilities(program, steps, capabilities, report);
+  checkFormat(program, report);
+  headProblems(program, steps, report);
+  loopProblems(program.body, report);
   const known = new Map(capabilities.map((definition) => [definition.id, definition]));
   for (const step of steps) stepProblems({ step, program, known, report });
   // The flow is only defined when ids and order are.
@@ -89,6 +95,13 @@ function checkIds(steps: readonly Step[], report: Report): void {
   }
 }
 
+function checkFormat(program: Program, report: Report): void {
+  if (program.format !== 1) return;
+  const [feature] = format2Features(program);
+  if (feature !== undefined)
+    report("P21", "program", `Cannot have ${feature} in a program of format 1`, { feature });
+}
+
 function checkHead({ trigger, windows, runTimeoutMs, concurrencyMax, slots }: Program, report: Report): void {
   if (trigger.kind === "source") {
     if (trigger.filter !== null) {
@@ -131,10 +144,7 @@ function checkCapabilities(
   report: Report,
 ): void {
   const called = new Set<string>();
-  for (const { op } of steps) {
-    if (op.op === "load" || op.op === "call") called.add(op.capability);
-    if (op.op === "call" && op.compensation !== null) called.add(op.compensation.capability);
-  }
+  for (const step of steps) for (const id of capabilitiesOf(step)) called.add(id);
   const expected = [...called].sort();
   if (expected.join(" ") !== program.capabilities.join(" ")) {
     report(

@@ -1,7 +1,9 @@
-// Program bytes: protobuf, format 1 (proto/writ/program/v1/program.proto). The decoder is frozen: it takes exactly the bytes the encoder makes.
+// Program bytes: protobuf, formats 1 and 2 (proto/writ/program/v1/program.proto). The decoder of a format is frozen: it takes exactly the
+// bytes the encoder makes.
 //   F1  One program has one byte sequence: fields in number order, pairs sorted by name, values as deterministic CBOR, no default written.
 //   F2  Bytes that do not re-encode to themselves (unknown field, trailing bytes, other order) are malformed, not tolerated.
 //   F3  The format is read before anything else; another format is `program.version`, whatever follows.
+//   F5  Format 1 has nothing of format 2: such a program is not written, and such bytes are not read.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { equalBytes, toHex } from "./bytes.ts";
 import { fault } from "./faults.ts";
@@ -11,14 +13,16 @@ import { programHash, type ProgramHash } from "./ids.ts";
 import { blockDepthMax, programBytesMax } from "./limits.ts";
 import type { Hasher } from "./ports.ts";
 import type { HashedProgram, Program } from "./program.ts";
+import { format2Features } from "./program-format.ts";
 import { fromMessage } from "./program-codec/from-message.ts";
 import { toMessage } from "./program-codec/to-message.ts";
 
 /** Messages between one block and the next: block, step, opcode, arm; or step, failure policy, retry, policy inside it. */
 const recursionLimit = blockDepthMax * 6 + 16;
 
-/** @throws program.malformed when the program cannot be written (a number that is no safe integer, too large) */
+/** @throws program.malformed when the program cannot be written (a number that is no safe integer, too large, not of its format) */
 export function encodeProgram(program: Program): Uint8Array {
+  if (program.format === 1) checkFormat1(program);
   let bytes: Uint8Array;
   try {
     bytes = toBinary(ProgramSchema, create(ProgramSchema, toMessage(program)));
@@ -33,12 +37,11 @@ export function encodeProgram(program: Program): Uint8Array {
 /** @throws program.malformed, program.version */
 export function decodeProgram(bytes: Uint8Array): Program {
   checkSize(bytes);
-  checkFormat(bytes);
-  const program = decodeMessage(bytes);
+  const program = decodeMessage(bytes, formatOf(bytes));
   if (!equalBytes(encodeProgram(program), bytes)) {
     throw fault(
       "program.malformed",
-      "Cannot accept the program: its bytes hold an unknown field, trailing bytes or another encoding than the one of format 1",
+      "Cannot accept the program: its bytes hold an unknown field, trailing bytes or another encoding than the one of its format",
       { sizeBytes: bytes.length },
     );
   }
@@ -66,29 +69,35 @@ function checkSize(bytes: Uint8Array): void {
 }
 
 /** Field 1 stands first in every format: tag 0x08, then the number as a varint. */
-function checkFormat(bytes: Uint8Array): void {
+function formatOf(bytes: Uint8Array): Program["format"] {
   if (bytes[0] !== 0x08 || bytes[1] === undefined) {
     throw fault("program.malformed", "Cannot read the program: it does not begin with a format number", {
       sizeBytes: bytes.length,
     });
   }
-  if (bytes[1] !== 1) {
-    const format = bytes[1] < 0x80 ? bytes[1] : null;
-    throw fault(
-      "program.version",
-      `Cannot read a program of format ${format ?? "above 127"}: this version reads format 1`,
-      {
-        format,
-      },
-    );
-  }
+  const format = bytes[1];
+  if (format === 1 || format === 2) return format;
+  const known = format < 0x80 ? format : null;
+  throw fault(
+    "program.version",
+    `Cannot read a program of format ${known ?? "above 127"}: this version reads formats 1 and 2`,
+    { format: known },
+  );
 }
 
-function decodeMessage(bytes: Uint8Array): Program {
+function checkFormat1(program: Program): void {
+  const [first] = format2Features(program);
+  if (first === undefined) return;
+  throw fault("program.malformed", `Cannot write a program of format 1 with ${first}: that is format 2`, {
+    feature: first,
+  });
+}
+
+function decodeMessage(bytes: Uint8Array, format: Program["format"]): Program {
   let message: ProgramMessage;
   try {
     message = fromBinary(ProgramSchema, bytes, { recursionLimit, readUnknownFields: true });
-    return fromMessage(message);
+    return fromMessage(message, format);
   } catch (error) {
     if (hasCode(error, "program.malformed")) throw error;
     throw fault("program.malformed", `Cannot read the program: ${messageOf(error)}`, {}, error);

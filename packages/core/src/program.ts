@@ -1,15 +1,16 @@
-// Programs (LLM-IR, format 1): structured, not jumps. A program is a list of steps with data edges (slots) and control edges (`after`),
+// Programs (LLM-IR, formats 1 and 2): structured, not jumps. A program is a list of steps with data edges (slots) and control edges (`after`),
 // and nested blocks. The set of opcodes is closed; an unknown one is a refusal at decode, never a skip.
 //   P1  A step's id is unique in the whole program; a slot is written by at most one step on any path.
 //   P2  Within a block a step is ready when all of `after` have ended as its tolerance allows; `after` names steps of the same block.
 //   P3  Expressions are canonical CEL text (`renderExpression`); names in them are slots.
 //   P4  Everything that depends on language, author or time stands in `ProgramSource`, outside the hash: twins have one hash.
+// Format 2 is format 1 and everything that is marked so below (`program-format.ts` lists it); what uses none of it stays format 1.
 import type { CapabilityId, ProgramHash, RoleName, Sha256, SlotName, StepId } from "./ids.ts";
 import type { Language } from "./capability.ts";
 import type { Priority } from "./event.ts";
 import type { Label } from "./label.ts";
 import type { Schema } from "./schema.ts";
-import type { Value } from "./value.ts";
+import type { Decimal, Value } from "./value.ts";
 
 /** A parameter: a frozen value, or CEL over slots. */
 export type Operand =
@@ -28,7 +29,12 @@ export interface Step {
   readonly tolerates: readonly StepId[];
   readonly op: Opcode;
   readonly failure: FailurePolicy;
+  /** For steps with blocks, `loop` and `run`: the whole of it, not one iteration or attempt. */
   readonly timeoutMs: number | null;
+  /** Format 2: where the step's effect stands among what waits for a turn; the run's own priority when absent. */
+  readonly priority?: Priority;
+  /** Format 2: what is more urgent may begin between this step and the next. */
+  readonly preemptible?: boolean;
 }
 
 export type Opcode =
@@ -47,6 +53,8 @@ export type Opcode =
       readonly params: Operands;
       readonly output: SlotName | null;
       readonly compensation: Compensation | null;
+      /** Format 2. */
+      readonly guard?: Guard;
     }
   | {
       readonly op: "branch";
@@ -54,7 +62,14 @@ export type Opcode =
       readonly otherwise: Block;
     }
   | { readonly op: "parallel"; readonly branches: readonly Block[]; readonly join: Join }
-  | { readonly op: "wait"; readonly until: WaitUntil }
+  | {
+      readonly op: "wait";
+      readonly until: WaitUntil;
+      /** Format 2: what becomes of a wait that came due while the node was down; absent: it goes on, late. */
+      readonly missed?: "go-on" | "fail";
+      /** Format 2: the matching event as `eventSlot` gives it, or null where the wait went on without one. */
+      readonly output?: SlotName;
+    }
   | {
       readonly op: "approve";
       readonly role: RoleName;
@@ -65,7 +80,66 @@ export type Opcode =
     }
   | { readonly op: "emit"; readonly type: string; readonly data: Operands }
   | { readonly op: "fail"; readonly code: string; readonly message: Operand }
-  | { readonly op: "finish"; readonly result: Operand };
+  | { readonly op: "finish"; readonly result: Operand }
+  | Loop
+  /** Format 2: a model answers, through capability `model.ask@1.0.0`; the answer fits the schema or the step fails. */
+  | {
+      readonly op: "ask";
+      readonly model: string;
+      /** Frozen with the program: the model sees this and the prompt, nothing else. */
+      readonly context: string;
+      readonly prompt: Operand;
+      readonly schema: Schema;
+      readonly output: SlotName;
+      /** Answers asked for until one fits: 1 to `askAttemptsMax`. */
+      readonly attemptsMax: number;
+    }
+  /** Format 2: what was remembered last under the key, or null; through capability `memory.recall@1.0.0`. */
+  | {
+      readonly op: "recall";
+      readonly scope: MemoryScope;
+      readonly key: Operand;
+      readonly output: SlotName;
+    }
+  /** Format 2: through capability `memory.remember@1.0.0`. */
+  | {
+      readonly op: "remember";
+      readonly scope: MemoryScope;
+      readonly key: Operand;
+      readonly value: Operand;
+    }
+  /** Format 2: runs another program, of exactly this version; its result is the output, its end this step's end. */
+  | {
+      readonly op: "run";
+      readonly program: ProgramHash;
+      /** `event.data` of the run it starts. */
+      readonly input: Operands;
+      readonly output: SlotName | null;
+    };
+
+/** Whose memory: of this program under its hash, or of every program of the workspace. */
+export type MemoryScope = "program" | "workspace";
+
+/**
+ * Format 2. The body runs once per iteration; slots that it writes are dropped where the next iteration begins. After each iteration
+ * every `next` is computed from the slots as they are, all replace their slots together, and then `until` is looked at.
+ */
+export interface Loop {
+  readonly op: "loop";
+  readonly body: Block;
+  /** One iteration per element, the element in `item`; a list longer than `iterationsMax` fails before the first. Null: no list. */
+  readonly over: { readonly list: Operand; readonly item: SlotName } | null;
+  /** Number of the iteration from 0, visible in the body. */
+  readonly index: SlotName | null;
+  /** Values handed from one iteration to the next; the slots keep the last ones when the loop has ended. */
+  readonly carry: readonly { readonly slot: SlotName; readonly initial: Operand; readonly next: string }[];
+  /** CEL; true ends the loop. */
+  readonly until: string | null;
+  /** 1 to `loopIterationsMax`. */
+  readonly iterationsMax: number;
+  /** Ending without `until` being true (bound reached, list at its end) is the fault `loop.not-converged`. */
+  readonly mustConverge: boolean;
+}
 
 /** A compensation the author wrote instead of the capability's own undo. It is never a step of the normal run. */
 export interface Compensation {
@@ -81,7 +155,69 @@ export type Join =
 
 export type WaitUntil =
   | { readonly kind: "duration"; readonly ms: number }
-  | { readonly kind: "time"; readonly at: Operand };
+  | { readonly kind: "time"; readonly at: Operand }
+  /**
+   * Format 2: an event that comes after the wait began. `source` null: one that a run of the same workspace emits. `type`: exactly this
+   * type. `filter`: CEL over the slots, with `event` as the new event. None within `withinMs`: the fault `wait.timed-out`.
+   */
+  | {
+      readonly kind: "event";
+      readonly source: CapabilityId | null;
+      readonly config: Readonly<Record<string, Value>>;
+      readonly type: string | null;
+      readonly filter: string | null;
+      readonly withinMs: number;
+    }
+  /**
+   * Format 2: `condition` (as `filter`) has held for `holdMs`, from the first event for which it is true, without one for which it is
+   * not, per `event.data.key` where there is one. `down`: whether time during which the node was down counts.
+   */
+  | {
+      readonly kind: "condition";
+      readonly source: CapabilityId | null;
+      readonly config: Readonly<Record<string, Value>>;
+      readonly type: string | null;
+      readonly condition: string;
+      readonly holdMs: number;
+      readonly withinMs: number;
+      readonly down: "counts" | "restarts";
+    };
+
+/** Format 2: what is looked at before, around and after an effect on something physical. */
+export interface Guard {
+  /** CEL over slots; each must be true. */
+  readonly preconditions?: readonly string[];
+  readonly window?: {
+    readonly window: TimeWindow;
+    readonly outside: "queue" | "refuse" | "skip";
+    /** How long it may queue. */
+    readonly queueMs: number;
+  };
+  /** Announced, and done when the time has passed without anybody having stopped it. */
+  readonly countdown?: {
+    readonly ms: number;
+    readonly role: RoleName;
+    readonly requiresAcknowledgment: boolean;
+    readonly onMissed: "abort" | "execute" | "escalate";
+  };
+  readonly rate?: { readonly cooldownMs: number; readonly perMinuteMax: number };
+  readonly ranges?: readonly {
+    readonly param: string;
+    readonly min: Decimal | null;
+    readonly max: Decimal | null;
+    /** Largest change from one effect to the next. */
+    readonly stepMax: Decimal | null;
+  }[];
+  readonly readBack?: {
+    readonly capability: CapabilityId;
+    readonly params: Operands;
+    /** CEL over the slots and `result`, what was read. */
+    readonly check: string;
+    readonly tolerance: Decimal | null;
+    readonly pollMs: number;
+    readonly timeoutMs: number;
+  };
+}
 
 /** The policies of table 4.1 that this version runs; the compiler refuses the others by name. */
 export type FailurePolicy =
@@ -95,13 +231,25 @@ export type FailurePolicy =
       /** Fault codes; a step of a non-idempotent capability without a key is never retried. */
       readonly on: readonly string[];
       readonly then: FailurePolicy;
+      /** Format 2: 0 to 1, the part of the delay that is drawn; the drawn time is recorded. */
+      readonly jitter?: number;
     }
   | { readonly kind: "safe_value"; readonly value: Value }
   | { readonly kind: "degrade"; readonly block: Block }
   | { readonly kind: "skip" }
   | { readonly kind: "continue" }
   | { readonly kind: "ask_person"; readonly role: RoleName; readonly withinMs: number }
-  | { readonly kind: "compensate" };
+  | { readonly kind: "compensate" }
+  /** Format 2: a model gives the value that the step could not, checked against the schema. */
+  | {
+      readonly kind: "ask_model";
+      readonly model: string;
+      readonly context: string;
+      readonly schema: Schema;
+      readonly attemptsMax: number;
+    }
+  /** Format 2: the run stands until somebody in the role moves it to another version of the program, or lets it fail. */
+  | { readonly kind: "recompile"; readonly role: RoleName; readonly withinMs: number };
 
 export type Trigger =
   | { readonly kind: "manual" }
@@ -174,7 +322,7 @@ export interface SlotDeclaration {
 }
 
 export interface Program {
-  readonly format: 1;
+  readonly format: 1 | 2;
   readonly trigger: Trigger;
   readonly windows: readonly TimeWindow[];
   readonly priority: Priority;
@@ -187,6 +335,29 @@ export interface Program {
   readonly workspace: FrozenWorkspace;
   readonly slots: readonly SlotDeclaration[];
   readonly body: Block;
+  // The rest is format 2.
+  /** Sources that stay open while the program is deployed, beside its trigger: those its waits hear. Sorted as the program lists them. */
+  readonly listens?: readonly Listening[];
+  /** What an event does that comes while `concurrencyMax` runs are there; absent: it queues. */
+  readonly conflict?: "queue" | "preempt" | "reject";
+  /** Events that may queue; one more is refused. */
+  readonly queueMax?: number;
+  readonly resources?: readonly ResourceNeed[];
+  /** What becomes of a run that was stopped for another one. */
+  readonly onPreempted?: "again" | "fail";
+}
+
+export interface Listening {
+  readonly source: CapabilityId;
+  readonly config: Readonly<Record<string, Value>>;
+}
+
+/** So many units of a named resource, for the whole run. */
+export interface ResourceNeed {
+  readonly name: string;
+  readonly count: number;
+  readonly access: "shared" | "exclusive";
+  readonly leaseMs: number;
 }
 
 /** Where a program came from; kept beside it, outside its hash. */
@@ -199,7 +370,10 @@ export interface ProgramSource {
   readonly spans: Readonly<Record<string, readonly [number, number]>>;
 }
 
-/** DSSE envelope: signatures cover PAE(payloadType, payload). */
+/**
+ * DSSE envelope: signatures cover PAE(payloadType, payload). Both formats have one payload type: it names the protobuf package, which
+ * they share, and the format number is the first thing in the signed bytes, so that no envelope can pass one for the other.
+ */
 export interface SignedProgram {
   readonly payloadType: "application/vnd.writ.program.v1+protobuf";
   readonly payload: Uint8Array;
@@ -271,6 +445,12 @@ export function blocksOf(opcode: Opcode): readonly Block[] {
       return opcode.branches;
     case "approve":
       return opcode.otherwise === null ? [opcode.body] : [opcode.body, opcode.otherwise];
+    case "loop":
+      return [opcode.body];
+    case "ask":
+    case "recall":
+    case "remember":
+    case "run":
     case "load":
     case "eval":
     case "check":

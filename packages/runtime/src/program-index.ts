@@ -10,6 +10,7 @@ import {
   type Operand,
   type Step,
 } from "@writ/core/program";
+import { textsOf } from "@writ/core/program-check";
 import { fault } from "./faults.ts";
 
 export interface StepIndex {
@@ -87,21 +88,27 @@ export function prepareProgram(hashed: HashedProgram): PreparedProgram {
 }
 
 function checkStep(step: Step, known: ReadonlySet<StepId>, steps: ReadonlyMap<StepId, StepIndex>): void {
-  if (!opcodes.has(step.op.op)) {
-    throw fault(
-      "runtime.unknown-opcode",
-      `Cannot run step \`${step.id}\`: the opcode \`${step.op.op}\` is unknown`,
-      {
-        step: step.id,
-        opcode: step.op.op,
-      },
-    );
+  const unknown = unknownPart(step);
+  if (unknown !== null) {
+    throw fault("runtime.unknown-opcode", `Cannot run step \`${step.id}\`: ${unknown} is unknown`, {
+      step: step.id,
+      opcode: step.op.op,
+    });
   }
   if (steps.has(step.id)) throw malformed(`step \`${step.id}\` is there twice`, step.id);
   for (const before of step.after) {
     if (!known.has(before))
       throw malformed(`step \`${step.id}\` waits for \`${before}\`, which is not in its block`, step.id);
   }
+}
+
+/** What of the step this runtime does not know, in words, or null. */
+function unknownPart({ op, failure }: Step): string | null {
+  if (!opcodes.has(op.op)) return `the opcode \`${op.op}\``;
+  if (op.op === "wait" && op.until.kind !== "duration" && op.until.kind !== "time")
+    return `a wait on \`${op.until.kind}\``;
+  const last = failure.kind === "retry" ? failure.then : failure;
+  return last.kind === "ask_model" || last.kind === "recompile" ? `the policy \`${last.kind}\`` : null;
 }
 
 /** Slots a block may write. @throws program.malformed when two steps on one path write the same one */
@@ -169,7 +176,7 @@ function expressionsOf(step: Step): readonly string[] {
     case "branch":
       return op.arms.map((arm) => arm.when);
     case "wait":
-      return op.until.kind === "time" ? ofOperands([op.until.at]) : [];
+      return textsOf(step);
     case "approve":
       return ofOperands([op.message]);
     case "emit":
@@ -181,6 +188,12 @@ function expressionsOf(step: Step): readonly string[] {
     case "check":
     case "parallel":
       return [];
+    case "loop":
+    case "ask":
+    case "recall":
+    case "remember":
+    case "run":
+      return textsOf(step);
   }
 }
 

@@ -3,6 +3,7 @@ import type {
   Block,
   FailurePolicy,
   Invariant,
+  Loop,
   Opcode,
   Operand,
   Operands,
@@ -113,7 +114,9 @@ function opcodeLines(op: Opcode, indent: string): readonly string[] {
         ...op.branches.flatMap((branch) => [`${indent}     branch`, ...block(branch, inner)]),
       ];
     case "wait":
-      return [`wait ${waitText(op.until)}`];
+      return [
+        `wait ${waitText(op.until)}${op.missed === undefined ? "" : `, when missed ${op.missed}`}${op.output === undefined ? "" : ` → ${op.output}`}`,
+      ];
     case "approve":
       return [
         `ask ${op.role} within ${op.withinMs} ms`,
@@ -126,11 +129,48 @@ function opcodeLines(op: Opcode, indent: string): readonly string[] {
       return [`fail ${op.code} ${operandText(op.message)}`];
     case "finish":
       return [`finish ${operandText(op.result)}`];
+    case "loop":
+      return loopLines(op, inner);
+    case "ask":
+      return [
+        `ask model ${op.model} ${operandText(op.prompt)}, at most ${op.attemptsMax} answers → ${op.output}`,
+      ];
+    case "recall":
+      return [`recall ${operandText(op.key)} of the ${op.scope} → ${op.output}`];
+    case "remember":
+      return [`remember ${operandText(op.key)} = ${operandText(op.value)} in the ${op.scope}`];
+    case "run":
+      return [`run ${op.program} ${operands(op.input)}${op.output === null ? "" : ` → ${op.output}`}`];
   }
 }
 
+function loopLines(op: Loop, inner: string): readonly string[] {
+  const over = op.over === null ? "" : ` over ${operandText(op.over.list)} as ${op.over.item}`;
+  const index = op.index === null ? "" : `, number in ${op.index}`;
+  const until = op.until === null ? "" : `, until ${op.until}${op.mustConverge ? " or fail" : ""}`;
+  return [
+    `loop${over} at most ${op.iterationsMax} times${index}${until}`,
+    ...op.carry.map(({ slot, initial, next }) => `${inner}${slot} = ${operandText(initial)}, then ${next}`),
+    ...block(op.body, inner),
+  ];
+}
+
 function waitText(until: WaitUntil): string {
-  return until.kind === "duration" ? `${until.ms} ms` : `until ${operandText(until.at)}`;
+  switch (until.kind) {
+    case "duration":
+      return `${until.ms} ms`;
+    case "time":
+      return `until ${operandText(until.at)}`;
+    case "event":
+      return `for ${eventText(until)}${until.filter === null ? "" : ` when ${until.filter}`} within ${until.withinMs} ms`;
+    case "condition":
+      return `for ${eventText(until)} until ${until.condition} holds ${until.holdMs} ms (down: ${until.down}) within ${until.withinMs} ms`;
+  }
+}
+
+function eventText({ source, config, type }: Extract<WaitUntil, { kind: "event" | "condition" }>): string {
+  const literals = Object.entries(config).map(([name, value]) => [name, { kind: "literal", value }] as const);
+  return `${type ?? "an event"} of ${source === null ? "another run" : `${source} ${operands(Object.fromEntries(literals))}`}`;
 }
 
 function failureText(policy: FailurePolicy): string {
@@ -151,6 +191,10 @@ function failureText(policy: FailurePolicy): string {
       return "go on";
     case "compensate":
       return "undo everything";
+    case "ask_model":
+      return `ask model ${policy.model}, at most ${policy.attemptsMax} answers`;
+    case "recompile":
+      return `wait for ${policy.role} to give another version within ${policy.withinMs} ms`;
   }
 }
 

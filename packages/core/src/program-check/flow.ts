@@ -2,9 +2,18 @@
 //   A step of `after` that is not tolerated has COMPLETED. One that is tolerated may also have FAILED or been SKIPPED, unless it is *certain*:
 //   its policy lets nothing pass but success, and it waits only for certain or tolerated steps.
 // Sets of steps of one block are bit sets in a bigint.
-import { blocksOf, type Block, type FailurePolicy, type Program, type Step } from "../program.ts";
+import {
+  blocksOf,
+  type Block,
+  type FailurePolicy,
+  type Loop,
+  type Opcode,
+  type Program,
+  type Step,
+} from "../program.ts";
 import type { Report } from "./report.ts";
-import { expressionNames, operandsOf } from "./steps.ts";
+import { outputSlotOf } from "../program-steps.ts";
+import { expressionNames, textsOf } from "./steps.ts";
 
 /** `never`: the block ends the run, so nothing follows it. */
 type Filled = ReadonlySet<string> | "never";
@@ -44,8 +53,13 @@ function checkStepWrites(step: Step, report: Report): ReadonlySet<string> {
   if (op.op === "parallel" && written.size < blocks.reduce((sum, names) => sum + names.size, 0)) {
     report("P7", step.id, `Cannot write one slot in two branches of \`${step.id}\`: both may run`);
   }
-  const output = outputOf(step);
+  const output = outputSlotOf(op);
   if (output !== null) written.add(output);
+  for (const name of loopSlots(op)) {
+    if (written.has(name) || name === "event")
+      report("P7", step.id, `Cannot write the slot \`${name}\` twice`, { slot: name });
+    written.add(name);
+  }
   const { degraded } = lastPolicy(step.failure);
   if (degraded !== null) for (const name of checkWrites(degraded, report)) written.add(name);
   return written;
@@ -55,23 +69,39 @@ interface Reads {
   readonly before: readonly string[];
   /** What the compensation reads, after the step has completed. */
   readonly after: readonly string[];
+  /** What a loop reads at the end of each iteration. */
+  readonly ending: readonly string[];
+}
+
+function until(op: Loop): readonly string[] {
+  return op.until === null ? [] : [op.until];
+}
+
+/** What a loop writes itself: it fills the carried ones before the first iteration, the others with each. */
+function loopSlots(op: Opcode): readonly string[] {
+  if (op.op !== "loop") return [];
+  return [...inIteration(op), ...op.carry.map(({ slot }) => slot)];
+}
+
+function inIteration({ over, index }: Loop): readonly string[] {
+  return [...(over === null ? [] : [over.item]), ...(index === null ? [] : [index])];
 }
 
 function readsOfStep(step: Step, report: Report): Reads {
   const { op, id } = step;
-  const texts = operandsOf(step).flatMap((operand) => (operand.kind === "expression" ? [operand.text] : []));
-  if (op.op === "eval") texts.push(op.expression);
-  if (op.op === "branch") texts.push(...op.arms.map(({ when }) => when));
-  const later =
-    op.op === "call" && op.compensation !== null
-      ? Object.values(op.compensation.params).flatMap((operand) =>
-          operand.kind === "expression" ? [operand.text] : [],
-        )
-      : [];
-  const before = texts.flatMap((text) => expressionNames(text, id, report));
+  const namesOf = (texts: readonly string[]) => texts.flatMap((text) => expressionNames(text, id, report));
+  const operands = op.op === "call" && op.compensation !== null ? Object.values(op.compensation.params) : [];
+  const { readBack } = op.op === "call" ? (op.guard ?? {}) : {};
+  operands.push(...Object.values(readBack?.params ?? {}));
+  const after = operands.flatMap((operand) => (operand.kind === "expression" ? [operand.text] : []));
+  const before = namesOf(textsOf(step));
   return {
     before: op.op === "check" ? [...before, op.slot] : before,
-    after: later.flatMap((text) => expressionNames(text, id, report)),
+    after: [
+      ...namesOf(after),
+      ...(readBack === undefined ? [] : namesOf([readBack.check]).filter((name) => name !== "result")),
+    ],
+    ending: op.op === "loop" ? namesOf([...op.carry.map(({ next }) => next), ...until(op)]) : [],
   };
 }
 
@@ -119,19 +149,32 @@ function fillBlock(
 /** The slots that a step fills once it has completed. */
 function fillStep(step: Step, isFilled: IsFilled, readsOf: ReadonlyMap<Step, Reads>, report: Report): Filled {
   const { op, id } = step;
-  const output = outputOf(step);
-  const reads = readsOf.get(step) ?? { before: [], after: [] };
+  const output = outputSlotOf(op);
+  const reads = readsOf.get(step) ?? { before: [], after: [], ending: [] };
   const missing = new Set([
     ...reads.before.filter((name) => !isFilled(name)),
     ...reads.after.filter((name) => !isFilled(name) && name !== output),
   ]);
-  for (const name of missing) {
-    report(
-      "P7",
-      id,
-      `Cannot read the slot \`${name}\` in step \`${id}\`: it is not filled on every path that leads there`,
-      { slot: name },
-    );
+  const reportMissing = (names: Iterable<string>): void => {
+    for (const name of names) {
+      report(
+        "P7",
+        id,
+        `Cannot read the slot \`${name}\` in step \`${id}\`: it is not filled on every path that leads there`,
+        { slot: name },
+      );
+    }
+  };
+  reportMissing(missing);
+  if (op.op === "loop") {
+    const own = new Set(loopSlots(op));
+    const isFilledInside: IsFilled = (name) => own.has(name) || isFilled(name);
+    const body = fillBlock(op.body, isFilledInside, readsOf, report);
+    const isFilledAfter: IsFilled = (name) => body === "never" || body.has(name) || isFilledInside(name);
+    reportMissing(new Set(reads.ending.filter((name) => !isFilledAfter(name))));
+    const carried = new Set<string>(op.carry.map(({ slot }) => slot));
+    const { degraded } = lastPolicy(step.failure);
+    return degraded === null ? carried : common([carried, fillBlock(degraded, isFilled, readsOf, report)]);
   }
   const inner = blocksOf(op).map((block) => fillBlock(block, isFilled, readsOf, report));
   let fill: Filled = new Set<string>(output === null ? [] : [output]);
@@ -190,10 +233,6 @@ function orderOf(
   return null;
 }
 
-function outputOf({ op }: Step): string | null {
-  return op.op === "load" || op.op === "call" || op.op === "eval" ? op.output : null;
-}
-
 /** `isStrict`: when the step has ended and the run goes on, it completed. */
 function lastPolicy(policy: FailurePolicy): { readonly isStrict: boolean; readonly degraded: Block | null } {
   const last = policy.kind === "retry" ? policy.then : policy;
@@ -202,6 +241,8 @@ function lastPolicy(policy: FailurePolicy): { readonly isStrict: boolean; readon
       last.kind === "safe_halt" ||
       last.kind === "compensate" ||
       last.kind === "safe_value" ||
+      last.kind === "ask_model" ||
+      last.kind === "recompile" ||
       last.kind === "degrade",
     degraded: last.kind === "degrade" ? last.block : null,
   };

@@ -1,19 +1,13 @@
 // Checks of one step by itself: operands, contracts, bounds, failure policy.
-import type { CapabilityDefinition } from "../capability.ts";
 import { freeNames, parseExpression, renderExpression } from "../expression.ts";
 import { faultRecord } from "../fault.ts";
 import { approvalTimeoutMsMax, retryAttemptsMax, stepTimeoutMsMax } from "../limits.ts";
-import type { FailurePolicy, Operand, Operands, Program, Step } from "../program.ts";
+import type { FailurePolicy, Operand, Step, WaitUntil } from "../program.ts";
+import { effectCallOf } from "../program-steps.ts";
+import { policy2Problems, step2Problems } from "./format2.ts";
+import { checkParams, checkRole, within, type StepCheck } from "./contract.ts";
 import { isWhole, type Report } from "./report.ts";
 import { isRepeatable, isRetryCode } from "./repeatable.ts";
-import { schemaProblems, type Schema } from "../schema.ts";
-
-interface StepCheck {
-  readonly step: Step;
-  readonly program: Program;
-  readonly known: ReadonlyMap<string, CapabilityDefinition>;
-  readonly report: Report;
-}
 
 export function stepProblems(check: StepCheck): void {
   const { step, program, known, report } = check;
@@ -23,14 +17,21 @@ export function stepProblems(check: StepCheck): void {
   }
   switch (op.op) {
     case "load":
-    case "call": {
-      const definition = known.get(op.capability);
+    case "call":
+    case "ask":
+    case "recall":
+    case "remember": {
+      step2Problems(check);
+      const call = effectCallOf(op);
+      if (call === null) break;
+      const definition = known.get(call.capability);
       if (definition !== undefined) {
-        if (op.op === "load" && definition.effect.kind !== "read") {
-          report("P10", id, `Cannot load through \`${op.capability}\`: it does not only read`);
+        if (op.op !== "call" && op.op !== "remember" && definition.effect.kind !== "read") {
+          report("P10", id, `Cannot load through \`${call.capability}\`: it does not only read`);
         }
-        checkParams(op.params, definition, id, report);
+        checkParams(call.params, definition, id, report);
       }
+      if (op.op !== "call" && op.op !== "load") break;
       if (op.op === "load") {
         if (op.freshnessMsMax !== null && !isWhole(op.freshnessMsMax))
           report("P13", id, "Cannot take this freshness bound");
@@ -49,6 +50,10 @@ export function stepProblems(check: StepCheck): void {
     case "eval":
     case "finish":
       break;
+    case "loop":
+    case "run":
+      step2Problems(check);
+      break;
     case "branch":
       if (op.arms.length === 0) report("P12", id, `Cannot branch in \`${id}\` without a condition`);
       break;
@@ -64,6 +69,7 @@ export function stepProblems(check: StepCheck): void {
       break;
     }
     case "wait":
+      step2Problems(check);
       if (op.until.kind === "duration" && !within(op.until.ms, program.runTimeoutMs)) {
         report(
           "P13",
@@ -110,45 +116,6 @@ export function expressionNames(text: string, at: string, report: Report): reado
   }
 }
 
-function checkParams(operands: Operands, definition: CapabilityDefinition, id: string, report: Report): void {
-  const { properties, required } = objectSchema(definition.params);
-  for (const [name, operand] of Object.entries(operands)) {
-    const schema = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    if (schema === undefined) {
-      report("P11", id, `Cannot give \`${definition.id}\` a parameter \`${name.slice(0, 80)}\``, {
-        known: Object.keys(properties),
-      });
-    } else if (operand.kind === "literal") {
-      for (const { at, message } of schemaProblems(schema, operand.value)) {
-        report("P11", id, `Cannot give \`${definition.id}\` this \`${name}${at}\`: ${message}`);
-      }
-    }
-  }
-  for (const name of required) {
-    if (!Object.hasOwn(operands, name))
-      report("P11", id, `Cannot call \`${definition.id}\` without \`${name}\``);
-  }
-}
-
-function objectSchema(schema: Schema): {
-  readonly properties: Readonly<Record<string, Schema>>;
-  readonly required: readonly string[];
-} {
-  const { properties = {}, required = [] } = schema as {
-    readonly properties?: Readonly<Record<string, Schema>>;
-    readonly required?: readonly string[];
-  };
-  return { properties, required };
-}
-
-function checkRole(role: string, { step, program, report }: StepCheck): void {
-  if (role !== "owner" && !program.workspace.roles.includes(role)) {
-    report("P15", step.id, `Cannot ask \`${role}\` in step \`${step.id}\`: the workspace has no such role`, {
-      roles: program.workspace.roles,
-    });
-  }
-}
-
 function checkFailure(policy: FailurePolicy, check: StepCheck): void {
   const { step, program, known, report } = check;
   const { op, id } = step;
@@ -157,7 +124,9 @@ function checkFailure(policy: FailurePolicy, check: StepCheck): void {
     if (!within(policy.withinMs, approvalTimeoutMsMax))
       report("P13", id, `Cannot wait ${policy.withinMs} ms for a person in \`${id}\``);
   }
-  if (policy.kind === "safe_value" && op.op !== "load" && op.op !== "eval") {
+  if (policy.kind === "ask_model" || policy.kind === "recompile") policy2Problems(policy, check);
+  const isRead = effectCallOf(op) !== null && op.op !== "call" && op.op !== "remember";
+  if (policy.kind === "safe_value" && !isRead && op.op !== "eval") {
     report(
       "P14",
       id,
@@ -165,7 +134,7 @@ function checkFailure(policy: FailurePolicy, check: StepCheck): void {
     );
   }
   if (policy.kind !== "retry") return;
-  const { attemptsMax, delayMs, factor, delayMsMax, on, then } = policy;
+  const { attemptsMax, delayMs, factor, delayMsMax, on, then, jitter = 0 } = policy;
   if (then.kind === "retry") report("P14", id, `Cannot retry step \`${id}\` inside a retry`);
   else checkFailure(then, check);
   if (
@@ -173,7 +142,8 @@ function checkFailure(policy: FailurePolicy, check: StepCheck): void {
     !isWhole(delayMs) ||
     !isWhole(delayMsMax) ||
     delayMs > delayMsMax ||
-    !(factor >= 1 && factor <= 10)
+    !(factor >= 1 && factor <= 10) ||
+    !(jitter >= 0 && jitter <= 1)
   ) {
     report("P14", id, `Cannot retry step \`${id}\` like this`, {
       attemptsMax,
@@ -183,41 +153,44 @@ function checkFailure(policy: FailurePolicy, check: StepCheck): void {
       retryAttemptsMax,
     });
   }
-  if (op.op !== "load" && op.op !== "call") {
+  const call = effectCallOf(op);
+  if (call === null) {
     report("P14", id, `Cannot retry step \`${id}\`: only a call or a load is retried`);
     return;
   }
-  const definition = known.get(op.capability);
+  const definition = known.get(call.capability);
   if (definition === undefined) return;
   const undeclared = on.filter((code) => !isRetryCode(definition, code));
   if (on.length === 0 || undeclared.length > 0) {
     report(
       "P14",
       id,
-      `Cannot retry step \`${id}\` on ${undeclared.join(", ") || "nothing"}: \`${op.capability}\` declares ${definition.retryOn.join(", ") || "no fault that passes"}`,
+      `Cannot retry step \`${id}\` on ${undeclared.join(", ") || "nothing"}: \`${call.capability}\` declares ${definition.retryOn.join(", ") || "no fault that passes"}`,
       {
         undeclared,
         declared: definition.retryOn,
       },
     );
   }
-  if (!isRepeatable(definition, op.params, program.workspace.hosts)) {
+  if (!isRepeatable(definition, call.params, program.workspace.hosts)) {
     report(
       "P14",
       id,
-      `Cannot retry step \`${id}\`: performing \`${op.capability}\` again could repeat its effect`,
+      `Cannot retry step \`${id}\`: performing \`${call.capability}\` again could repeat its effect`,
       { crash: definition.crash },
     );
   }
 }
 
-/** The operands a step reads itself (not those of its blocks), with a word for each. */
+/** The operands a step reads itself before it begins (not those of its blocks). */
 export function operandsOf({ op }: Step): readonly Operand[] {
   switch (op.op) {
     case "load":
-      return Object.values(op.params);
     case "call":
-      return Object.values(op.params);
+    case "ask":
+    case "recall":
+    case "remember":
+      return Object.values(effectCallOf(op)?.params ?? {});
     case "emit":
       return Object.values(op.data);
     case "fail":
@@ -228,6 +201,10 @@ export function operandsOf({ op }: Step): readonly Operand[] {
       return op.until.kind === "time" ? [op.until.at] : [];
     case "approve":
       return op.message === null ? [] : [op.message];
+    case "loop":
+      return [...(op.over === null ? [] : [op.over.list]), ...op.carry.map(({ initial }) => initial)];
+    case "run":
+      return Object.values(op.input);
     case "eval":
     case "check":
     case "branch":
@@ -236,6 +213,18 @@ export function operandsOf({ op }: Step): readonly Operand[] {
   }
 }
 
-function within(count: number, max: number): boolean {
-  return isWhole(count) && count >= 1 && count <= max;
+/** The CEL texts a step reads before it begins; what it reads later (a compensation, the end of an iteration) is not among them. */
+export function textsOf(step: Step): readonly string[] {
+  const { op } = step;
+  const texts = operandsOf(step).flatMap((operand) => (operand.kind === "expression" ? [operand.text] : []));
+  if (op.op === "eval") texts.push(op.expression);
+  if (op.op === "branch") texts.push(...op.arms.map(({ when }) => when));
+  if (op.op === "wait") texts.push(...waitTexts(op.until));
+  if (op.op === "call") texts.push(...(op.guard?.preconditions ?? []));
+  return texts;
+}
+
+function waitTexts(until: WaitUntil): readonly string[] {
+  if (until.kind === "event") return until.filter === null ? [] : [until.filter];
+  return until.kind === "condition" ? [until.condition] : [];
 }

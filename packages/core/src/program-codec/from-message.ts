@@ -1,16 +1,19 @@
 // Protobuf message → program. Everything that is absent, unknown or of the wrong form is `program.malformed`; nothing gets a default.
 import { decodeCbor } from "../cbor.ts";
-import { priorities } from "../event.ts";
+import { priorities, type Priority } from "../event.ts";
 import { fault } from "../faults.ts";
 import type * as Message from "../gen/writ/program/v1/program_pb.ts";
-import { capabilityId, roleName, slotName, stepId } from "../ids.ts";
+import { capabilityId, programHash, roleName, slotName, stepId } from "../ids.ts";
 import { labels, type Label } from "../label.ts";
 import type {
   Block,
   FailurePolicy,
   FrozenWorkspace,
+  Guard,
   Invariant,
   Join,
+  Loop,
+  MemoryScope,
   Opcode,
   Operand,
   Operands,
@@ -21,13 +24,12 @@ import type {
   WaitUntil,
 } from "../program.ts";
 import type { Schema } from "../schema.ts";
-import { isMap } from "../value.ts";
+import { isDecimal, isMap, type Decimal, type Value } from "../value.ts";
 
-export function fromMessage(message: Message.Program): Program {
-  const priority = priorities[message.priority];
-  if (priority === undefined) throw malformed(`the priority ${message.priority}`);
+/** `format` is the number the bytes begin with, which the caller has looked at. */
+export function fromMessage(message: Message.Program, format: Program["format"]): Program {
   return {
-    format: 1,
+    format,
     trigger: triggerOf(present(message.trigger, "trigger")),
     windows: message.windows.map(({ fromMinute, toMinute, days, zone }) => ({
       fromMinute,
@@ -35,7 +37,7 @@ export function fromMessage(message: Message.Program): Program {
       days,
       zone,
     })),
-    priority,
+    priority: priorityOf(message.priority),
     runTimeoutMs: safe(message.runTimeoutMs),
     concurrencyMax: message.concurrencyMax,
     capabilities: message.capabilities.map(capabilityId),
@@ -43,7 +45,60 @@ export function fromMessage(message: Message.Program): Program {
     workspace: workspaceOf(present(message.workspace, "workspace")),
     slots: message.slots.map(slotOf),
     body: blockOf(present(message.body, "body")),
+    ...headOf2(message),
   };
+}
+
+function headOf2({
+  listens,
+  conflict,
+  queueMax,
+  resources,
+  onPreempted,
+}: Message.Program): Pick<Program, "listens" | "conflict" | "queueMax" | "resources" | "onPreempted"> {
+  return {
+    ...(listens.length === 0
+      ? {}
+      : {
+          listens: listens.map(({ source, config }) => ({
+            source: capabilityId(source),
+            config: configOf(config),
+          })),
+        }),
+    ...(conflict === undefined
+      ? {}
+      : { conflict: wordOf(conflict, ["queue", "preempt", "reject"], "conflict") }),
+    ...(queueMax === undefined ? {} : { queueMax }),
+    ...(resources.length === 0
+      ? {}
+      : {
+          resources: resources.map(({ name, count, exclusive, leaseMs }) => ({
+            name,
+            count,
+            access: exclusive ? ("exclusive" as const) : ("shared" as const),
+            leaseMs: safe(leaseMs),
+          })),
+        }),
+    ...(onPreempted === undefined
+      ? {}
+      : { onPreempted: wordOf(onPreempted, ["again", "fail"], "onPreempted") }),
+  };
+}
+
+function configOf(pairs: readonly Message.NamedValue[]): Readonly<Record<string, Value>> {
+  return record(pairs.map(({ name, valueCbor }) => [name, decodeCbor(valueCbor)] as const));
+}
+
+function priorityOf(number: number): Priority {
+  const priority = priorities[number];
+  if (priority === undefined) throw malformed(`the priority ${number}`);
+  return priority;
+}
+
+function wordOf<Word extends string>(text: string, words: readonly Word[], name: string): Word {
+  const word = words.find((known) => known === text);
+  if (word === undefined) throw malformed(`the \`${name}\` \`${text.slice(0, 80)}\``);
+  return word;
 }
 
 function triggerOf(message: Message.Trigger): Trigger {
@@ -55,7 +110,7 @@ function triggerOf(message: Message.Trigger): Trigger {
       return {
         kind: "source",
         source: capabilityId(source),
-        config: record(config.map(({ name, valueCbor }) => [name, decodeCbor(valueCbor)] as const)),
+        config: configOf(config),
         filter: filter ?? null,
         holdMs: safe(holdMs),
         throttleMs: safe(throttleMs),
@@ -132,6 +187,8 @@ function stepOf(message: Message.Step): Step {
     op: opOf(message),
     failure: failureOf(present(message.failure, "failure")),
     timeoutMs: message.timeoutMs === undefined ? null : safe(message.timeoutMs),
+    ...(message.priority === undefined ? {} : { priority: priorityOf(message.priority) }),
+    ...(message.preemptible === undefined ? {} : { preemptible: message.preemptible }),
   };
 }
 
@@ -150,7 +207,7 @@ function opOf({ id, op }: Message.Step): Opcode {
     case "check":
       return { op: "check", slot: slotName(op.value.slot), schema: schemaOf(op.value.schemaCbor) };
     case "call": {
-      const { capability, params, output, compensation } = op.value;
+      const { capability, params, output, compensation, guard } = op.value;
       return {
         op: "call",
         capability: capabilityId(capability),
@@ -163,6 +220,7 @@ function opOf({ id, op }: Message.Step): Opcode {
                 capability: capabilityId(compensation.capability),
                 params: operandsOf(compensation.params),
               },
+        ...(guard === undefined ? {} : { guard: guardOf(guard) }),
       };
     }
     case "branch":
@@ -174,7 +232,14 @@ function opOf({ id, op }: Message.Step): Opcode {
     case "parallel":
       return { op: "parallel", branches: op.value.branches.map(blockOf), join: joinOf(op.value) };
     case "wait":
-      return { op: "wait", until: untilOf(op.value) };
+      return {
+        op: "wait",
+        until: untilOf(op.value),
+        ...(op.value.missed === undefined
+          ? {}
+          : { missed: wordOf(op.value.missed, ["go-on", "fail"], "missed") }),
+        ...(op.value.output === undefined ? {} : { output: slotName(op.value.output) }),
+      };
     case "approve":
       return {
         op: "approve",
@@ -190,9 +255,120 @@ function opOf({ id, op }: Message.Step): Opcode {
       return { op: "fail", code: op.value.code, message: operandOf(op.value.message) };
     case "finish":
       return { op: "finish", result: operandOf(op.value.result) };
+    case "loop":
+      return loopOf(op.value);
+    case "ask": {
+      const { model, context, prompt, schemaCbor, output, attemptsMax } = op.value;
+      return {
+        op: "ask",
+        model,
+        context,
+        prompt: operandOf(prompt),
+        schema: schemaOf(schemaCbor),
+        output: slotName(output),
+        attemptsMax,
+      };
+    }
+    case "recall": {
+      const { scope, key, output } = op.value;
+      return { op: "recall", scope: scopeOf(scope), key: operandOf(key), output: slotName(output) };
+    }
+    case "remember": {
+      const { scope, key, value } = op.value;
+      return { op: "remember", scope: scopeOf(scope), key: operandOf(key), value: operandOf(value) };
+    }
+    case "run": {
+      const { program, input, output } = op.value;
+      return {
+        op: "run",
+        program: programHash(program),
+        input: operandsOf(input),
+        output: output === undefined ? null : slotName(output),
+      };
+    }
     case undefined:
       throw malformed(`the unknown opcode of step \`${id.slice(0, 128)}\``);
   }
+}
+
+function scopeOf(text: string): MemoryScope {
+  return wordOf(text, ["program", "workspace"], "scope");
+}
+
+function loopOf(message: Message.Loop): Loop {
+  const { over, index, carry, until, iterationsMax, mustConverge } = message;
+  return {
+    op: "loop",
+    body: blockOf(present(message.body, "body")),
+    over: over === undefined ? null : { list: operandOf(over.list), item: slotName(over.item) },
+    index: index === undefined ? null : slotName(index),
+    carry: carry.map(({ slot, initial, next }) => ({
+      slot: slotName(slot),
+      initial: operandOf(initial),
+      next,
+    })),
+    until: until ?? null,
+    iterationsMax,
+    mustConverge,
+  };
+}
+
+function guardOf({ preconditions, window, countdown, rate, ranges, readBack }: Message.Guard): Guard {
+  return {
+    ...(preconditions.length === 0 ? {} : { preconditions }),
+    ...(window === undefined ? {} : { window: windowGuardOf(window) }),
+    ...(countdown === undefined
+      ? {}
+      : {
+          countdown: {
+            ms: safe(countdown.ms),
+            role: roleName(countdown.role),
+            requiresAcknowledgment: countdown.requiresAcknowledgment,
+            onMissed: wordOf(countdown.onMissed, ["abort", "execute", "escalate"], "onMissed"),
+          },
+        }),
+    ...(rate === undefined
+      ? {}
+      : { rate: { cooldownMs: safe(rate.cooldownMs), perMinuteMax: rate.perMinuteMax } }),
+    ...(ranges.length === 0
+      ? {}
+      : {
+          ranges: ranges.map(({ param, minCbor, maxCbor, stepMaxCbor }) => ({
+            param,
+            min: boundOf(minCbor),
+            max: boundOf(maxCbor),
+            stepMax: boundOf(stepMaxCbor),
+          })),
+        }),
+    ...(readBack === undefined
+      ? {}
+      : {
+          readBack: {
+            capability: capabilityId(readBack.capability),
+            params: operandsOf(readBack.params),
+            check: readBack.check,
+            tolerance: boundOf(readBack.toleranceCbor),
+            pollMs: safe(readBack.pollMs),
+            timeoutMs: safe(readBack.timeoutMs),
+          },
+        }),
+  };
+}
+
+function windowGuardOf({ window, outside, queueMs }: Message.WindowGuard): NonNullable<Guard["window"]> {
+  const { fromMinute, toMinute, days, zone } = present(window, "window");
+  return {
+    window: { fromMinute, toMinute, days, zone },
+    outside: wordOf(outside, ["queue", "refuse", "skip"], "outside"),
+    queueMs: safe(queueMs),
+  };
+}
+
+function boundOf(bytes: Uint8Array | undefined): Decimal | null {
+  if (bytes === undefined) return null;
+  const value = decodeCbor(bytes);
+  if (!isDecimal(value)) throw malformed("a bound that is no decimal");
+  return value;
 }
 
 function joinOf({ join }: Message.Parallel): Join {
@@ -216,6 +392,30 @@ function untilOf({ until }: Message.Wait): WaitUntil {
       return { kind: "duration", ms: safe(until.value) };
     case "time":
       return { kind: "time", at: operandOf(until.value) };
+    case "event": {
+      const { source, config, type, filter, withinMs } = until.value;
+      return {
+        kind: "event",
+        source: source === undefined ? null : capabilityId(source),
+        config: configOf(config),
+        type: type ?? null,
+        filter: filter ?? null,
+        withinMs: safe(withinMs),
+      };
+    }
+    case "condition": {
+      const { source, config, type, condition, holdMs, withinMs, downCounts } = until.value;
+      return {
+        kind: "condition",
+        source: source === undefined ? null : capabilityId(source),
+        config: configOf(config),
+        type: type ?? null,
+        condition,
+        holdMs: safe(holdMs),
+        withinMs: safe(withinMs),
+        down: downCounts ? "counts" : "restarts",
+      };
+    }
     case undefined:
       throw malformed("a wait for something unknown");
   }
@@ -226,7 +426,7 @@ function failureOf({ kind }: Message.FailurePolicy): FailurePolicy {
     case "safeHalt":
       return { kind: "safe_halt" };
     case "retry": {
-      const { attemptsMax, delayMs, factor, delayMsMax, on, then } = kind.value;
+      const { attemptsMax, delayMs, factor, delayMsMax, on, then, jitter } = kind.value;
       return {
         kind: "retry",
         attemptsMax,
@@ -235,6 +435,7 @@ function failureOf({ kind }: Message.FailurePolicy): FailurePolicy {
         delayMsMax: safe(delayMsMax),
         on,
         then: failureOf(present(then, "then")),
+        ...(jitter === undefined ? {} : { jitter }),
       };
     }
     case "safeValueCbor":
@@ -249,6 +450,12 @@ function failureOf({ kind }: Message.FailurePolicy): FailurePolicy {
       return { kind: "ask_person", role: roleName(kind.value.role), withinMs: safe(kind.value.withinMs) };
     case "compensate":
       return { kind: "compensate" };
+    case "askModel": {
+      const { model, context, schemaCbor, attemptsMax } = kind.value;
+      return { kind: "ask_model", model, context, schema: schemaOf(schemaCbor), attemptsMax };
+    }
+    case "recompile":
+      return { kind: "recompile", role: roleName(kind.value.role), withinMs: safe(kind.value.withinMs) };
     case undefined:
       throw malformed("an unknown failure policy");
   }

@@ -6,32 +6,39 @@ import { fault } from "../faults.ts";
 import type {
   BlockSchema,
   FailurePolicySchema,
+  GuardSchema,
   InvariantSchema,
+  LoopSchema,
   NamedOperandSchema,
   OperandSchema,
   ParallelSchema,
   ProgramSchema,
   StepSchema,
   TriggerSchema,
+  WaitSchema,
   WorkspaceSchema,
 } from "../gen/writ/program/v1/program_pb.ts";
 import type {
   Block,
   FailurePolicy,
   FrozenWorkspace,
+  Guard,
   Invariant,
   Join,
+  Loop,
   Opcode,
   Operand,
   Operands,
   Program,
   Step,
   Trigger,
+  WaitUntil,
 } from "../program.ts";
 import type { Schema } from "../schema.ts";
-import { parseValue } from "../value.ts";
+import { parseValue, type Value } from "../value.ts";
 
 type ProgramInit = MessageInitShape<typeof ProgramSchema>;
+type ProgramFields = Exclude<ProgramInit, { $typeName: string }>;
 type StepInit = Exclude<MessageInitShape<typeof StepSchema>, { $typeName: string }>;
 
 export function toMessage(program: Program): ProgramInit {
@@ -51,7 +58,34 @@ export function toMessage(program: Program): ProgramInit {
       labels: [...slot.labels],
     })),
     body: blockOf(program.body),
+    ...headOf2(program),
   };
+}
+
+/** What only format 2 has; absent fields and empty lists are not written. */
+function headOf2({ listens, conflict, queueMax, resources, onPreempted }: Program): Partial<ProgramFields> {
+  return {
+    ...(listens === undefined
+      ? {}
+      : { listens: listens.map(({ source, config }) => ({ source, config: configOf(config) })) }),
+    ...(conflict === undefined ? {} : { conflict }),
+    ...(queueMax === undefined ? {} : { queueMax }),
+    ...(resources === undefined
+      ? {}
+      : {
+          resources: resources.map(({ name, count, access, leaseMs }) => ({
+            name,
+            count,
+            exclusive: access === "exclusive",
+            leaseMs: whole(leaseMs, "leaseMs"),
+          })),
+        }),
+    ...(onPreempted === undefined ? {} : { onPreempted }),
+  };
+}
+
+function configOf(config: Readonly<Record<string, Value>>) {
+  return sorted(config).map(([name, value]) => ({ name, valueCbor: encodeCbor(value) }));
 }
 
 function triggerOf(trigger: Trigger): MessageInitShape<typeof TriggerSchema> {
@@ -61,7 +95,7 @@ function triggerOf(trigger: Trigger): MessageInitShape<typeof TriggerSchema> {
       case: "source",
       value: {
         source: trigger.source,
-        config: sorted(trigger.config).map(([name, value]) => ({ name, valueCbor: encodeCbor(value) })),
+        config: configOf(trigger.config),
         ...(trigger.filter === null ? {} : { filter: trigger.filter }),
         holdMs: whole(trigger.holdMs, "holdMs"),
         throttleMs: whole(trigger.throttleMs, "throttleMs"),
@@ -117,6 +151,8 @@ function stepOf(step: Step): StepInit {
     tolerates: [...step.tolerates],
     failure: failureOf(step.failure),
     ...(step.timeoutMs === null ? {} : { timeoutMs: whole(step.timeoutMs, "timeoutMs") }),
+    ...(step.priority === undefined ? {} : { priority: priorities.indexOf(step.priority) }),
+    ...(step.preemptible === undefined ? {} : { preemptible: step.preemptible }),
     op: opOf(step.op),
   };
 }
@@ -154,6 +190,7 @@ function opOf(op: Opcode): NonNullable<StepInit["op"]> {
                   params: operandsOf(op.compensation.params),
                 },
               }),
+          ...(op.guard === undefined ? {} : { guard: guardOf(op.guard) }),
         },
       };
     case "branch":
@@ -170,10 +207,9 @@ function opOf(op: Opcode): NonNullable<StepInit["op"]> {
       return {
         case: "wait",
         value: {
-          until:
-            op.until.kind === "duration"
-              ? { case: "durationMs", value: whole(op.until.ms, "ms") }
-              : { case: "time", value: operandOf(op.until.at) },
+          until: untilOf(op.until),
+          ...(op.missed === undefined ? {} : { missed: op.missed }),
+          ...(op.output === undefined ? {} : { output: op.output }),
         },
       };
     case "approve":
@@ -193,7 +229,144 @@ function opOf(op: Opcode): NonNullable<StepInit["op"]> {
       return { case: "fail", value: { code: op.code, message: operandOf(op.message) } };
     case "finish":
       return { case: "finish", value: { result: operandOf(op.result) } };
+    case "loop":
+      return { case: "loop", value: loopOf(op) };
+    case "ask":
+      return {
+        case: "ask",
+        value: {
+          model: op.model,
+          context: op.context,
+          prompt: operandOf(op.prompt),
+          schemaCbor: schemaBytes(op.schema),
+          output: op.output,
+          attemptsMax: op.attemptsMax,
+        },
+      };
+    case "recall":
+      return {
+        case: "recall",
+        value: { scope: op.scope, key: operandOf(op.key), output: op.output },
+      };
+    case "remember":
+      return {
+        case: "remember",
+        value: { scope: op.scope, key: operandOf(op.key), value: operandOf(op.value) },
+      };
+    case "run":
+      return {
+        case: "run",
+        value: {
+          program: op.program,
+          input: operandsOf(op.input),
+          ...(op.output === null ? {} : { output: op.output }),
+        },
+      };
   }
+}
+
+function loopOf(op: Loop): MessageInitShape<typeof LoopSchema> {
+  return {
+    body: blockOf(op.body),
+    ...(op.over === null ? {} : { over: { list: operandOf(op.over.list), item: op.over.item } }),
+    ...(op.index === null ? {} : { index: op.index }),
+    carry: op.carry.map(({ slot, initial, next }) => ({ slot, initial: operandOf(initial), next })),
+    ...(op.until === null ? {} : { until: op.until }),
+    iterationsMax: op.iterationsMax,
+    mustConverge: op.mustConverge,
+  };
+}
+
+function untilOf(
+  until: WaitUntil,
+): NonNullable<Exclude<MessageInitShape<typeof WaitSchema>, { $typeName: string }>["until"]> {
+  switch (until.kind) {
+    case "duration":
+      return { case: "durationMs", value: whole(until.ms, "ms") };
+    case "time":
+      return { case: "time", value: operandOf(until.at) };
+    case "event":
+      return {
+        case: "event",
+        value: {
+          ...(until.source === null ? {} : { source: until.source }),
+          config: configOf(until.config),
+          ...(until.type === null ? {} : { type: until.type }),
+          ...(until.filter === null ? {} : { filter: until.filter }),
+          withinMs: whole(until.withinMs, "withinMs"),
+        },
+      };
+    case "condition":
+      return {
+        case: "condition",
+        value: {
+          ...(until.source === null ? {} : { source: until.source }),
+          config: configOf(until.config),
+          ...(until.type === null ? {} : { type: until.type }),
+          condition: until.condition,
+          holdMs: whole(until.holdMs, "holdMs"),
+          withinMs: whole(until.withinMs, "withinMs"),
+          downCounts: until.down === "counts",
+        },
+      };
+  }
+}
+
+function guardOf({
+  preconditions,
+  window,
+  countdown,
+  rate,
+  ranges,
+  readBack,
+}: Guard): MessageInitShape<typeof GuardSchema> {
+  return {
+    ...(preconditions === undefined ? {} : { preconditions: [...preconditions] }),
+    ...(window === undefined
+      ? {}
+      : {
+          window: {
+            window: { ...window.window, days: [...window.window.days] },
+            outside: window.outside,
+            queueMs: whole(window.queueMs, "queueMs"),
+          },
+        }),
+    ...(countdown === undefined
+      ? {}
+      : {
+          countdown: {
+            ms: whole(countdown.ms, "ms"),
+            role: countdown.role,
+            requiresAcknowledgment: countdown.requiresAcknowledgment,
+            onMissed: countdown.onMissed,
+          },
+        }),
+    ...(rate === undefined
+      ? {}
+      : { rate: { cooldownMs: whole(rate.cooldownMs, "cooldownMs"), perMinuteMax: rate.perMinuteMax } }),
+    ...(ranges === undefined
+      ? {}
+      : {
+          ranges: ranges.map(({ param, min, max, stepMax }) => ({
+            param,
+            ...(min === null ? {} : { minCbor: encodeCbor(min) }),
+            ...(max === null ? {} : { maxCbor: encodeCbor(max) }),
+            ...(stepMax === null ? {} : { stepMaxCbor: encodeCbor(stepMax) }),
+          })),
+        }),
+    ...(readBack === undefined
+      ? {}
+      : {
+          readBack: {
+            capability: readBack.capability,
+            params: operandsOf(readBack.params),
+            check: readBack.check,
+            ...(readBack.tolerance === null ? {} : { toleranceCbor: encodeCbor(readBack.tolerance) }),
+            pollMs: whole(readBack.pollMs, "pollMs"),
+            timeoutMs: whole(readBack.timeoutMs, "timeoutMs"),
+          },
+        }),
+  };
 }
 
 function joinOf(
@@ -226,6 +399,7 @@ function failureOf(policy: FailurePolicy): MessageInitShape<typeof FailurePolicy
             delayMsMax: whole(policy.delayMsMax, "delayMsMax"),
             on: [...policy.on],
             then: failureOf(policy.then),
+            ...(policy.jitter === undefined ? {} : { jitter: policy.jitter }),
           },
         },
       };
@@ -246,6 +420,25 @@ function failureOf(policy: FailurePolicy): MessageInitShape<typeof FailurePolicy
       };
     case "compensate":
       return { kind: { case: "compensate", value: {} } };
+    case "ask_model":
+      return {
+        kind: {
+          case: "askModel",
+          value: {
+            model: policy.model,
+            context: policy.context,
+            schemaCbor: schemaBytes(policy.schema),
+            attemptsMax: policy.attemptsMax,
+          },
+        },
+      };
+    case "recompile":
+      return {
+        kind: {
+          case: "recompile",
+          value: { role: policy.role, withinMs: whole(policy.withinMs, "withinMs") },
+        },
+      };
   }
 }
 

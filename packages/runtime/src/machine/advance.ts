@@ -119,6 +119,7 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
       joinParallel(draft, id);
       return;
     case "wait": {
+      if (op.until.kind === "event" || op.until.kind === "condition") throw unknownOpcode(id, op);
       const atMs =
         op.until.kind === "duration"
           ? draft.atMs + op.until.ms
@@ -176,7 +177,11 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
       });
       return;
     }
-    default:
+    case "loop":
+    case "ask":
+    case "recall":
+    case "remember":
+    case "run":
       throw unknownOpcode(id, op);
   }
 }
@@ -201,7 +206,7 @@ export function emittedEvent(
   };
 }
 
-function unknownOpcode(step: StepId, op: never) {
+function unknownOpcode(step: StepId, op: Opcode) {
   return fault("runtime.unknown-opcode", `Cannot run step \`${step}\`: its opcode is unknown`, {
     step,
     opcode: JSON.stringify(op).slice(0, 200),

@@ -238,6 +238,9 @@ function applyPolicy(
       draft.command({ kind: "request-approval", step: id, why: "failure", role: policy.role, expiresAtMs });
       return;
     }
+    case "ask_model":
+    case "recompile":
+      throw draft.diverged(`step \`${id}\` has the policy \`${policy.kind}\``);
     case "compensate":
       settleFailed(draft, id, null);
       endRun(draft, {

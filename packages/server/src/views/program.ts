@@ -10,6 +10,7 @@ import {
   type FailurePolicy,
   type Program,
   type Step,
+  type WaitUntil,
 } from "@writ/core/program";
 import { factsAsJson } from "../http/problem.ts";
 
@@ -37,7 +38,7 @@ export function labelOf(step: Step): string {
     case "parallel":
       return `parallel, ${op.join.kind}`;
     case "wait":
-      return op.until.kind === "duration" ? `wait ${op.until.ms} ms` : "wait until a time";
+      return waitLabel(op.until);
     case "approve":
       return `ask the ${op.role}`;
     case "emit":
@@ -46,6 +47,28 @@ export function labelOf(step: Step): string {
       return `fail ${op.code}`;
     case "finish":
       return "finish";
+    case "loop":
+      return `loop, at most ${op.iterationsMax} times`;
+    case "ask":
+      return `ask model ${op.model}`;
+    case "recall":
+    case "remember":
+      return `${op.op} in the ${op.scope}'s memory`;
+    case "run":
+      return `run program ${op.program.slice(0, 12)}`;
+  }
+}
+
+function waitLabel(until: WaitUntil): string {
+  switch (until.kind) {
+    case "duration":
+      return `wait ${until.ms} ms`;
+    case "time":
+      return "wait until a time";
+    case "event":
+      return `wait for ${until.type ?? "an event"} of ${until.source ?? "another run"}`;
+    case "condition":
+      return `wait until ${until.condition} holds`;
   }
 }
 

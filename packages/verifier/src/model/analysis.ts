@@ -16,6 +16,7 @@ import {
   type ProgramSource,
   type Step,
 } from "@writ/core/program";
+import { textsOf } from "@writ/core/program-check";
 import { isDecimal, isMap, toDecimal, type Value } from "@writ/core/value";
 import { always, and, never, not, or, type Formula } from "./formula.ts";
 
@@ -209,7 +210,18 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
       case "wait":
       case "emit":
         break;
+      case "loop":
+      case "ask":
+      case "recall":
+      case "remember":
+      case "run":
+        problems.push({ step: step.id, message: `uses \`${op.op}\`, which this verifier cannot prove` });
+        for (const block of blocksOf(op)) visitBlock(block, around);
+        break;
     }
+    const unproven = unprovenPart(step);
+    if (unproven !== null)
+      problems.push({ step: step.id, message: `has ${unproven}, which this verifier cannot prove` });
     for (const policy of policiesOf(step.failure)) {
       if (policy.kind === "degrade") {
         const failed: Formula = { kind: "choice", name: `failed ${step.id}` };
@@ -272,6 +284,15 @@ export function policiesOf(policy: FailurePolicy): readonly FailurePolicy[] {
   return chain;
 }
 
+/** What of format 2 a known opcode has that is not modelled. */
+function unprovenPart({ op, failure }: Step): string | null {
+  if (op.op === "wait" && (op.until.kind === "event" || op.until.kind === "condition"))
+    return `a wait on \`${op.until.kind}\``;
+  if (op.op === "wait" && op.output !== undefined) return "a wait with an output";
+  const policy = policiesOf(failure).find(({ kind }) => kind === "ask_model" || kind === "recompile");
+  return policy === undefined ? null : `the policy \`${policy.kind}\``;
+}
+
 function goesOn(policy: FailurePolicy): boolean {
   return (
     policy.kind === "continue" ||
@@ -299,7 +320,12 @@ export function expressionsOf(step: Step): readonly string[] {
     case "branch":
       return op.arms.map((arm) => arm.when);
     case "wait":
-      return op.until.kind === "time" ? operands([op.until.at]) : [];
+    case "loop":
+    case "ask":
+    case "recall":
+    case "remember":
+    case "run":
+      return textsOf(step);
     case "approve":
       return operands([op.message]);
     case "emit":

@@ -1,4 +1,5 @@
-// A program, format 1: what is hashed, signed and executed. Field numbers are frozen; a change of meaning is a new format.
+// A program, formats 1 and 2: what is hashed, signed and executed. Field numbers are frozen; a change of meaning is a new format. What only
+// format 2 has says so; a program of format 1 that has it is refused.
 // No enums and no maps: the set of opcodes is the set of fields of `Step.op`, and named operands are pairs sorted by name, so that one
 // program has one byte sequence. Fields called `*_cbor` hold deterministic CBOR (RFC 8949, section 4.2).
 
@@ -14,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file writ/program/v1/program.proto.
  */
 export const file_writ_program_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("Ch13cml0L3Byb2dyYW0vdjEvcHJvZ3JhbS5wcm90bxIPd3JpdC5wcm9ncmFtLnYxIvYCCgdQcm9ncmFtEg4KBmZvcm1hdBgBIAEoDRIpCgd0cmlnZ2VyGAIgASgLMhgud3JpdC5wcm9ncmFtLnYxLlRyaWdnZXISLAoHd2luZG93cxgDIAMoCzIbLndyaXQucHJvZ3JhbS52MS5UaW1lV2luZG93EhAKCHByaW9yaXR5GAQgASgNEhYKDnJ1bl90aW1lb3V0X21zGAUgASgEEhcKD2NvbmN1cnJlbmN5X21heBgGIAEoDRIUCgxjYXBhYmlsaXRpZXMYByADKAkSLgoKaW52YXJpYW50cxgIIAMoCzIaLndyaXQucHJvZ3JhbS52MS5JbnZhcmlhbnQSLQoJd29ya3NwYWNlGAkgASgLMhoud3JpdC5wcm9ncmFtLnYxLldvcmtzcGFjZRIkCgVzbG90cxgKIAMoCzIVLndyaXQucHJvZ3JhbS52MS5TbG90EiQKBGJvZHkYCyABKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2siBgoEVW5pdCJsCgdUcmlnZ2VyEicKBm1hbnVhbBgBIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Vbml0SAASMAoGc291cmNlGAIgASgLMh4ud3JpdC5wcm9ncmFtLnYxLlNvdXJjZVRyaWdnZXJIAEIGCgRraW5kIpIBCg1Tb3VyY2VUcmlnZ2VyEg4KBnNvdXJjZRgBIAEoCRIrCgZjb25maWcYAiADKAsyGy53cml0LnByb2dyYW0udjEuTmFtZWRWYWx1ZRITCgZmaWx0ZXIYAyABKAlIAIgBARIPCgdob2xkX21zGAQgASgEEhMKC3Rocm90dGxlX21zGAUgASgEQgkKB19maWx0ZXIiLgoKTmFtZWRWYWx1ZRIMCgRuYW1lGAEgASgJEhIKCnZhbHVlX2Nib3IYAiABKAwiUAoKVGltZVdpbmRvdxITCgtmcm9tX21pbnV0ZRgBIAEoDRIRCgl0b19taW51dGUYAiABKA0SDAoEZGF5cxgDIAMoDRIMCgR6b25lGAQgASgJIrkBCglJbnZhcmlhbnQSLwoNd3JpdGVzX3dpdGhpbhgBIAEoCzIWLndyaXQucHJvZ3JhbS52MS5QYXRoc0gAEi4KDG5ldmVyX3dyaXRlcxgCIAEoCzIWLndyaXQucHJvZ3JhbS52MS5QYXRoc0gAEhUKC25ldmVyX2NhbGxzGAMgASgJSAASLAoLbmV2ZXJfc2VuZHMYBCABKAsyFS53cml0LnByb2dyYW0udjEuVW5pdEgAQgYKBGtpbmQiFgoFUGF0aHMSDQoFcGF0aHMYASADKAki5wEKCVdvcmtzcGFjZRIMCgRuYW1lGAEgASgJEgwKBHpvbmUYAiABKAkSDwoHcHJvZmlsZRgDIAEoCRInCgdmb2xkZXJzGAQgAygLMhYud3JpdC5wcm9ncmFtLnYxLlBsYWNlEiUKBWZpbGVzGAUgAygLMhYud3JpdC5wcm9ncmFtLnYxLlBsYWNlEg0KBXJvbGVzGAYgAygJEigKB2NvbHVtbnMYByADKAsyFy53cml0LnByb2dyYW0udjEuQ29sdW1uEiQKBWhvc3RzGAggAygLMhUud3JpdC5wcm9ncmFtLnYxLkhvc3QiNQoFUGxhY2USDAoEbmFtZRgBIAEoCRIMCgRwYXRoGAIgASgJEhAKCHdyaXRhYmxlGAMgASgIIpABCgZDb2x1bW4SDgoGZm9sZGVyGAEgASgJEg4KBmNvbHVtbhgCIAEoCRIMCgR0eXBlGAMgASgJEhYKCWRpbWVuc2lvbhgEIAEoCUgAiAEBEhAKA21pbhgFIAEoCUgBiAEBEhAKA21heBgGIAEoCUgCiAEBQgwKCl9kaW1lbnNpb25CBgoEX21pbkIGCgRfbWF4IkYKBEhvc3QSDAoEaG9zdBgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDAoEcmlzaxgDIAEoCRISCgppZGVtcG90ZW50GAQgASgIIjkKBFNsb3QSDAoEbmFtZRgBIAEoCRITCgtzY2hlbWFfY2JvchgCIAEoDBIOCgZsYWJlbHMYAyADKAkiLQoFQmxvY2sSJAoFc3RlcHMYASADKAsyFS53cml0LnByb2dyYW0udjEuU3RlcCLYBAoEU3RlcBIKCgJpZBgBIAEoCRINCgVhZnRlchgCIAMoCRIRCgl0b2xlcmF0ZXMYAyADKAkSLwoHZmFpbHVyZRgEIAEoCzIeLndyaXQucHJvZ3JhbS52MS5GYWlsdXJlUG9saWN5EhcKCnRpbWVvdXRfbXMYBSABKARIAYgBARIlCgRsb2FkGBAgASgLMhUud3JpdC5wcm9ncmFtLnYxLkxvYWRIABIlCgRldmFsGBEgASgLMhUud3JpdC5wcm9ncmFtLnYxLkV2YWxIABInCgVjaGVjaxgSIAEoCzIWLndyaXQucHJvZ3JhbS52MS5DaGVja0gAEiUKBGNhbGwYEyABKAsyFS53cml0LnByb2dyYW0udjEuQ2FsbEgAEikKBmJyYW5jaBgUIAEoCzIXLndyaXQucHJvZ3JhbS52MS5CcmFuY2hIABItCghwYXJhbGxlbBgVIAEoCzIZLndyaXQucHJvZ3JhbS52MS5QYXJhbGxlbEgAEiUKBHdhaXQYFiABKAsyFS53cml0LnByb2dyYW0udjEuV2FpdEgAEisKB2FwcHJvdmUYFyABKAsyGC53cml0LnByb2dyYW0udjEuQXBwcm92ZUgAEiUKBGVtaXQYGCABKAsyFS53cml0LnByb2dyYW0udjEuRW1pdEgAEiUKBGZhaWwYGSABKAsyFS53cml0LnByb2dyYW0udjEuRmFpbEgAEikKBmZpbmlzaBgaIAEoCzIXLndyaXQucHJvZ3JhbS52MS5GaW5pc2hIAEIECgJvcEINCgtfdGltZW91dF9tcyI/CgdPcGVyYW5kEhYKDGxpdGVyYWxfY2JvchgBIAEoDEgAEhQKCmV4cHJlc3Npb24YAiABKAlIAEIGCgRraW5kIkcKDE5hbWVkT3BlcmFuZBIMCgRuYW1lGAEgASgJEikKB29wZXJhbmQYAiABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZCKNAQoETG9hZBISCgpjYXBhYmlsaXR5GAEgASgJEi0KBnBhcmFtcxgCIAMoCzIdLndyaXQucHJvZ3JhbS52MS5OYW1lZE9wZXJhbmQSDgoGb3V0cHV0GAMgASgJEh0KEGZyZXNobmVzc19tc19tYXgYBCABKARIAIgBAUITChFfZnJlc2huZXNzX21zX21heCIqCgRFdmFsEhIKCmV4cHJlc3Npb24YASABKAkSDgoGb3V0cHV0GAIgASgJIioKBUNoZWNrEgwKBHNsb3QYASABKAkSEwoLc2NoZW1hX2Nib3IYAiABKAwingEKBENhbGwSEgoKY2FwYWJpbGl0eRgBIAEoCRItCgZwYXJhbXMYAiADKAsyHS53cml0LnByb2dyYW0udjEuTmFtZWRPcGVyYW5kEhMKBm91dHB1dBgDIAEoCUgAiAEBEjMKDGNvbXBlbnNhdGlvbhgEIAEoCzIdLndyaXQucHJvZ3JhbS52MS5Db21wZW5zYXRpb25CCQoHX291dHB1dCJRCgxDb21wZW5zYXRpb24SEgoKY2FwYWJpbGl0eRgBIAEoCRItCgZwYXJhbXMYAiADKAsyHS53cml0LnByb2dyYW0udjEuTmFtZWRPcGVyYW5kIlcKBkJyYW5jaBIiCgRhcm1zGAEgAygLMhQud3JpdC5wcm9ncmFtLnYxLkFybRIpCglvdGhlcndpc2UYAiABKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2siOgoDQXJtEgwKBHdoZW4YASABKAkSJQoFYmxvY2sYAiABKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2siwwEKCFBhcmFsbGVsEigKCGJyYW5jaGVzGAEgAygLMhYud3JpdC5wcm9ncmFtLnYxLkJsb2NrEiQKA2FsbBgCIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Vbml0SAASJgoFZmlyc3QYAyABKAsyFS53cml0LnByb2dyYW0udjEuVW5pdEgAEiUKBHJhY2UYBCABKAsyFS53cml0LnByb2dyYW0udjEuVW5pdEgAEhAKBnF1b3J1bRgFIAEoDUgAQgYKBGpvaW4iUAoEV2FpdBIVCgtkdXJhdGlvbl9tcxgBIAEoBEgAEigKBHRpbWUYAiABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZEgAQgcKBXVudGlsIqYBCgdBcHByb3ZlEgwKBHJvbGUYASABKAkSEQoJd2l0aGluX21zGAIgASgEEikKB21lc3NhZ2UYAyABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZBIkCgRib2R5GAQgASgLMhYud3JpdC5wcm9ncmFtLnYxLkJsb2NrEikKCW90aGVyd2lzZRgFIAEoCzIWLndyaXQucHJvZ3JhbS52MS5CbG9jayJBCgRFbWl0EgwKBHR5cGUYASABKAkSKwoEZGF0YRgCIAMoCzIdLndyaXQucHJvZ3JhbS52MS5OYW1lZE9wZXJhbmQiPwoERmFpbBIMCgRjb2RlGAEgASgJEikKB21lc3NhZ2UYAiABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZCIyCgZGaW5pc2gSKAoGcmVzdWx0GAEgASgLMhgud3JpdC5wcm9ncmFtLnYxLk9wZXJhbmQi4wIKDUZhaWx1cmVQb2xpY3kSKgoJc2FmZV9oYWx0GAEgASgLMhUud3JpdC5wcm9ncmFtLnYxLlVuaXRIABInCgVyZXRyeRgCIAEoCzIWLndyaXQucHJvZ3JhbS52MS5SZXRyeUgAEhkKD3NhZmVfdmFsdWVfY2JvchgDIAEoDEgAEikKB2RlZ3JhZGUYBCABKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2tIABIlCgRza2lwGAUgASgLMhUud3JpdC5wcm9ncmFtLnYxLlVuaXRIABIpCghjb250aW51ZRgGIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Vbml0SAASMAoKYXNrX3BlcnNvbhgHIAEoCzIaLndyaXQucHJvZ3JhbS52MS5Bc2tQZXJzb25IABIrCgpjb21wZW5zYXRlGAggASgLMhUud3JpdC5wcm9ncmFtLnYxLlVuaXRIAEIGCgRraW5kIo8BCgVSZXRyeRIUCgxhdHRlbXB0c19tYXgYASABKA0SEAoIZGVsYXlfbXMYAiABKAQSDgoGZmFjdG9yGAMgASgBEhQKDGRlbGF5X21zX21heBgEIAEoBBIKCgJvbhgFIAMoCRIsCgR0aGVuGAYgASgLMh4ud3JpdC5wcm9ncmFtLnYxLkZhaWx1cmVQb2xpY3kiLAoJQXNrUGVyc29uEgwKBHJvbGUYASABKAkSEQoJd2l0aGluX21zGAIgASgEYgZwcm90bzM");
+  fileDesc("Ch13cml0L3Byb2dyYW0vdjEvcHJvZ3JhbS5wcm90bxIPd3JpdC5wcm9ncmFtLnYxIssECgdQcm9ncmFtEg4KBmZvcm1hdBgBIAEoDRIpCgd0cmlnZ2VyGAIgASgLMhgud3JpdC5wcm9ncmFtLnYxLlRyaWdnZXISLAoHd2luZG93cxgDIAMoCzIbLndyaXQucHJvZ3JhbS52MS5UaW1lV2luZG93EhAKCHByaW9yaXR5GAQgASgNEhYKDnJ1bl90aW1lb3V0X21zGAUgASgEEhcKD2NvbmN1cnJlbmN5X21heBgGIAEoDRIUCgxjYXBhYmlsaXRpZXMYByADKAkSLgoKaW52YXJpYW50cxgIIAMoCzIaLndyaXQucHJvZ3JhbS52MS5JbnZhcmlhbnQSLQoJd29ya3NwYWNlGAkgASgLMhoud3JpdC5wcm9ncmFtLnYxLldvcmtzcGFjZRIkCgVzbG90cxgKIAMoCzIVLndyaXQucHJvZ3JhbS52MS5TbG90EiQKBGJvZHkYCyABKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2sSKwoHbGlzdGVucxgMIAMoCzIaLndyaXQucHJvZ3JhbS52MS5MaXN0ZW5pbmcSFQoIY29uZmxpY3QYDSABKAlIAIgBARIWCglxdWV1ZV9tYXgYDiABKA1IAYgBARIwCglyZXNvdXJjZXMYDyADKAsyHS53cml0LnByb2dyYW0udjEuUmVzb3VyY2VOZWVkEhkKDG9uX3ByZWVtcHRlZBgQIAEoCUgCiAEBQgsKCV9jb25mbGljdEIMCgpfcXVldWVfbWF4Qg8KDV9vbl9wcmVlbXB0ZWQiSAoJTGlzdGVuaW5nEg4KBnNvdXJjZRgBIAEoCRIrCgZjb25maWcYAiADKAsyGy53cml0LnByb2dyYW0udjEuTmFtZWRWYWx1ZSJQCgxSZXNvdXJjZU5lZWQSDAoEbmFtZRgBIAEoCRINCgVjb3VudBgCIAEoDRIRCglleGNsdXNpdmUYAyABKAgSEAoIbGVhc2VfbXMYBCABKAQiBgoEVW5pdCJsCgdUcmlnZ2VyEicKBm1hbnVhbBgBIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Vbml0SAASMAoGc291cmNlGAIgASgLMh4ud3JpdC5wcm9ncmFtLnYxLlNvdXJjZVRyaWdnZXJIAEIGCgRraW5kIpIBCg1Tb3VyY2VUcmlnZ2VyEg4KBnNvdXJjZRgBIAEoCRIrCgZjb25maWcYAiADKAsyGy53cml0LnByb2dyYW0udjEuTmFtZWRWYWx1ZRITCgZmaWx0ZXIYAyABKAlIAIgBARIPCgdob2xkX21zGAQgASgEEhMKC3Rocm90dGxlX21zGAUgASgEQgkKB19maWx0ZXIiLgoKTmFtZWRWYWx1ZRIMCgRuYW1lGAEgASgJEhIKCnZhbHVlX2Nib3IYAiABKAwiUAoKVGltZVdpbmRvdxITCgtmcm9tX21pbnV0ZRgBIAEoDRIRCgl0b19taW51dGUYAiABKA0SDAoEZGF5cxgDIAMoDRIMCgR6b25lGAQgASgJIrkBCglJbnZhcmlhbnQSLwoNd3JpdGVzX3dpdGhpbhgBIAEoCzIWLndyaXQucHJvZ3JhbS52MS5QYXRoc0gAEi4KDG5ldmVyX3dyaXRlcxgCIAEoCzIWLndyaXQucHJvZ3JhbS52MS5QYXRoc0gAEhUKC25ldmVyX2NhbGxzGAMgASgJSAASLAoLbmV2ZXJfc2VuZHMYBCABKAsyFS53cml0LnByb2dyYW0udjEuVW5pdEgAQgYKBGtpbmQiFgoFUGF0aHMSDQoFcGF0aHMYASADKAki5wEKCVdvcmtzcGFjZRIMCgRuYW1lGAEgASgJEgwKBHpvbmUYAiABKAkSDwoHcHJvZmlsZRgDIAEoCRInCgdmb2xkZXJzGAQgAygLMhYud3JpdC5wcm9ncmFtLnYxLlBsYWNlEiUKBWZpbGVzGAUgAygLMhYud3JpdC5wcm9ncmFtLnYxLlBsYWNlEg0KBXJvbGVzGAYgAygJEigKB2NvbHVtbnMYByADKAsyFy53cml0LnByb2dyYW0udjEuQ29sdW1uEiQKBWhvc3RzGAggAygLMhUud3JpdC5wcm9ncmFtLnYxLkhvc3QiNQoFUGxhY2USDAoEbmFtZRgBIAEoCRIMCgRwYXRoGAIgASgJEhAKCHdyaXRhYmxlGAMgASgIIpABCgZDb2x1bW4SDgoGZm9sZGVyGAEgASgJEg4KBmNvbHVtbhgCIAEoCRIMCgR0eXBlGAMgASgJEhYKCWRpbWVuc2lvbhgEIAEoCUgAiAEBEhAKA21pbhgFIAEoCUgBiAEBEhAKA21heBgGIAEoCUgCiAEBQgwKCl9kaW1lbnNpb25CBgoEX21pbkIGCgRfbWF4IkYKBEhvc3QSDAoEaG9zdBgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDAoEcmlzaxgDIAEoCRISCgppZGVtcG90ZW50GAQgASgIIjkKBFNsb3QSDAoEbmFtZRgBIAEoCRITCgtzY2hlbWFfY2JvchgCIAEoDBIOCgZsYWJlbHMYAyADKAkiLQoFQmxvY2sSJAoFc3RlcHMYASADKAsyFS53cml0LnByb2dyYW0udjEuU3RlcCLxBgoEU3RlcBIKCgJpZBgBIAEoCRINCgVhZnRlchgCIAMoCRIRCgl0b2xlcmF0ZXMYAyADKAkSLwoHZmFpbHVyZRgEIAEoCzIeLndyaXQucHJvZ3JhbS52MS5GYWlsdXJlUG9saWN5EhcKCnRpbWVvdXRfbXMYBSABKARIAYgBARIVCghwcmlvcml0eRgGIAEoDUgCiAEBEhgKC3ByZWVtcHRpYmxlGAcgASgISAOIAQESJQoEbG9hZBgQIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Mb2FkSAASJQoEZXZhbBgRIAEoCzIVLndyaXQucHJvZ3JhbS52MS5FdmFsSAASJwoFY2hlY2sYEiABKAsyFi53cml0LnByb2dyYW0udjEuQ2hlY2tIABIlCgRjYWxsGBMgASgLMhUud3JpdC5wcm9ncmFtLnYxLkNhbGxIABIpCgZicmFuY2gYFCABKAsyFy53cml0LnByb2dyYW0udjEuQnJhbmNoSAASLQoIcGFyYWxsZWwYFSABKAsyGS53cml0LnByb2dyYW0udjEuUGFyYWxsZWxIABIlCgR3YWl0GBYgASgLMhUud3JpdC5wcm9ncmFtLnYxLldhaXRIABIrCgdhcHByb3ZlGBcgASgLMhgud3JpdC5wcm9ncmFtLnYxLkFwcHJvdmVIABIlCgRlbWl0GBggASgLMhUud3JpdC5wcm9ncmFtLnYxLkVtaXRIABIlCgRmYWlsGBkgASgLMhUud3JpdC5wcm9ncmFtLnYxLkZhaWxIABIpCgZmaW5pc2gYGiABKAsyFy53cml0LnByb2dyYW0udjEuRmluaXNoSAASJQoEbG9vcBgbIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Mb29wSAASIwoDYXNrGBwgASgLMhQud3JpdC5wcm9ncmFtLnYxLkFza0gAEikKBnJlY2FsbBgdIAEoCzIXLndyaXQucHJvZ3JhbS52MS5SZWNhbGxIABItCghyZW1lbWJlchgeIAEoCzIZLndyaXQucHJvZ3JhbS52MS5SZW1lbWJlckgAEiMKA3J1bhgfIAEoCzIULndyaXQucHJvZ3JhbS52MS5SdW5IAEIECgJvcEINCgtfdGltZW91dF9tc0ILCglfcHJpb3JpdHlCDgoMX3ByZWVtcHRpYmxlIj8KB09wZXJhbmQSFgoMbGl0ZXJhbF9jYm9yGAEgASgMSAASFAoKZXhwcmVzc2lvbhgCIAEoCUgAQgYKBGtpbmQiRwoMTmFtZWRPcGVyYW5kEgwKBG5hbWUYASABKAkSKQoHb3BlcmFuZBgCIAEoCzIYLndyaXQucHJvZ3JhbS52MS5PcGVyYW5kIo0BCgRMb2FkEhIKCmNhcGFiaWxpdHkYASABKAkSLQoGcGFyYW1zGAIgAygLMh0ud3JpdC5wcm9ncmFtLnYxLk5hbWVkT3BlcmFuZBIOCgZvdXRwdXQYAyABKAkSHQoQZnJlc2huZXNzX21zX21heBgEIAEoBEgAiAEBQhMKEV9mcmVzaG5lc3NfbXNfbWF4IioKBEV2YWwSEgoKZXhwcmVzc2lvbhgBIAEoCRIOCgZvdXRwdXQYAiABKAkiKgoFQ2hlY2sSDAoEc2xvdBgBIAEoCRITCgtzY2hlbWFfY2JvchgCIAEoDCLFAQoEQ2FsbBISCgpjYXBhYmlsaXR5GAEgASgJEi0KBnBhcmFtcxgCIAMoCzIdLndyaXQucHJvZ3JhbS52MS5OYW1lZE9wZXJhbmQSEwoGb3V0cHV0GAMgASgJSACIAQESMwoMY29tcGVuc2F0aW9uGAQgASgLMh0ud3JpdC5wcm9ncmFtLnYxLkNvbXBlbnNhdGlvbhIlCgVndWFyZBgFIAEoCzIWLndyaXQucHJvZ3JhbS52MS5HdWFyZEIJCgdfb3V0cHV0IlEKDENvbXBlbnNhdGlvbhISCgpjYXBhYmlsaXR5GAEgASgJEi0KBnBhcmFtcxgCIAMoCzIdLndyaXQucHJvZ3JhbS52MS5OYW1lZE9wZXJhbmQiVwoGQnJhbmNoEiIKBGFybXMYASADKAsyFC53cml0LnByb2dyYW0udjEuQXJtEikKCW90aGVyd2lzZRgCIAEoCzIWLndyaXQucHJvZ3JhbS52MS5CbG9jayI6CgNBcm0SDAoEd2hlbhgBIAEoCRIlCgVibG9jaxgCIAEoCzIWLndyaXQucHJvZ3JhbS52MS5CbG9jayLDAQoIUGFyYWxsZWwSKAoIYnJhbmNoZXMYASADKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2sSJAoDYWxsGAIgASgLMhUud3JpdC5wcm9ncmFtLnYxLlVuaXRIABImCgVmaXJzdBgDIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Vbml0SAASJQoEcmFjZRgEIAEoCzIVLndyaXQucHJvZ3JhbS52MS5Vbml0SAASEAoGcXVvcnVtGAUgASgNSABCBgoEam9pbiLyAQoEV2FpdBIVCgtkdXJhdGlvbl9tcxgBIAEoBEgAEigKBHRpbWUYAiABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZEgAEisKBWV2ZW50GAMgASgLMhoud3JpdC5wcm9ncmFtLnYxLkV2ZW50V2FpdEgAEjMKCWNvbmRpdGlvbhgEIAEoCzIeLndyaXQucHJvZ3JhbS52MS5Db25kaXRpb25XYWl0SAASEwoGbWlzc2VkGAUgASgJSAGIAQESEwoGb3V0cHV0GAYgASgJSAKIAQFCBwoFdW50aWxCCQoHX21pc3NlZEIJCgdfb3V0cHV0IqcBCglFdmVudFdhaXQSEwoGc291cmNlGAEgASgJSACIAQESKwoGY29uZmlnGAIgAygLMhsud3JpdC5wcm9ncmFtLnYxLk5hbWVkVmFsdWUSEQoEdHlwZRgDIAEoCUgBiAEBEhMKBmZpbHRlchgEIAEoCUgCiAEBEhEKCXdpdGhpbl9tcxgFIAEoBEIJCgdfc291cmNlQgcKBV90eXBlQgkKB19maWx0ZXIixAEKDUNvbmRpdGlvbldhaXQSEwoGc291cmNlGAEgASgJSACIAQESKwoGY29uZmlnGAIgAygLMhsud3JpdC5wcm9ncmFtLnYxLk5hbWVkVmFsdWUSEQoEdHlwZRgDIAEoCUgBiAEBEhEKCWNvbmRpdGlvbhgEIAEoCRIPCgdob2xkX21zGAUgASgEEhEKCXdpdGhpbl9tcxgGIAEoBBITCgtkb3duX2NvdW50cxgHIAEoCEIJCgdfc291cmNlQgcKBV90eXBlIuMBCgRMb29wEiQKBGJvZHkYASABKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2sSIwoEb3ZlchgCIAEoCzIVLndyaXQucHJvZ3JhbS52MS5PdmVyEhIKBWluZGV4GAMgASgJSACIAQESJQoFY2FycnkYBCADKAsyFi53cml0LnByb2dyYW0udjEuQ2FycnkSEgoFdW50aWwYBSABKAlIAYgBARIWCg5pdGVyYXRpb25zX21heBgGIAEoDRIVCg1tdXN0X2NvbnZlcmdlGAcgASgIQggKBl9pbmRleEIICgZfdW50aWwiPAoET3ZlchImCgRsaXN0GAEgASgLMhgud3JpdC5wcm9ncmFtLnYxLk9wZXJhbmQSDAoEaXRlbRgCIAEoCSJOCgVDYXJyeRIMCgRzbG90GAEgASgJEikKB2luaXRpYWwYAiABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZBIMCgRuZXh0GAMgASgJIooBCgNBc2sSDQoFbW9kZWwYASABKAkSDwoHY29udGV4dBgCIAEoCRIoCgZwcm9tcHQYAyABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZBITCgtzY2hlbWFfY2JvchgEIAEoDBIOCgZvdXRwdXQYBSABKAkSFAoMYXR0ZW1wdHNfbWF4GAYgASgNIk4KBlJlY2FsbBINCgVzY29wZRgBIAEoCRIlCgNrZXkYAiABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZBIOCgZvdXRwdXQYAyABKAkiaQoIUmVtZW1iZXISDQoFc2NvcGUYASABKAkSJQoDa2V5GAIgASgLMhgud3JpdC5wcm9ncmFtLnYxLk9wZXJhbmQSJwoFdmFsdWUYAyABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZCJkCgNSdW4SDwoHcHJvZ3JhbRgBIAEoCRIsCgVpbnB1dBgCIAMoCzIdLndyaXQucHJvZ3JhbS52MS5OYW1lZE9wZXJhbmQSEwoGb3V0cHV0GAMgASgJSACIAQFCCQoHX291dHB1dCL2AQoFR3VhcmQSFQoNcHJlY29uZGl0aW9ucxgBIAMoCRIsCgZ3aW5kb3cYAiABKAsyHC53cml0LnByb2dyYW0udjEuV2luZG93R3VhcmQSLQoJY291bnRkb3duGAMgASgLMhoud3JpdC5wcm9ncmFtLnYxLkNvdW50ZG93bhIjCgRyYXRlGAQgASgLMhUud3JpdC5wcm9ncmFtLnYxLlJhdGUSJgoGcmFuZ2VzGAUgAygLMhYud3JpdC5wcm9ncmFtLnYxLlJhbmdlEiwKCXJlYWRfYmFjaxgGIAEoCzIZLndyaXQucHJvZ3JhbS52MS5SZWFkQmFjayJdCgtXaW5kb3dHdWFyZBIrCgZ3aW5kb3cYASABKAsyGy53cml0LnByb2dyYW0udjEuVGltZVdpbmRvdxIPCgdvdXRzaWRlGAIgASgJEhAKCHF1ZXVlX21zGAMgASgEIlkKCUNvdW50ZG93bhIKCgJtcxgBIAEoBBIMCgRyb2xlGAIgASgJEh8KF3JlcXVpcmVzX2Fja25vd2xlZGdtZW50GAMgASgIEhEKCW9uX21pc3NlZBgEIAEoCSIzCgRSYXRlEhMKC2Nvb2xkb3duX21zGAEgASgEEhYKDnBlcl9taW51dGVfbWF4GAIgASgNIowBCgVSYW5nZRINCgVwYXJhbRgBIAEoCRIVCghtaW5fY2JvchgCIAEoDEgAiAEBEhUKCG1heF9jYm9yGAMgASgMSAGIAQESGgoNc3RlcF9tYXhfY2JvchgEIAEoDEgCiAEBQgsKCV9taW5fY2JvckILCglfbWF4X2Nib3JCEAoOX3N0ZXBfbWF4X2Nib3IisQEKCFJlYWRCYWNrEhIKCmNhcGFiaWxpdHkYASABKAkSLQoGcGFyYW1zGAIgAygLMh0ud3JpdC5wcm9ncmFtLnYxLk5hbWVkT3BlcmFuZBINCgVjaGVjaxgDIAEoCRIbCg50b2xlcmFuY2VfY2JvchgEIAEoDEgAiAEBEg8KB3BvbGxfbXMYBSABKAQSEgoKdGltZW91dF9tcxgGIAEoBEIRCg9fdG9sZXJhbmNlX2Nib3IipgEKB0FwcHJvdmUSDAoEcm9sZRgBIAEoCRIRCgl3aXRoaW5fbXMYAiABKAQSKQoHbWVzc2FnZRgDIAEoCzIYLndyaXQucHJvZ3JhbS52MS5PcGVyYW5kEiQKBGJvZHkYBCABKAsyFi53cml0LnByb2dyYW0udjEuQmxvY2sSKQoJb3RoZXJ3aXNlGAUgASgLMhYud3JpdC5wcm9ncmFtLnYxLkJsb2NrIkEKBEVtaXQSDAoEdHlwZRgBIAEoCRIrCgRkYXRhGAIgAygLMh0ud3JpdC5wcm9ncmFtLnYxLk5hbWVkT3BlcmFuZCI/CgRGYWlsEgwKBGNvZGUYASABKAkSKQoHbWVzc2FnZRgCIAEoCzIYLndyaXQucHJvZ3JhbS52MS5PcGVyYW5kIjIKBkZpbmlzaBIoCgZyZXN1bHQYASABKAsyGC53cml0LnByb2dyYW0udjEuT3BlcmFuZCLEAwoNRmFpbHVyZVBvbGljeRIqCglzYWZlX2hhbHQYASABKAsyFS53cml0LnByb2dyYW0udjEuVW5pdEgAEicKBXJldHJ5GAIgASgLMhYud3JpdC5wcm9ncmFtLnYxLlJldHJ5SAASGQoPc2FmZV92YWx1ZV9jYm9yGAMgASgMSAASKQoHZGVncmFkZRgEIAEoCzIWLndyaXQucHJvZ3JhbS52MS5CbG9ja0gAEiUKBHNraXAYBSABKAsyFS53cml0LnByb2dyYW0udjEuVW5pdEgAEikKCGNvbnRpbnVlGAYgASgLMhUud3JpdC5wcm9ncmFtLnYxLlVuaXRIABIwCgphc2tfcGVyc29uGAcgASgLMhoud3JpdC5wcm9ncmFtLnYxLkFza1BlcnNvbkgAEisKCmNvbXBlbnNhdGUYCCABKAsyFS53cml0LnByb2dyYW0udjEuVW5pdEgAEi4KCWFza19tb2RlbBgJIAEoCzIZLndyaXQucHJvZ3JhbS52MS5Bc2tNb2RlbEgAEi8KCXJlY29tcGlsZRgKIAEoCzIaLndyaXQucHJvZ3JhbS52MS5SZWNvbXBpbGVIAEIGCgRraW5kIq8BCgVSZXRyeRIUCgxhdHRlbXB0c19tYXgYASABKA0SEAoIZGVsYXlfbXMYAiABKAQSDgoGZmFjdG9yGAMgASgBEhQKDGRlbGF5X21zX21heBgEIAEoBBIKCgJvbhgFIAMoCRIsCgR0aGVuGAYgASgLMh4ud3JpdC5wcm9ncmFtLnYxLkZhaWx1cmVQb2xpY3kSEwoGaml0dGVyGAcgASgBSACIAQFCCQoHX2ppdHRlciJVCghBc2tNb2RlbBINCgVtb2RlbBgBIAEoCRIPCgdjb250ZXh0GAIgASgJEhMKC3NjaGVtYV9jYm9yGAMgASgMEhQKDGF0dGVtcHRzX21heBgEIAEoDSIsCglSZWNvbXBpbGUSDAoEcm9sZRgBIAEoCRIRCgl3aXRoaW5fbXMYAiABKAQiLAoJQXNrUGVyc29uEgwKBHJvbGUYASABKAkSEQoJd2l0aGluX21zGAIgASgEYgZwcm90bzM");
 
 /**
  * @generated from message writ.program.v1.Program
@@ -78,6 +79,37 @@ export type Program = Message<"writ.program.v1.Program"> & {
    * @generated from field: writ.program.v1.Block body = 11;
    */
   body?: Block | undefined;
+
+  /**
+   * Format 2.
+   *
+   * @generated from field: repeated writ.program.v1.Listening listens = 12;
+   */
+  listens: Listening[];
+
+  /**
+   * "queue", "preempt" or "reject".
+   *
+   * @generated from field: optional string conflict = 13;
+   */
+  conflict?: string | undefined;
+
+  /**
+   * @generated from field: optional uint32 queue_max = 14;
+   */
+  queueMax?: number | undefined;
+
+  /**
+   * @generated from field: repeated writ.program.v1.ResourceNeed resources = 15;
+   */
+  resources: ResourceNeed[];
+
+  /**
+   * "again" or "fail".
+   *
+   * @generated from field: optional string on_preempted = 16;
+   */
+  onPreempted?: string | undefined;
 };
 
 /**
@@ -86,6 +118,64 @@ export type Program = Message<"writ.program.v1.Program"> & {
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
   messageDesc(file_writ_program_v1_program, 0);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Listening
+ */
+export type Listening = Message<"writ.program.v1.Listening"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * @generated from field: repeated writ.program.v1.NamedValue config = 2;
+   */
+  config: NamedValue[];
+};
+
+/**
+ * Describes the message writ.program.v1.Listening.
+ * Use `create(ListeningSchema)` to create a new message.
+ */
+export const ListeningSchema: GenMessage<Listening> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 1);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.ResourceNeed
+ */
+export type ResourceNeed = Message<"writ.program.v1.ResourceNeed"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint32 count = 2;
+   */
+  count: number;
+
+  /**
+   * @generated from field: bool exclusive = 3;
+   */
+  exclusive: boolean;
+
+  /**
+   * @generated from field: uint64 lease_ms = 4;
+   */
+  leaseMs: bigint;
+};
+
+/**
+ * Describes the message writ.program.v1.ResourceNeed.
+ * Use `create(ResourceNeedSchema)` to create a new message.
+ */
+export const ResourceNeedSchema: GenMessage<ResourceNeed> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 2);
 
 /**
  * @generated from message writ.program.v1.Unit
@@ -98,7 +188,7 @@ export type Unit = Message<"writ.program.v1.Unit"> & {
  * Use `create(UnitSchema)` to create a new message.
  */
 export const UnitSchema: GenMessage<Unit> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 1);
+  messageDesc(file_writ_program_v1_program, 3);
 
 /**
  * @generated from message writ.program.v1.Trigger
@@ -127,7 +217,7 @@ export type Trigger = Message<"writ.program.v1.Trigger"> & {
  * Use `create(TriggerSchema)` to create a new message.
  */
 export const TriggerSchema: GenMessage<Trigger> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 2);
+  messageDesc(file_writ_program_v1_program, 4);
 
 /**
  * @generated from message writ.program.v1.SourceTrigger
@@ -164,7 +254,7 @@ export type SourceTrigger = Message<"writ.program.v1.SourceTrigger"> & {
  * Use `create(SourceTriggerSchema)` to create a new message.
  */
 export const SourceTriggerSchema: GenMessage<SourceTrigger> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 3);
+  messageDesc(file_writ_program_v1_program, 5);
 
 /**
  * @generated from message writ.program.v1.NamedValue
@@ -186,7 +276,7 @@ export type NamedValue = Message<"writ.program.v1.NamedValue"> & {
  * Use `create(NamedValueSchema)` to create a new message.
  */
 export const NamedValueSchema: GenMessage<NamedValue> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 4);
+  messageDesc(file_writ_program_v1_program, 6);
 
 /**
  * @generated from message writ.program.v1.TimeWindow
@@ -218,7 +308,7 @@ export type TimeWindow = Message<"writ.program.v1.TimeWindow"> & {
  * Use `create(TimeWindowSchema)` to create a new message.
  */
 export const TimeWindowSchema: GenMessage<TimeWindow> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 5);
+  messageDesc(file_writ_program_v1_program, 7);
 
 /**
  * @generated from message writ.program.v1.Invariant
@@ -259,7 +349,7 @@ export type Invariant = Message<"writ.program.v1.Invariant"> & {
  * Use `create(InvariantSchema)` to create a new message.
  */
 export const InvariantSchema: GenMessage<Invariant> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 6);
+  messageDesc(file_writ_program_v1_program, 8);
 
 /**
  * @generated from message writ.program.v1.Paths
@@ -276,7 +366,7 @@ export type Paths = Message<"writ.program.v1.Paths"> & {
  * Use `create(PathsSchema)` to create a new message.
  */
 export const PathsSchema: GenMessage<Paths> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 7);
+  messageDesc(file_writ_program_v1_program, 9);
 
 /**
  * @generated from message writ.program.v1.Workspace
@@ -328,7 +418,7 @@ export type Workspace = Message<"writ.program.v1.Workspace"> & {
  * Use `create(WorkspaceSchema)` to create a new message.
  */
 export const WorkspaceSchema: GenMessage<Workspace> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 8);
+  messageDesc(file_writ_program_v1_program, 10);
 
 /**
  * @generated from message writ.program.v1.Place
@@ -355,7 +445,7 @@ export type Place = Message<"writ.program.v1.Place"> & {
  * Use `create(PlaceSchema)` to create a new message.
  */
 export const PlaceSchema: GenMessage<Place> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 9);
+  messageDesc(file_writ_program_v1_program, 11);
 
 /**
  * @generated from message writ.program.v1.Column
@@ -397,7 +487,7 @@ export type Column = Message<"writ.program.v1.Column"> & {
  * Use `create(ColumnSchema)` to create a new message.
  */
 export const ColumnSchema: GenMessage<Column> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 10);
+  messageDesc(file_writ_program_v1_program, 12);
 
 /**
  * @generated from message writ.program.v1.Host
@@ -429,7 +519,7 @@ export type Host = Message<"writ.program.v1.Host"> & {
  * Use `create(HostSchema)` to create a new message.
  */
 export const HostSchema: GenMessage<Host> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 11);
+  messageDesc(file_writ_program_v1_program, 13);
 
 /**
  * @generated from message writ.program.v1.Slot
@@ -456,7 +546,7 @@ export type Slot = Message<"writ.program.v1.Slot"> & {
  * Use `create(SlotSchema)` to create a new message.
  */
 export const SlotSchema: GenMessage<Slot> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 12);
+  messageDesc(file_writ_program_v1_program, 14);
 
 /**
  * @generated from message writ.program.v1.Block
@@ -473,7 +563,7 @@ export type Block = Message<"writ.program.v1.Block"> & {
  * Use `create(BlockSchema)` to create a new message.
  */
 export const BlockSchema: GenMessage<Block> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 13);
+  messageDesc(file_writ_program_v1_program, 15);
 
 /**
  * @generated from message writ.program.v1.Step
@@ -503,6 +593,20 @@ export type Step = Message<"writ.program.v1.Step"> & {
    * @generated from field: optional uint64 timeout_ms = 5;
    */
   timeoutMs?: bigint | undefined;
+
+  /**
+   * Format 2; as `Program.priority`.
+   *
+   * @generated from field: optional uint32 priority = 6;
+   */
+  priority?: number | undefined;
+
+  /**
+   * Format 2.
+   *
+   * @generated from field: optional bool preemptible = 7;
+   */
+  preemptible?: boolean | undefined;
 
   /**
    * @generated from oneof writ.program.v1.Step.op
@@ -573,6 +677,38 @@ export type Step = Message<"writ.program.v1.Step"> & {
      */
     value: Finish;
     case: "finish";
+  } | {
+    /**
+     * Format 2.
+     *
+     * @generated from field: writ.program.v1.Loop loop = 27;
+     */
+    value: Loop;
+    case: "loop";
+  } | {
+    /**
+     * @generated from field: writ.program.v1.Ask ask = 28;
+     */
+    value: Ask;
+    case: "ask";
+  } | {
+    /**
+     * @generated from field: writ.program.v1.Recall recall = 29;
+     */
+    value: Recall;
+    case: "recall";
+  } | {
+    /**
+     * @generated from field: writ.program.v1.Remember remember = 30;
+     */
+    value: Remember;
+    case: "remember";
+  } | {
+    /**
+     * @generated from field: writ.program.v1.Run run = 31;
+     */
+    value: Run;
+    case: "run";
   } | { case: undefined; value?: undefined };
 };
 
@@ -581,7 +717,7 @@ export type Step = Message<"writ.program.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 14);
+  messageDesc(file_writ_program_v1_program, 16);
 
 /**
  * @generated from message writ.program.v1.Operand
@@ -610,7 +746,7 @@ export type Operand = Message<"writ.program.v1.Operand"> & {
  * Use `create(OperandSchema)` to create a new message.
  */
 export const OperandSchema: GenMessage<Operand> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 15);
+  messageDesc(file_writ_program_v1_program, 17);
 
 /**
  * @generated from message writ.program.v1.NamedOperand
@@ -632,7 +768,7 @@ export type NamedOperand = Message<"writ.program.v1.NamedOperand"> & {
  * Use `create(NamedOperandSchema)` to create a new message.
  */
 export const NamedOperandSchema: GenMessage<NamedOperand> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 16);
+  messageDesc(file_writ_program_v1_program, 18);
 
 /**
  * @generated from message writ.program.v1.Load
@@ -664,7 +800,7 @@ export type Load = Message<"writ.program.v1.Load"> & {
  * Use `create(LoadSchema)` to create a new message.
  */
 export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 17);
+  messageDesc(file_writ_program_v1_program, 19);
 
 /**
  * @generated from message writ.program.v1.Eval
@@ -686,7 +822,7 @@ export type Eval = Message<"writ.program.v1.Eval"> & {
  * Use `create(EvalSchema)` to create a new message.
  */
 export const EvalSchema: GenMessage<Eval> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 18);
+  messageDesc(file_writ_program_v1_program, 20);
 
 /**
  * @generated from message writ.program.v1.Check
@@ -708,7 +844,7 @@ export type Check = Message<"writ.program.v1.Check"> & {
  * Use `create(CheckSchema)` to create a new message.
  */
 export const CheckSchema: GenMessage<Check> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 19);
+  messageDesc(file_writ_program_v1_program, 21);
 
 /**
  * @generated from message writ.program.v1.Call
@@ -733,6 +869,13 @@ export type Call = Message<"writ.program.v1.Call"> & {
    * @generated from field: writ.program.v1.Compensation compensation = 4;
    */
   compensation?: Compensation | undefined;
+
+  /**
+   * Format 2.
+   *
+   * @generated from field: writ.program.v1.Guard guard = 5;
+   */
+  guard?: Guard | undefined;
 };
 
 /**
@@ -740,7 +883,7 @@ export type Call = Message<"writ.program.v1.Call"> & {
  * Use `create(CallSchema)` to create a new message.
  */
 export const CallSchema: GenMessage<Call> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 20);
+  messageDesc(file_writ_program_v1_program, 22);
 
 /**
  * @generated from message writ.program.v1.Compensation
@@ -762,7 +905,7 @@ export type Compensation = Message<"writ.program.v1.Compensation"> & {
  * Use `create(CompensationSchema)` to create a new message.
  */
 export const CompensationSchema: GenMessage<Compensation> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 21);
+  messageDesc(file_writ_program_v1_program, 23);
 
 /**
  * @generated from message writ.program.v1.Branch
@@ -784,7 +927,7 @@ export type Branch = Message<"writ.program.v1.Branch"> & {
  * Use `create(BranchSchema)` to create a new message.
  */
 export const BranchSchema: GenMessage<Branch> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 22);
+  messageDesc(file_writ_program_v1_program, 24);
 
 /**
  * @generated from message writ.program.v1.Arm
@@ -806,7 +949,7 @@ export type Arm = Message<"writ.program.v1.Arm"> & {
  * Use `create(ArmSchema)` to create a new message.
  */
 export const ArmSchema: GenMessage<Arm> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 23);
+  messageDesc(file_writ_program_v1_program, 25);
 
 /**
  * @generated from message writ.program.v1.Parallel
@@ -852,7 +995,7 @@ export type Parallel = Message<"writ.program.v1.Parallel"> & {
  * Use `create(ParallelSchema)` to create a new message.
  */
 export const ParallelSchema: GenMessage<Parallel> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 24);
+  messageDesc(file_writ_program_v1_program, 26);
 
 /**
  * @generated from message writ.program.v1.Wait
@@ -873,7 +1016,35 @@ export type Wait = Message<"writ.program.v1.Wait"> & {
      */
     value: Operand;
     case: "time";
+  } | {
+    /**
+     * Format 2.
+     *
+     * @generated from field: writ.program.v1.EventWait event = 3;
+     */
+    value: EventWait;
+    case: "event";
+  } | {
+    /**
+     * @generated from field: writ.program.v1.ConditionWait condition = 4;
+     */
+    value: ConditionWait;
+    case: "condition";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Format 2: "go-on" or "fail".
+   *
+   * @generated from field: optional string missed = 5;
+   */
+  missed?: string | undefined;
+
+  /**
+   * Format 2.
+   *
+   * @generated from field: optional string output = 6;
+   */
+  output?: string | undefined;
 };
 
 /**
@@ -881,7 +1052,545 @@ export type Wait = Message<"writ.program.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 25);
+  messageDesc(file_writ_program_v1_program, 27);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.EventWait
+ */
+export type EventWait = Message<"writ.program.v1.EventWait"> & {
+  /**
+   * @generated from field: optional string source = 1;
+   */
+  source?: string | undefined;
+
+  /**
+   * @generated from field: repeated writ.program.v1.NamedValue config = 2;
+   */
+  config: NamedValue[];
+
+  /**
+   * @generated from field: optional string type = 3;
+   */
+  type?: string | undefined;
+
+  /**
+   * @generated from field: optional string filter = 4;
+   */
+  filter?: string | undefined;
+
+  /**
+   * @generated from field: uint64 within_ms = 5;
+   */
+  withinMs: bigint;
+};
+
+/**
+ * Describes the message writ.program.v1.EventWait.
+ * Use `create(EventWaitSchema)` to create a new message.
+ */
+export const EventWaitSchema: GenMessage<EventWait> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 28);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.ConditionWait
+ */
+export type ConditionWait = Message<"writ.program.v1.ConditionWait"> & {
+  /**
+   * @generated from field: optional string source = 1;
+   */
+  source?: string | undefined;
+
+  /**
+   * @generated from field: repeated writ.program.v1.NamedValue config = 2;
+   */
+  config: NamedValue[];
+
+  /**
+   * @generated from field: optional string type = 3;
+   */
+  type?: string | undefined;
+
+  /**
+   * @generated from field: string condition = 4;
+   */
+  condition: string;
+
+  /**
+   * @generated from field: uint64 hold_ms = 5;
+   */
+  holdMs: bigint;
+
+  /**
+   * @generated from field: uint64 within_ms = 6;
+   */
+  withinMs: bigint;
+
+  /**
+   * Time while the node was down counts; else it starts again.
+   *
+   * @generated from field: bool down_counts = 7;
+   */
+  downCounts: boolean;
+};
+
+/**
+ * Describes the message writ.program.v1.ConditionWait.
+ * Use `create(ConditionWaitSchema)` to create a new message.
+ */
+export const ConditionWaitSchema: GenMessage<ConditionWait> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 29);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Loop
+ */
+export type Loop = Message<"writ.program.v1.Loop"> & {
+  /**
+   * @generated from field: writ.program.v1.Block body = 1;
+   */
+  body?: Block | undefined;
+
+  /**
+   * @generated from field: writ.program.v1.Over over = 2;
+   */
+  over?: Over | undefined;
+
+  /**
+   * @generated from field: optional string index = 3;
+   */
+  index?: string | undefined;
+
+  /**
+   * @generated from field: repeated writ.program.v1.Carry carry = 4;
+   */
+  carry: Carry[];
+
+  /**
+   * @generated from field: optional string until = 5;
+   */
+  until?: string | undefined;
+
+  /**
+   * @generated from field: uint32 iterations_max = 6;
+   */
+  iterationsMax: number;
+
+  /**
+   * @generated from field: bool must_converge = 7;
+   */
+  mustConverge: boolean;
+};
+
+/**
+ * Describes the message writ.program.v1.Loop.
+ * Use `create(LoopSchema)` to create a new message.
+ */
+export const LoopSchema: GenMessage<Loop> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 30);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Over
+ */
+export type Over = Message<"writ.program.v1.Over"> & {
+  /**
+   * @generated from field: writ.program.v1.Operand list = 1;
+   */
+  list?: Operand | undefined;
+
+  /**
+   * @generated from field: string item = 2;
+   */
+  item: string;
+};
+
+/**
+ * Describes the message writ.program.v1.Over.
+ * Use `create(OverSchema)` to create a new message.
+ */
+export const OverSchema: GenMessage<Over> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 31);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Carry
+ */
+export type Carry = Message<"writ.program.v1.Carry"> & {
+  /**
+   * @generated from field: string slot = 1;
+   */
+  slot: string;
+
+  /**
+   * @generated from field: writ.program.v1.Operand initial = 2;
+   */
+  initial?: Operand | undefined;
+
+  /**
+   * @generated from field: string next = 3;
+   */
+  next: string;
+};
+
+/**
+ * Describes the message writ.program.v1.Carry.
+ * Use `create(CarrySchema)` to create a new message.
+ */
+export const CarrySchema: GenMessage<Carry> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 32);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Ask
+ */
+export type Ask = Message<"writ.program.v1.Ask"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: string context = 2;
+   */
+  context: string;
+
+  /**
+   * @generated from field: writ.program.v1.Operand prompt = 3;
+   */
+  prompt?: Operand | undefined;
+
+  /**
+   * @generated from field: bytes schema_cbor = 4;
+   */
+  schemaCbor: Uint8Array;
+
+  /**
+   * @generated from field: string output = 5;
+   */
+  output: string;
+
+  /**
+   * @generated from field: uint32 attempts_max = 6;
+   */
+  attemptsMax: number;
+};
+
+/**
+ * Describes the message writ.program.v1.Ask.
+ * Use `create(AskSchema)` to create a new message.
+ */
+export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 33);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Recall
+ */
+export type Recall = Message<"writ.program.v1.Recall"> & {
+  /**
+   * "program" or "workspace".
+   *
+   * @generated from field: string scope = 1;
+   */
+  scope: string;
+
+  /**
+   * @generated from field: writ.program.v1.Operand key = 2;
+   */
+  key?: Operand | undefined;
+
+  /**
+   * @generated from field: string output = 3;
+   */
+  output: string;
+};
+
+/**
+ * Describes the message writ.program.v1.Recall.
+ * Use `create(RecallSchema)` to create a new message.
+ */
+export const RecallSchema: GenMessage<Recall> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 34);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Remember
+ */
+export type Remember = Message<"writ.program.v1.Remember"> & {
+  /**
+   * @generated from field: string scope = 1;
+   */
+  scope: string;
+
+  /**
+   * @generated from field: writ.program.v1.Operand key = 2;
+   */
+  key?: Operand | undefined;
+
+  /**
+   * @generated from field: writ.program.v1.Operand value = 3;
+   */
+  value?: Operand | undefined;
+};
+
+/**
+ * Describes the message writ.program.v1.Remember.
+ * Use `create(RememberSchema)` to create a new message.
+ */
+export const RememberSchema: GenMessage<Remember> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 35);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Run
+ */
+export type Run = Message<"writ.program.v1.Run"> & {
+  /**
+   * @generated from field: string program = 1;
+   */
+  program: string;
+
+  /**
+   * @generated from field: repeated writ.program.v1.NamedOperand input = 2;
+   */
+  input: NamedOperand[];
+
+  /**
+   * @generated from field: optional string output = 3;
+   */
+  output?: string | undefined;
+};
+
+/**
+ * Describes the message writ.program.v1.Run.
+ * Use `create(RunSchema)` to create a new message.
+ */
+export const RunSchema: GenMessage<Run> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 36);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Guard
+ */
+export type Guard = Message<"writ.program.v1.Guard"> & {
+  /**
+   * @generated from field: repeated string preconditions = 1;
+   */
+  preconditions: string[];
+
+  /**
+   * @generated from field: writ.program.v1.WindowGuard window = 2;
+   */
+  window?: WindowGuard | undefined;
+
+  /**
+   * @generated from field: writ.program.v1.Countdown countdown = 3;
+   */
+  countdown?: Countdown | undefined;
+
+  /**
+   * @generated from field: writ.program.v1.Rate rate = 4;
+   */
+  rate?: Rate | undefined;
+
+  /**
+   * @generated from field: repeated writ.program.v1.Range ranges = 5;
+   */
+  ranges: Range[];
+
+  /**
+   * @generated from field: writ.program.v1.ReadBack read_back = 6;
+   */
+  readBack?: ReadBack | undefined;
+};
+
+/**
+ * Describes the message writ.program.v1.Guard.
+ * Use `create(GuardSchema)` to create a new message.
+ */
+export const GuardSchema: GenMessage<Guard> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 37);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.WindowGuard
+ */
+export type WindowGuard = Message<"writ.program.v1.WindowGuard"> & {
+  /**
+   * @generated from field: writ.program.v1.TimeWindow window = 1;
+   */
+  window?: TimeWindow | undefined;
+
+  /**
+   * "queue", "refuse" or "skip".
+   *
+   * @generated from field: string outside = 2;
+   */
+  outside: string;
+
+  /**
+   * @generated from field: uint64 queue_ms = 3;
+   */
+  queueMs: bigint;
+};
+
+/**
+ * Describes the message writ.program.v1.WindowGuard.
+ * Use `create(WindowGuardSchema)` to create a new message.
+ */
+export const WindowGuardSchema: GenMessage<WindowGuard> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 38);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Countdown
+ */
+export type Countdown = Message<"writ.program.v1.Countdown"> & {
+  /**
+   * @generated from field: uint64 ms = 1;
+   */
+  ms: bigint;
+
+  /**
+   * @generated from field: string role = 2;
+   */
+  role: string;
+
+  /**
+   * @generated from field: bool requires_acknowledgment = 3;
+   */
+  requiresAcknowledgment: boolean;
+
+  /**
+   * "abort", "execute" or "escalate".
+   *
+   * @generated from field: string on_missed = 4;
+   */
+  onMissed: string;
+};
+
+/**
+ * Describes the message writ.program.v1.Countdown.
+ * Use `create(CountdownSchema)` to create a new message.
+ */
+export const CountdownSchema: GenMessage<Countdown> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 39);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Rate
+ */
+export type Rate = Message<"writ.program.v1.Rate"> & {
+  /**
+   * @generated from field: uint64 cooldown_ms = 1;
+   */
+  cooldownMs: bigint;
+
+  /**
+   * @generated from field: uint32 per_minute_max = 2;
+   */
+  perMinuteMax: number;
+};
+
+/**
+ * Describes the message writ.program.v1.Rate.
+ * Use `create(RateSchema)` to create a new message.
+ */
+export const RateSchema: GenMessage<Rate> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 40);
+
+/**
+ * Format 2. Decimals as CBOR, absent where there is no bound.
+ *
+ * @generated from message writ.program.v1.Range
+ */
+export type Range = Message<"writ.program.v1.Range"> & {
+  /**
+   * @generated from field: string param = 1;
+   */
+  param: string;
+
+  /**
+   * @generated from field: optional bytes min_cbor = 2;
+   */
+  minCbor?: Uint8Array | undefined;
+
+  /**
+   * @generated from field: optional bytes max_cbor = 3;
+   */
+  maxCbor?: Uint8Array | undefined;
+
+  /**
+   * @generated from field: optional bytes step_max_cbor = 4;
+   */
+  stepMaxCbor?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message writ.program.v1.Range.
+ * Use `create(RangeSchema)` to create a new message.
+ */
+export const RangeSchema: GenMessage<Range> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 41);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.ReadBack
+ */
+export type ReadBack = Message<"writ.program.v1.ReadBack"> & {
+  /**
+   * @generated from field: string capability = 1;
+   */
+  capability: string;
+
+  /**
+   * @generated from field: repeated writ.program.v1.NamedOperand params = 2;
+   */
+  params: NamedOperand[];
+
+  /**
+   * @generated from field: string check = 3;
+   */
+  check: string;
+
+  /**
+   * @generated from field: optional bytes tolerance_cbor = 4;
+   */
+  toleranceCbor?: Uint8Array | undefined;
+
+  /**
+   * @generated from field: uint64 poll_ms = 5;
+   */
+  pollMs: bigint;
+
+  /**
+   * @generated from field: uint64 timeout_ms = 6;
+   */
+  timeoutMs: bigint;
+};
+
+/**
+ * Describes the message writ.program.v1.ReadBack.
+ * Use `create(ReadBackSchema)` to create a new message.
+ */
+export const ReadBackSchema: GenMessage<ReadBack> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 42);
 
 /**
  * @generated from message writ.program.v1.Approve
@@ -918,7 +1627,7 @@ export type Approve = Message<"writ.program.v1.Approve"> & {
  * Use `create(ApproveSchema)` to create a new message.
  */
 export const ApproveSchema: GenMessage<Approve> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 26);
+  messageDesc(file_writ_program_v1_program, 43);
 
 /**
  * @generated from message writ.program.v1.Emit
@@ -940,7 +1649,7 @@ export type Emit = Message<"writ.program.v1.Emit"> & {
  * Use `create(EmitSchema)` to create a new message.
  */
 export const EmitSchema: GenMessage<Emit> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 27);
+  messageDesc(file_writ_program_v1_program, 44);
 
 /**
  * @generated from message writ.program.v1.Fail
@@ -962,7 +1671,7 @@ export type Fail = Message<"writ.program.v1.Fail"> & {
  * Use `create(FailSchema)` to create a new message.
  */
 export const FailSchema: GenMessage<Fail> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 28);
+  messageDesc(file_writ_program_v1_program, 45);
 
 /**
  * @generated from message writ.program.v1.Finish
@@ -979,7 +1688,7 @@ export type Finish = Message<"writ.program.v1.Finish"> & {
  * Use `create(FinishSchema)` to create a new message.
  */
 export const FinishSchema: GenMessage<Finish> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 29);
+  messageDesc(file_writ_program_v1_program, 46);
 
 /**
  * @generated from message writ.program.v1.FailurePolicy
@@ -1036,6 +1745,20 @@ export type FailurePolicy = Message<"writ.program.v1.FailurePolicy"> & {
      */
     value: Unit;
     case: "compensate";
+  } | {
+    /**
+     * Format 2.
+     *
+     * @generated from field: writ.program.v1.AskModel ask_model = 9;
+     */
+    value: AskModel;
+    case: "askModel";
+  } | {
+    /**
+     * @generated from field: writ.program.v1.Recompile recompile = 10;
+     */
+    value: Recompile;
+    case: "recompile";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1044,7 +1767,7 @@ export type FailurePolicy = Message<"writ.program.v1.FailurePolicy"> & {
  * Use `create(FailurePolicySchema)` to create a new message.
  */
 export const FailurePolicySchema: GenMessage<FailurePolicy> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 30);
+  messageDesc(file_writ_program_v1_program, 47);
 
 /**
  * @generated from message writ.program.v1.Retry
@@ -1079,6 +1802,13 @@ export type Retry = Message<"writ.program.v1.Retry"> & {
    * @generated from field: writ.program.v1.FailurePolicy then = 6;
    */
   then?: FailurePolicy | undefined;
+
+  /**
+   * Format 2: 0 to 1.
+   *
+   * @generated from field: optional double jitter = 7;
+   */
+  jitter?: number | undefined;
 };
 
 /**
@@ -1086,7 +1816,65 @@ export type Retry = Message<"writ.program.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 31);
+  messageDesc(file_writ_program_v1_program, 48);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.AskModel
+ */
+export type AskModel = Message<"writ.program.v1.AskModel"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: string context = 2;
+   */
+  context: string;
+
+  /**
+   * @generated from field: bytes schema_cbor = 3;
+   */
+  schemaCbor: Uint8Array;
+
+  /**
+   * @generated from field: uint32 attempts_max = 4;
+   */
+  attemptsMax: number;
+};
+
+/**
+ * Describes the message writ.program.v1.AskModel.
+ * Use `create(AskModelSchema)` to create a new message.
+ */
+export const AskModelSchema: GenMessage<AskModel> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 49);
+
+/**
+ * Format 2.
+ *
+ * @generated from message writ.program.v1.Recompile
+ */
+export type Recompile = Message<"writ.program.v1.Recompile"> & {
+  /**
+   * @generated from field: string role = 1;
+   */
+  role: string;
+
+  /**
+   * @generated from field: uint64 within_ms = 2;
+   */
+  withinMs: bigint;
+};
+
+/**
+ * Describes the message writ.program.v1.Recompile.
+ * Use `create(RecompileSchema)` to create a new message.
+ */
+export const RecompileSchema: GenMessage<Recompile> = /*@__PURE__*/
+  messageDesc(file_writ_program_v1_program, 50);
 
 /**
  * @generated from message writ.program.v1.AskPerson
@@ -1108,5 +1896,5 @@ export type AskPerson = Message<"writ.program.v1.AskPerson"> & {
  * Use `create(AskPersonSchema)` to create a new message.
  */
 export const AskPersonSchema: GenMessage<AskPerson> = /*@__PURE__*/
-  messageDesc(file_writ_program_v1_program, 32);
+  messageDesc(file_writ_program_v1_program, 51);
 
