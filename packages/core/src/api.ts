@@ -267,6 +267,7 @@ export type CompileOutcome = Static<typeof CompileOutcome>;
 
 export const RunStatus = Type.Enum([
   "running",
+  "paused",
   "waiting",
   "held",
   "cancelling",
@@ -622,6 +623,10 @@ const stepOfRun = Type.Object({ run, step: line }, closed);
 
 const byHash = Type.Object({ hash }, closed);
 const byRun = Type.Object({ run }, closed);
+const byRunStep = Type.Object(
+  { run, step: Type.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$", maxLength: 128 }) },
+  closed,
+);
 const bySlug = Type.Object({ id: slug }, closed);
 const comment = text(4096);
 const empty = Type.Object({}, closed);
@@ -879,6 +884,46 @@ export const routes = {
       },
       closed,
     ),
+    response: RunSummary,
+  },
+  pauseRun: {
+    method: "POST",
+    path: "/runs/{run}/pause",
+    summary: "Let nothing new begin in a run until it is resumed; what is under way finishes",
+    access: "operator",
+    status: 200,
+    params: byRun,
+    body: Type.Object({ reason: Type.Optional(comment) }, closed),
+    response: RunSummary,
+  },
+  resumeRun: {
+    method: "POST",
+    path: "/runs/{run}/resume",
+    summary: "Let a paused run go on; what came due meanwhile happens now",
+    access: "operator",
+    status: 200,
+    params: byRun,
+    body: Type.Object({ reason: Type.Optional(comment) }, closed),
+    response: RunSummary,
+  },
+  setPriority: {
+    method: "POST",
+    path: "/runs/{run}/priority",
+    summary: "Change the priority of a run",
+    access: "operator",
+    status: 200,
+    params: byRun,
+    body: Type.Object({ priority: Type.Enum(["critical", "high", "normal", "low", "background"]) }, closed),
+    response: RunSummary,
+  },
+  skipStep: {
+    method: "POST",
+    path: "/runs/{run}/steps/{step}/skip",
+    summary: "Go on without a step; what depends on it is skipped too, unless it tolerates that",
+    access: "operator",
+    status: 200,
+    params: byRunStep,
+    body: Type.Object({ reason: Type.String({ minLength: 1, maxLength: 4096 }) }, closed),
     response: RunSummary,
   },
   replayRun: {

@@ -223,6 +223,12 @@ export interface RunEntries {
   };
   "event.emitted": { readonly step: StepId; readonly event: Event };
   "run.cancel-requested": { readonly by: Actor; readonly undo: boolean; readonly reason: string };
+  /** Nothing new begins until `run.resumed`; what is under way is let finish. */
+  "run.paused": { readonly by: Actor; readonly reason: string };
+  "run.resumed": { readonly by: Actor; readonly reason: string };
+  "run.priority-set": { readonly priority: Priority; readonly by: Actor };
+  /** A person's order to go on without a step. */
+  "step.skip-ordered": { readonly step: StepId; readonly by: Actor; readonly reason: string };
   "undo.requested": { readonly by: Actor; readonly reason: string };
   "undo.intended": {
     readonly step: StepId;

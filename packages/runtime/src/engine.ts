@@ -41,6 +41,7 @@ import {
   type AnyCommand,
   type Core,
 } from "./engine/core.ts";
+import { createControl, type Control } from "./engine/control.ts";
 import { resolveEffect } from "./engine/crash.ts";
 import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/emergency.ts";
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
@@ -56,6 +57,7 @@ import {
 } from "./limits.ts";
 import { fault } from "./faults.ts";
 import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
+import { mayWhilePaused } from "./machine/control.ts";
 import { preview } from "./engine/preview.ts";
 import { replay, type Replay } from "./replay.ts";
 import { prepareProgram, type PreparedProgram } from "./program-index.ts";
@@ -101,7 +103,7 @@ export interface StartRun {
   readonly workspace: string;
 }
 
-export interface Engine {
+export interface Engine extends Control {
   /** Folds every unfinished run from the ledger and resolves what was under way. Call once, before anything else. */
   recover(): Promise<Recovered>;
   /** Appends `run.started`. @throws runtime.busy, runtime.full, runtime.stopped, workspace.unknown, runtime.unknown-opcode, program.malformed */
@@ -226,6 +228,8 @@ export function createEngine(options: EngineOptions): Engine {
   const waiters = new Map<RunId, Waiter[]>();
 
   const execute = (run: ActiveRun, command: AnyCommand): void => {
+    // Asked for again when the run is resumed.
+    if (run.state.control.paused !== null && !mayWhilePaused(command)) return;
     switch (command.kind) {
       case "attempt":
         return attemptEffect(core, run, command.step);
@@ -456,6 +460,7 @@ export function createEngine(options: EngineOptions): Engine {
   const parking = createParking({ core, parked: options.parked, activeMax, fold: foldRun, resume });
 
   return {
+    ...createControl(core, { activeRun }),
     startTogether,
     startRun(start) {
       const { runs, durable } = begin(null, [start]);

@@ -94,6 +94,16 @@ export const runtimeFaults = {
   },
   "run.ended": { kind: "rejected", remedy: "The run has ended; undo it instead of cancelling it." },
   "run.not-ended": { kind: "rejected", remedy: "Cancel the run with undo, or wait until it has ended." },
+  "run.paused": { kind: "rejected", remedy: "Resume the run, or cancel it; it is paused already." },
+  "run.not-paused": { kind: "rejected", remedy: "Show the run; it is not paused and goes on by itself." },
+  "run.order": {
+    kind: "rejected",
+    remedy: "Show the run and look at the state of the step; order what its state allows.",
+  },
+  "run.step-skipped": {
+    kind: "rejected",
+    remedy: "A person ordered to go on without the step; read the reason in the entries of the run.",
+  },
   "run.nothing-held": {
     kind: "rejected",
     remedy: "Show the run; only a step in the state HELD waits for a decision.",

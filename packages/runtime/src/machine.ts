@@ -14,6 +14,8 @@ import { fault } from "./faults.ts";
 import { applyEntry } from "./machine/apply.ts";
 import { Draft } from "./machine/draft.ts";
 import { advance, emittedEvent } from "./machine/advance.ts";
+import { mayWhilePaused, resumedCommands } from "./machine/control.ts";
+import { noControl } from "./machine/control-state.ts";
 import type { PreparedProgram } from "./program-index.ts";
 import type { RunState, StepState } from "./state.ts";
 
@@ -93,6 +95,7 @@ export function initialState(run: RunId, prepared: PreparedProgram): RunState {
     approvals: new Map(),
     ending: null,
     ended: null,
+    control: noControl,
   };
 }
 
@@ -115,7 +118,11 @@ export function decide(state: RunState, entry: MachineEntry, stored?: Value): De
   const draft = new Draft(state, entry);
   applyEntry(draft, entry, stored);
   advance(draft);
-  return draft.finish();
+  const decision = draft.finish();
+  // What was not begun while it was paused begins now, together with what follows.
+  return entry.kind === "run.resumed"
+    ? { ...decision, commands: resumedCommands(outstanding(decision.state)) }
+    : decision;
 }
 
 /** Everything a state waits for, as after the commands that led to it: where a run goes on after a restart. */
@@ -154,5 +161,5 @@ export function outstanding(
     const { status, result, hasResult, fault: why } = state.ending;
     commands.push({ kind: "end", status, result, hasResult, fault: why });
   }
-  return commands;
+  return state.control.paused === null ? commands : commands.filter(mayWhilePaused);
 }

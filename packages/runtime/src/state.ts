@@ -7,6 +7,7 @@ import type { Label } from "@writ/core/label";
 import type { Target, UndoCall } from "@writ/core/capability";
 import type { Value, ValueMap } from "@writ/core/value";
 import { fault } from "./faults.ts";
+import type { ControlState } from "./machine/control-state.ts";
 import type { PreparedProgram } from "./program-index.ts";
 
 export type StepStatus =
@@ -175,6 +176,8 @@ export interface RunState {
   readonly slots: ReadonlyMap<string, SlotState>;
   readonly approvals: ReadonlyMap<ApprovalId, ApprovalState>;
   readonly ending: Ending | null;
+  /** What people ordered while it ran. */
+  readonly control: ControlState;
   /** Ended, as recorded; an ended run may be undone, which ends it once more. */
   readonly ended: {
     readonly status: RunEnd;
@@ -184,12 +187,13 @@ export interface RunState {
   } | null;
 }
 
-export type RunStatus = "running" | "waiting" | "held" | "cancelling" | "undoing" | RunEnd;
+export type RunStatus = "running" | "paused" | "waiting" | "held" | "cancelling" | "undoing" | RunEnd;
 
 /** One word for people. */
 export function runStatus(state: RunState): RunStatus {
   const steps = [...state.steps.values()];
   if (state.ending === null && state.ended !== null) return state.ended.status;
+  if (state.control.paused !== null) return "paused";
   if (steps.some((step) => step.phase.kind === "held" || step.undo?.phase === "held")) return "held";
   if (state.ending !== null) {
     if (state.ending.undo) return "undoing";

@@ -5,6 +5,7 @@ import { approvalHandlers } from "./handlers/approvals.ts";
 import { capabilityHandlers } from "./handlers/capabilities.ts";
 import { emergencyHandlers } from "./handlers/emergencies.ts";
 import { ledgerHandlers } from "./handlers/ledger.ts";
+import { controlHandlers } from "./handlers/control.ts";
 import { peopleHandlers } from "./handlers/people.ts";
 import { planHandlers } from "./handlers/plans.ts";
 import { programHandlers } from "./handlers/programs.ts";
@@ -31,6 +32,7 @@ export function createHandlers({ node, road, watch, projections, upkeep }: Handl
     ...capabilityHandlers(node, inOrder),
     ...programHandlers(node, road, inOrder),
     ...runHandlers(node, { projections, watch }),
+    ...controlHandlers(node),
     ...planHandlers(node, road, watch),
     ...approvalHandlers(node),
     ...emergencyHandlers(node),

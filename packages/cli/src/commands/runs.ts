@@ -16,6 +16,7 @@ import {
   renderStarted,
 } from "../render/run.ts";
 import type { Act } from "../run.ts";
+import { addControlCommands } from "./control.ts";
 import { compileFile, eventData } from "./programs.ts";
 
 const settledWaitMsMax = 60_000;
@@ -27,13 +28,13 @@ export function addRunCommands(program: Command, act: Act): void {
     .description("list runs, newest first")
     .option(
       "--status <status>",
-      "running, waiting, held, cancelling, undoing, finished, failed, cancelled or rolled_back",
+      "running, waiting, paused, held, cancelling, undoing, finished, failed, cancelled or rolled_back",
     )
     .option("--program <hash>", "of one program")
     .option("--limit <count>", "at most so many", "50")
     .option("--before <run>", "older than this run")
     .action(act(runs));
-  const run = program.command("run").description("one run: show, start, cancel, replay, settle");
+  const run = program.command("run").description("one run: show, start, control, replay, settle");
   run.command("show <id>").description("steps, entries, approvals, result").action(act(show));
   run
     .command("start <hash> [event]")
@@ -55,6 +56,7 @@ export function addRunCommands(program: Command, act: Act): void {
     .description("decide on a held effect (done, failed, again, skip) or a held undo (done, again, leave)")
     .option("--result <json>", "what the effect returned, when it is settled as done")
     .action(act(settle));
+  addControlCommands(run, act);
   program
     .command("undo <id>")
     .description("take back everything an ended run did, in reverse, as far as the world still allows")

@@ -247,7 +247,8 @@ export function awaitApproval(core: Core, run: ActiveRun, step: StepId, expiresA
     key,
     core.timers.at(expiresAtMs, () => {
       run.timers.delete(key);
-      if (core.phase() !== "running" || run.state.approvals.get(approval)?.state !== "waiting") return;
+      if (core.phase() !== "running" || run.state.control.paused !== null) return;
+      if (run.state.approvals.get(approval)?.state !== "waiting") return;
       const now = stepOf(run, step).phase;
       if (now.kind !== "approval" || now.approval !== approval) return;
       core.apply(run, { kind: "approval.expired", facts: { approval, step } });

@@ -21,7 +21,9 @@ export function awaitTimer(core: Core, run: ActiveRun, { step, attempt, atMs, wh
     key,
     core.timers.at(atMs, () => {
       run.timers.delete(key);
-      if (core.phase() !== "running" || !isWanted(run, { step, attempt, why, set: true })) return;
+      // What comes due while the run is paused fires when it is resumed: it is awaited anew then.
+      if (core.phase() !== "running" || run.state.control.paused !== null) return;
+      if (!isWanted(run, { step, attempt, why, set: true })) return;
       core.apply(run, { kind: "timer.fired", facts: { step, attempt, why } });
     }),
   );

@@ -32,8 +32,10 @@ export function attemptEffect(core: Core, run: ActiveRun, id: StepId): void {
   if (core.phase() !== "running") return;
   const { attempt } = stepOf(run, id);
   const isWanted = (): boolean => {
-    const step = run.state.steps.get(id);
-    return core.phase() === "running" && step?.phase.kind === "attempting" && step.attempt === attempt;
+    const { steps, control } = run.state;
+    const step = steps.get(id);
+    if (core.phase() !== "running" || control.paused !== null) return false;
+    return step?.phase.kind === "attempting" && step.attempt === attempt;
   };
   if (!isWanted()) return;
   const workspace = core.workspace(run.state.workspace);
@@ -69,7 +71,10 @@ async function lookAndIntend(core: Core, job: Job, isWanted: () => boolean): Pro
     if (isWanted()) refuse(core, job.run, job.step, recordOf(error));
     return;
   }
-  if (looked !== undefined) intend(core, job, looked, isWanted);
+  if (looked === undefined) return;
+  // Somebody may have ordered otherwise since the gate looked.
+  if (isWanted()) intend(core, job, looked, isWanted);
+  else looked.release();
 }
 
 /** `stored` stands for parameters that are too large for an entry, once they are durable. */

@@ -19,7 +19,10 @@ export function attemptUndo(core: Core, run: ActiveRun, id: StepId): void {
 }
 
 async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<void> {
-  const isWanted = (): boolean => core.phase() === "running" && stepOf(run, id).undo?.phase === "asked";
+  const isWanted = (): boolean =>
+    core.phase() === "running" &&
+    run.state.control.paused === null &&
+    stepOf(run, id).undo?.phase === "asked";
   let release = (): void => undefined;
   try {
     const call = undoCallOf(run.state, id);

@@ -25,6 +25,8 @@ import {
 import { computeOperand, computeOperands, computeText, type Scope } from "./operands.ts";
 
 export function advance(draft: Draft): void {
+  // Nothing begins, ends or is taken back while a person has paused the run.
+  if (draft.control.paused !== null) return;
   for (let moved = true; moved && draft.ending === null;) {
     moved = false;
     for (let number = 0; number < draft.blocks.length; number++) {

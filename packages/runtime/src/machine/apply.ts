@@ -11,6 +11,7 @@ import type { MachineEntry } from "../machine.ts";
 import type { Draft } from "./draft.ts";
 import { guardDecided } from "./guard.ts";
 import { effectProgress } from "./progress.ts";
+import { applyControl, assertNotPaused } from "./control.ts";
 import {
   abortBlock,
   completeStep,
@@ -33,6 +34,7 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
   if (draft.ended !== null && draft.ending === null && entry.kind !== "undo.requested") {
     throw draft.diverged(`the run has ended, yet \`${entry.kind}\` follows`);
   }
+  assertNotPaused(draft, entry);
   switch (entry.kind) {
     case "run.started": {
       const { event, labels, priority, principal, workspace, program } = entry.facts;
@@ -96,6 +98,7 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
     case "run.cancel-requested": {
       if (draft.ending !== null) throw draft.diverged("the run is ending already");
       const { undo, reason } = entry.facts;
+      draft.control = { ...draft.control, paused: null };
       const cancelled = record("runtime.cancelled", `The run was cancelled: ${reason}`, { reason });
       endRun(draft, {
         status: "cancelled",
@@ -107,6 +110,12 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
       });
       return;
     }
+    case "run.paused":
+    case "run.resumed":
+    case "run.priority-set":
+    case "step.skip-ordered":
+      applyControl(draft, entry);
+      return;
     case "undo.requested": {
       if (draft.ended === null || draft.ending !== null)
         throw draft.diverged("only an ended run can be undone");

@@ -5,6 +5,7 @@ import type { Value } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import type { Command, Decision, MachineEntry } from "../machine.ts";
 import type { StepIndex } from "../program-index.ts";
+import type { ControlState } from "./control-state.ts";
 import {
   transition,
   type ApprovalState,
@@ -23,6 +24,7 @@ export class Draft {
   head: Pick<RunState, "event" | "workspace" | "principal" | "priority" | "startedAtMs">;
   ending: Ending | null;
   ended: RunState["ended"];
+  control: ControlState;
   readonly #steps: Map<StepId, StepState>;
   readonly #blocks: BlockState[];
   #slots: Map<string, SlotState> | null = null;
@@ -36,6 +38,7 @@ export class Draft {
     this.head = base;
     this.ending = base.ending;
     this.ended = base.ended;
+    this.control = base.control;
     this.#steps = new Map(base.steps);
     this.#blocks = [...base.blocks];
   }
@@ -136,6 +139,7 @@ export class Draft {
       approvals: this.approvals,
       ending: this.ending,
       ended: this.ended,
+      control: this.control,
     };
     return { state, commands: this.#commands };
   }

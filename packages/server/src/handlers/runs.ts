@@ -72,14 +72,15 @@ export function runHandlers(
       return startedView(await stateOf(node, run), known.hash);
     },
     listRuns: async ({ query }) => {
-      // Only the machine knows who is being cancelled; those runs are few.
-      if (query.status === "cancelling") {
-        const runs = engine.active().filter((state) => statusOf(state) === "cancelling");
+      // Only the machine knows who is being cancelled or paused; those runs are few.
+      const { status } = query;
+      if (status === "cancelling" || status === "paused") {
+        const runs = engine.active().filter((state) => statusOf(state) === status);
         return { runs: runs.map((state) => runSummary(state, nameOf)), next: null };
       }
       const limit = query.limit ?? runsPerPage;
       const rows = projections.runs({
-        ...(query.status === undefined ? {} : { status: query.status }),
+        ...(status === undefined ? {} : { status }),
         ...(query.program === undefined ? {} : { program: programHash(query.program) }),
         ...(query.before === undefined ? {} : { before: rowOf(projections, query.before).startedSeq }),
         limit: limit + 1,

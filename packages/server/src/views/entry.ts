@@ -120,6 +120,14 @@ export function entryText(entry: Entry): string {
       return `emitted ${entry.facts.event.type}`;
     case "run.cancel-requested":
       return `${actorText(entry.facts.by)} cancels${entry.facts.undo ? " and undoes" : ""}${because(entry.facts.reason)}`;
+    case "run.paused":
+      return `${actorText(entry.facts.by)} pauses${because(entry.facts.reason)}`;
+    case "run.resumed":
+      return `${actorText(entry.facts.by)} resumes${because(entry.facts.reason)}`;
+    case "run.priority-set":
+      return `${actorText(entry.facts.by)} sets the priority ${entry.facts.priority}`;
+    case "step.skip-ordered":
+      return `${actorText(entry.facts.by)} orders to go on without it${because(entry.facts.reason)}`;
     case "undo.requested":
       return `${actorText(entry.facts.by)} undoes${because(entry.facts.reason)}`;
     case "undo.intended":

@@ -1,9 +1,9 @@
 // What each durable entry changes in the projections.
 import type { DatabaseSync } from "node:sqlite";
-import { encodeCbor } from "@writ/core/cbor";
+import { decodeCbor, encodeCbor } from "@writ/core/cbor";
 import { isRunEntry, type Entry, type NodeEntry, type RunEntry } from "@writ/core/entry";
 import { sessionOfSourceKey, type Event } from "@writ/core/event";
-import type { Value } from "@writ/core/value";
+import { isMap, type Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
@@ -68,6 +68,7 @@ export function projector(db: DatabaseSync): Projector {
     "INSERT OR REPLACE INTO approval (id, run_no, seq, at_ms, facts) VALUES (?, ?, ?, ?, ?)",
   );
   const removeApproval = db.prepare("DELETE FROM approval WHERE id = ?");
+  const approvalsOfRun = db.prepare("SELECT id, facts FROM approval WHERE run_no = ?");
   const removeApprovals = db.prepare("DELETE FROM approval WHERE run_no = ?");
   const insertHeld = db.prepare(
     "INSERT OR REPLACE INTO held (run_no, step, kind, attempt, reason, at_ms, seq) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -81,6 +82,14 @@ export function projector(db: DatabaseSync): Projector {
   );
   const setHead = db.prepare("UPDATE head SET seq = ?, hash = ?");
   let seq = Number(db.prepare("SELECT seq FROM head").get()?.["seq"] ?? -1);
+
+  /** Nobody is asked any more about a step that somebody ordered otherwise about. */
+  function removeStepApprovals(no: number, step: string): void {
+    for (const { id, facts } of approvalsOfRun.all(no)) {
+      const known = facts instanceof Uint8Array ? decodeCbor(facts) : null;
+      if (isMap(known) && known["step"] === step) removeApproval.run(String(id));
+    }
+  }
 
   function projectNodeEntry(entry: NodeEntry, position: number): void {
     if (entry.kind === "event.received") {
@@ -125,6 +134,10 @@ export function projector(db: DatabaseSync): Projector {
       case "approval.expired":
         removeApproval.run(entry.facts.approval);
         break;
+      case "step.skip-ordered":
+        removeHeld.run(no, entry.facts.step, "effect");
+        removeStepApprovals(no, entry.facts.step);
+        break;
       case "undo.requested":
         reopenRun.run(no);
         break;
@@ -142,6 +155,10 @@ export function projector(db: DatabaseSync): Projector {
       case "timer.fired":
       case "event.emitted":
       case "run.cancel-requested":
+      case "effect.progress":
+      case "run.paused":
+      case "run.resumed":
+      case "run.priority-set":
       case "undo.intended":
       case "undo.completed":
         return;

@@ -1,0 +1,36 @@
+// Orders to runs that are under way: pause, resume, priority, skip.
+import { runId, stepId } from "@writ/core/ids";
+import type { Handlers } from "../http/app.ts";
+import type { NodeContext } from "../node/context.ts";
+import { runSummary } from "../views/run.ts";
+import { namesOf, stateOf } from "./runs.ts";
+
+export function controlHandlers(
+  node: NodeContext,
+): Pick<Handlers, "pauseRun" | "resumeRun" | "setPriority" | "skipStep"> {
+  const { engine } = node;
+  const nameOf = namesOf(node);
+  const summary = async (run: ReturnType<typeof runId>) => runSummary(await stateOf(node, run), nameOf);
+  return {
+    pauseRun: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      await engine.pauseRun(run, caller.actor, body.reason ?? "");
+      return summary(run);
+    },
+    resumeRun: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      await engine.resumeRun(run, caller.actor, body.reason ?? "");
+      return summary(run);
+    },
+    setPriority: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      await engine.setPriority(run, caller.actor, body.priority);
+      return summary(run);
+    },
+    skipStep: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      await engine.skipStep(run, stepId(params.step), caller.actor, body.reason);
+      return summary(run);
+    },
+  };
+}
