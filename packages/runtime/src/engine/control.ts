@@ -21,7 +21,7 @@ const reasonLengthMax = 1024;
 
 export function createControl(
   core: Core,
-  { activeRun }: { readonly activeRun: (run: RunId) => ActiveRun },
+  { activeRun }: { readonly activeRun: (run: RunId) => Promise<ActiveRun> },
 ): Control {
   const order = async (
     run: ActiveRun,
@@ -34,22 +34,22 @@ export function createControl(
   };
   return {
     async pauseRun(run, actor, reason) {
-      const active = activeRun(run);
+      const active = await activeRun(run);
       const facts = { by: actor, reason: reason.slice(0, reasonLengthMax) };
       await order(active, pauseProblem(active.state), actor, { kind: "run.paused", facts });
     },
     async resumeRun(run, actor, reason) {
-      const active = activeRun(run);
+      const active = await activeRun(run);
       const facts = { by: actor, reason: reason.slice(0, reasonLengthMax) };
       await order(active, resumeProblem(active.state), actor, { kind: "run.resumed", facts });
     },
     async setPriority(run, actor, priority) {
-      const active = activeRun(run);
+      const active = await activeRun(run);
       const facts = { by: actor, priority };
       await order(active, priorityProblem(active.state), actor, { kind: "run.priority-set", facts });
     },
     async skipStep(run, step, actor, reason) {
-      const active = activeRun(run);
+      const active = await activeRun(run);
       const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax) };
       await order(active, skipProblem(active.state, step), actor, { kind: "step.skip-ordered", facts });
     },

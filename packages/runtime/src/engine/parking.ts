@@ -162,6 +162,8 @@ export function sleepsUntil(state: RunState): number | null | undefined {
   const { ending, ended, startedAtMs } = state;
   const times: number[] = [];
   if (ending?.asked === true) return undefined;
+  // Nothing of a paused run happens by itself, and whoever lists those that are paused finds it in memory.
+  if (state.control.paused !== null) return undefined;
   if (ending === null && ended === null) times.push(startedAtMs + state.prepared.hashed.program.runTimeoutMs);
   for (const { phase, deadline, undo } of state.steps.values()) {
     if (undo?.phase === "asked" || undo?.phase === "intended") return undefined;
