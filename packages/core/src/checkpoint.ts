@@ -4,7 +4,7 @@
 //   H3  A checkpoint that would not be written in exactly these characters is refused, so that every changed byte shows.
 import { concatBytes, equalBytes, fromBase64, toBase64, utf8 } from "./bytes.ts";
 import type { NodeId } from "./ids.ts";
-import type { Hasher, KeyRecord, Signer } from "./ports.ts";
+import type { Hasher, KeyRecord, KeySignature, Signer } from "./ports.ts";
 
 export interface TreeHead {
   /** `writ/` and the node's id. */
@@ -35,8 +35,28 @@ export function checkpointOrigin(node: NodeId): string {
 }
 
 export function signCheckpoint(head: TreeHead, signer: Signer, keys: CheckpointKeys, hasher: Hasher): string {
+  return noteOf(head, signer.sign(utf8(checkpointText(head))), keys, hasher);
+}
+
+/** The same, signed beside the thread that asks where the signer can. */
+export async function signCheckpointLater(
+  head: TreeHead,
+  signer: Signer,
+  keys: CheckpointKeys,
+  hasher: Hasher,
+): Promise<string> {
+  const bytes = utf8(checkpointText(head));
+  return noteOf(head, (await signer.signLater?.(bytes)) ?? signer.sign(bytes), keys, hasher);
+}
+
+function noteOf(
+  head: TreeHead,
+  signatures: readonly KeySignature[],
+  keys: CheckpointKeys,
+  hasher: Hasher,
+): string {
   const text = checkpointText(head);
-  const lines = signer.sign(utf8(text)).map(({ algorithm, signature }) => {
+  const lines = signatures.map(({ algorithm, signature }) => {
     const { publicKey } = algorithm === "ed25519" ? keys.ed25519 : keys.mlDsa65;
     const keyHash = noteKeyHash(head.origin, algorithm, publicKey, hasher);
     return `— ${head.origin} ${toBase64(concatBytes(keyHash, signature))}\n`;

@@ -40,11 +40,15 @@ export interface Hasher {
 export interface Signer {
   readonly ed25519KeyId: KeyId;
   readonly mlDsa65KeyId: KeyId;
-  sign(bytes: Uint8Array): readonly {
-    readonly keyId: KeyId;
-    readonly algorithm: "ed25519" | "ml-dsa-65";
-    readonly signature: Uint8Array;
-  }[];
+  sign(bytes: Uint8Array): readonly KeySignature[];
+  /** The same beside the thread that asks: two milliseconds in which it can do other things. Absent: `sign`. */
+  signLater?(bytes: Uint8Array): Promise<readonly KeySignature[]>;
+}
+
+export interface KeySignature {
+  readonly keyId: KeyId;
+  readonly algorithm: "ed25519" | "ml-dsa-65";
+  readonly signature: Uint8Array;
 }
 
 export interface KeyRecord {

@@ -98,6 +98,10 @@ function keysOf(ed25519: KeyObject, mlDsa65: KeyObject): NodeKeys {
   });
   const classic = record("ed25519", rawPublicKey(ed25519));
   const postQuantum = record("ml-dsa-65", rawPublicKey(mlDsa65));
+  const pairs = [
+    { keyId: classic.id, algorithm: "ed25519", key: ed25519 },
+    { keyId: postQuantum.id, algorithm: "ml-dsa-65", key: mlDsa65 },
+  ] as const;
   const digest = nodeHasher.sha256(concatBytes(classic.publicKey, postQuantum.publicKey));
   return {
     identity: {
@@ -109,16 +113,31 @@ function keysOf(ed25519: KeyObject, mlDsa65: KeyObject): NodeKeys {
     signer: {
       ed25519KeyId: classic.id,
       mlDsa65KeyId: postQuantum.id,
-      sign: (bytes) => [
-        { keyId: classic.id, algorithm: "ed25519", signature: new Uint8Array(sign(null, bytes, ed25519)) },
-        {
-          keyId: postQuantum.id,
-          algorithm: "ml-dsa-65",
-          signature: new Uint8Array(sign(null, bytes, mlDsa65)),
-        },
-      ],
+      sign: (bytes) =>
+        pairs.map(({ keyId: id, algorithm, key }) => ({
+          keyId: id,
+          algorithm,
+          signature: new Uint8Array(sign(null, bytes, key)),
+        })),
+      signLater: (bytes) =>
+        Promise.all(
+          pairs.map(async ({ keyId: id, algorithm, key }) => ({
+            keyId: id,
+            algorithm,
+            signature: new Uint8Array(await signLater(bytes, key)),
+          })),
+        ),
     },
   };
+}
+
+function signLater(bytes: Uint8Array, key: KeyObject): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    sign(null, bytes, key, (error, signature) => {
+      if (error === null) resolve(signature);
+      else reject(error);
+    });
+  });
 }
 
 function rawPublicKey(key: KeyObject): Uint8Array {

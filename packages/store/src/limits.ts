@@ -35,6 +35,12 @@ export const readFilesMax = 8;
 /** Bytes read at once when scanning. */
 export const scanWindowBytes = 1024 * 1024;
 /** Entries that may wait for the projections before they are written there. */
-export const projectionBatchMax = 512;
+export const projectionBatchMax = 1024;
+/** Runs whose row is remembered between batches. */
+export const runNumbersMax = 20_000;
 export const projectionDelayMs = 25;
+/** Entries that may wait while SQLite's write-ahead log is emptied. */
+export const projectionQueueMax = 16_384;
+/** Size at which SQLite's write-ahead log is copied into the database. */
+export const projectionLogBytesMax = 16 * 1024 * 1024;
 export const blobChunkBytes = 256 * 1024;

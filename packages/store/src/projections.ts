@@ -21,8 +21,9 @@ import type { ParkedRuns, World } from "@writ/core/ports";
 import { fault } from "./faults.ts";
 import type { DurableBatch, OpenLedger, RunIndex } from "./ledger.ts";
 import { damaged, truncated } from "./ledger/recover.ts";
-import { projectionBatchMax, projectionDelayMs } from "./limits.ts";
+import { projectionBatchMax, projectionDelayMs, projectionQueueMax } from "./limits.ts";
 import { parkedRuns } from "./projections/parked.ts";
+import { writeAheadLog, type WriteAheadLog } from "./projections/write-ahead-log.ts";
 import { projector, schema, schemaVersion, type Projector } from "./projections/projector.ts";
 
 /** `held` waits for a person after a crash or an undo, `waiting` for an approval, `undoing` takes effects back after the end. */
@@ -133,6 +134,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
   let isFlushSet = false;
   let failure: Error | null = null;
   let isClosed = false;
+  let log: WriteAheadLog | null = null;
 
   /** Everything durable into SQLite, in one transaction. */
   function flush(): void {
@@ -142,6 +144,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     queue = [];
     queued = 0;
     attempt(() => project.batches(batches));
+    log?.written();
   }
 
   function attempt<T>(operation: () => T): T {
@@ -157,6 +160,8 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
 
   function flushLater(): void {
     if (isClosed) return;
+    // While the log is being emptied nothing is added to it, or it would never be empty; a query does not wait.
+    if (log?.isEmptying() === true && queued < projectionQueueMax) return;
     try {
       flush();
     } catch {
@@ -254,9 +259,11 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
       attempt(() => project.batches(waiting));
       parked.forgetStale();
       given.useIndex(this);
+      if (file !== ":memory:") log = writeAheadLog(db, file, flushLater);
     },
     close() {
       if (isClosed) return;
+      log?.close();
       unsubscribe?.();
       if (failure === null) flushLater();
       isClosed = true;

@@ -1,7 +1,7 @@
 // Signs tree heads and keeps them as files, one by one, behind the commits.
 import { utf8 } from "@writ/core/bytes";
 import { encodeCbor } from "@writ/core/cbor";
-import { checkpointOrigin, signCheckpoint } from "@writ/core/checkpoint";
+import { checkpointOrigin, signCheckpointLater } from "@writ/core/checkpoint";
 import type { NodeId } from "@writ/core/ids";
 import type { MerkleTree } from "@writ/core/merkle";
 import type { Disk, Hasher, KeyRing, Signer } from "@writ/core/ports";
@@ -36,8 +36,8 @@ export function checkpointWriter(
     const ed25519 = keyRing.find(signer.ed25519KeyId);
     const mlDsa65 = keyRing.find(signer.mlDsa65KeyId);
     assert(ed25519 !== undefined && mlDsa65 !== undefined, "the node's own keys are in its key ring");
-    const note = signCheckpoint(head, signer, { ed25519, mlDsa65 }, hasher);
     size = head.size;
+    const note = await signCheckpointLater(head, signer, { ed25519, mlDsa65 }, hasher);
     await replaceFile(disk, checkpointName(head.size), utf8(note));
     await replaceFile(disk, "ledger/frontier", encodeCbor({ size: head.size, hashes: [...frontier] }));
   }

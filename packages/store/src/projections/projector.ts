@@ -5,6 +5,7 @@ import { isRunEntry, type Entry, type NodeEntry, type RunEntry } from "@writ/cor
 import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import { isMap, type Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
+import { runNumbersMax } from "../limits.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
 export const schemaVersion = 3;
@@ -91,6 +92,14 @@ export function projector(db: DatabaseSync): Projector {
     }
   }
 
+  /** Rows of runs that went on lately, so that they are not looked up for each batch. */
+  const numbers = new Map<string, number>();
+  /** Whether there ever was a row that the end of a run has to remove: most nodes run for weeks without. */
+  let isAnyWaiting =
+    db.prepare("SELECT EXISTS (SELECT 1 FROM approval) OR EXISTS (SELECT 1 FROM held) AS any").get()?.[
+      "any"
+    ] === 1;
+
   function projectNodeEntry(entry: NodeEntry, position: number): void {
     if (entry.kind === "event.received") {
       const { sourceKey } = entry.facts;
@@ -100,6 +109,7 @@ export function projector(db: DatabaseSync): Projector {
   }
 
   function projectRunEntry(entry: RunEntry, no: number): void {
+    isAnyWaiting ||= entry.kind === "approval.requested" || entry.kind.endsWith(".held");
     switch (entry.kind) {
       case "effect.held":
         insertHeld.run(
@@ -142,8 +152,10 @@ export function projector(db: DatabaseSync): Projector {
         reopenRun.run(no);
         break;
       case "run.ended":
-        removeApprovals.run(no);
-        removeAllHeld.run(no);
+        if (isAnyWaiting) {
+          removeApprovals.run(no);
+          removeAllHeld.run(no);
+        }
         endRun.run(entry.facts.status, entry.atMs, entry.facts.fault?.code ?? null, no);
         return;
       case "run.started":
@@ -167,8 +179,9 @@ export function projector(db: DatabaseSync): Projector {
   }
 
   function projectAll(batches: readonly DurableBatch[]): void {
-    const numbers = new Map<string, number>();
+    if (numbers.size > runNumbersMax) numbers.clear();
     const last = new Map<number, RunEntry>();
+    const lastPosition = new Map<number, number>();
     let lastEntry: Entry | null = null;
     for (const { entries, position } of batches) {
       for (const entry of entries) {
@@ -180,13 +193,15 @@ export function projector(db: DatabaseSync): Projector {
         }
         let no = numbers.get(entry.run);
         if (no === undefined) {
-          const known = runNo.get(entry.run)?.["no"];
+          const known = entry.kind === "run.started" ? undefined : runNo.get(entry.run)?.["no"];
           no = typeof known === "number" ? known : beginRun(entry);
           numbers.set(entry.run, no);
         }
-        insertBatch.run(no, position);
+        if (lastPosition.get(no) !== position) insertBatch.run(no, position);
+        lastPosition.set(no, position);
         last.set(no, entry);
         projectRunEntry(entry, no);
+        if (entry.kind === "run.ended") numbers.delete(entry.run);
       }
     }
     for (const [no, { hash, seq: at }] of last) setLast.run(hash, at, no);
@@ -213,6 +228,7 @@ export function projector(db: DatabaseSync): Projector {
         db.exec("COMMIT");
       } catch (error) {
         seq = before;
+        numbers.clear();
         // A full disk makes SQLite roll back by itself; a second complaint must not hide the first.
         if (db.isTransaction) db.exec("ROLLBACK");
         throw error;
