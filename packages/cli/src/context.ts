@@ -38,6 +38,16 @@ export function openContext(flags: Flags, terminal: Terminal): Context {
 
 const fileBytesMax = 9 * 1024 * 1024;
 
+/** @throws command.file */
+export function readBytes(context: Context, file: string): Uint8Array {
+  const resolved = path.resolve(context.terminal.folder, file);
+  try {
+    return readFileSync(resolved);
+  } catch (error) {
+    throw fault("command.file", `Cannot read \`${file}\``, { file: resolved }, error);
+  }
+}
+
 /** Text of a file, or of standard input for `-`. @throws command.file */
 export async function readInput(context: Context, file: string): Promise<string> {
   if (file === "-") {
@@ -50,12 +60,7 @@ export async function readInput(context: Context, file: string): Promise<string>
     return text;
   }
   const resolved = path.resolve(context.terminal.folder, file);
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(resolved);
-  } catch (error) {
-    throw fault("command.file", `Cannot read \`${file}\``, { file: resolved }, error);
-  }
+  const bytes = readBytes(context, file);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {

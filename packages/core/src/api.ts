@@ -461,11 +461,118 @@ export const Replay = Type.Object(
         closed,
       ),
     ),
+    /** The run as it stood after its last entry at or before `to`, when that was asked for. */
+    at: nullable(
+      Type.Object(
+        {
+          seq: count,
+          status: RunStatus,
+          steps: list(
+            Type.Object({ step: line, state: StepState, attempt: count, waitsFor: nullable(line) }, closed),
+            5000,
+          ),
+          slots: list(Type.Object({ name: line, value: json, labels: list(line, 16) }, closed), 5000),
+          /** What the machine would do next. */
+          next: list(line, 5000),
+        },
+        closed,
+      ),
+    ),
     result: json,
   },
   closed,
 );
 export type Replay = Static<typeof Replay>;
+
+const Change = Type.Object(
+  { at: line, kind: Type.Enum(["added", "removed", "changed"]), before: json, after: json },
+  closed,
+);
+
+/** Where two runs part: what they began with, what each step did, how they ended. Steps that agree are left out. */
+export const RunDiff = Type.Object(
+  {
+    a: RunSummary,
+    b: RunSummary,
+    sameProgram: Type.Boolean(),
+    event: list(Change, 1000),
+    steps: list(
+      Type.Object(
+        {
+          step: line,
+          /** Null where the program of that run has no such step. */
+          a: nullable(StepState),
+          b: nullable(StepState),
+          /** Below `/params`, `/result`, `/fault`, `/attempt`. */
+          changes: list(Change, 1000),
+        },
+        closed,
+      ),
+      5000,
+    ),
+    result: list(Change, 1000),
+    /** The first step, in program order, that differs: where to look. */
+    first: nullable(line),
+  },
+  closed,
+);
+export type RunDiff = Static<typeof RunDiff>;
+
+/** The chain of causes of a step, first cause first: the event, the words, the people who agreed, the steps before it, and what it did. */
+export const Why = Type.Object(
+  {
+    run,
+    step: line,
+    state: StepState,
+    links: list(
+      Type.Object(
+        {
+          kind: Type.Enum([
+            "event",
+            "words",
+            "program",
+            "person",
+            "start",
+            "step",
+            "decision",
+            "data",
+            "gate",
+            "effect",
+          ]),
+          text: words,
+          /** Lines of the rule or plan with the words that became this step underlined. */
+          excerpt: nullable(words),
+          /** The entry that says so. */
+          seq: nullable(count),
+          hash: nullable(hash),
+          atMs: nullable(timeMs),
+          by: nullable(line),
+          /** Another run that caused this one. */
+          run: nullable(run),
+        },
+        closed,
+      ),
+      5000,
+    ),
+  },
+  closed,
+);
+export type Why = Static<typeof Why>;
+
+/** A run as one file that proves itself (`core/run-export`). */
+export const RunExportFile = Type.Object(
+  {
+    name: line,
+    /** Base64. */
+    bytes: Type.String({ maxLength: 256 * 1024 * 1024 }),
+    sizeBytes: count,
+    entries: count,
+    treeSize: count,
+    blobsMissing: count,
+  },
+  closed,
+);
+export type RunExportFile = Static<typeof RunExportFile>;
 
 export const Person = Type.Object(
   { id: slug, name: line, roles: list(slug, 64), key: line, addedAtMs: timeMs },
@@ -933,7 +1040,36 @@ export const routes = {
     access: "anyone",
     status: 200,
     params: byRun,
+    /** Up to and with the entry at this place of the ledger. */
+    query: Type.Object({ to: Type.Optional(count) }, closed),
     response: Replay,
+  },
+  diffRuns: {
+    method: "GET",
+    path: "/runs/{run}/diff/{other}",
+    summary: "Where two runs part: events, steps, parameters, results",
+    access: "anyone",
+    status: 200,
+    params: Type.Object({ run, other: run }, closed),
+    response: RunDiff,
+  },
+  whyStep: {
+    method: "GET",
+    path: "/runs/{run}/steps/{step}/why",
+    summary: "The chain of causes of a step, back to the event, the words and the people who agreed",
+    access: "anyone",
+    status: 200,
+    params: Type.Object({ run, step: line }, closed),
+    response: Why,
+  },
+  exportRun: {
+    method: "GET",
+    path: "/runs/{run}/export",
+    summary: "The run as one file that anybody can verify without this node",
+    access: "anyone",
+    status: 200,
+    params: byRun,
+    response: RunExportFile,
   },
   listApprovals: {
     method: "GET",

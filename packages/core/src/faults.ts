@@ -60,6 +60,14 @@ export const coreFaults = {
     kind: "rejected",
     remedy: "Compile, approve and sign the program again: its bytes are not the ones that were signed.",
   },
+  "export.malformed": {
+    kind: "rejected",
+    remedy: "Have the node export the run again; the file is not whole, or was never one.",
+  },
+  "export.refused": {
+    kind: "rejected",
+    remedy: "Do not rely on the file: have the node export the run again, and compare what differs.",
+  },
 } as const;
 
 export const fault = faultsOf(coreFaults);

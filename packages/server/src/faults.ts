@@ -63,6 +63,11 @@ export const serverFaults = {
   "program.not-deployed": { kind: "rejected", remedy: "Deploy it first with `writ deploy HASH`." },
   "program.paused": { kind: "rejected", remedy: "Resume it first with `writ resume HASH`." },
   "program.not-paused": { kind: "rejected", remedy: "Nothing to do: it is not paused." },
+  "run.unknown-step": { kind: "rejected", remedy: "Use one of the steps in the facts: `writ run show RUN`." },
+  "run.not-begun": {
+    kind: "rejected",
+    remedy: "Name an entry of the run, at or after the one in the facts.",
+  },
   "person.unknown": { kind: "rejected", remedy: "Look up the people with `writ people`." },
   "person.exists": { kind: "rejected", remedy: "Choose another id, or remove the person first." },
   "person.roles": {

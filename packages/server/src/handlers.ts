@@ -10,9 +10,11 @@ import { peopleHandlers } from "./handlers/people.ts";
 import { planHandlers } from "./handlers/plans.ts";
 import { programHandlers } from "./handlers/programs.ts";
 import { runHandlers } from "./handlers/runs.ts";
+import { timeTravelHandlers } from "./handlers/time-travel.ts";
 import { workspaceHandlers } from "./handlers/workspaces.ts";
 import type { Handlers } from "./http/app.ts";
 import type { NodeContext } from "./node/context.ts";
+import type { ExportParts } from "./node/run-export.ts";
 import type { RunWatch } from "./node/run-watch.ts";
 import type { Upkeep } from "./node/upkeep.ts";
 
@@ -22,9 +24,10 @@ export interface HandlerParts {
   readonly watch: RunWatch;
   readonly projections: Projections;
   readonly upkeep: Upkeep;
+  readonly prove: ExportParts["prove"];
 }
 
-export function createHandlers({ node, road, watch, projections, upkeep }: HandlerParts): Handlers {
+export function createHandlers({ node, road, watch, projections, upkeep, prove }: HandlerParts): Handlers {
   const { inOrder } = node;
   return {
     ...peopleHandlers(node, inOrder),
@@ -33,6 +36,7 @@ export function createHandlers({ node, road, watch, projections, upkeep }: Handl
     ...programHandlers(node, road, inOrder),
     ...runHandlers(node, { projections, watch }),
     ...controlHandlers(node),
+    ...timeTravelHandlers(node, { nodeEntries: () => projections.nodeEntries(), prove }),
     ...planHandlers(node, road, watch),
     ...approvalHandlers(node),
     ...emergencyHandlers(node),

@@ -25,3 +25,7 @@ export const stopTimeoutMs = 10_000;
 export const failedStopTimeoutMs = 2000;
 /** A workspace file. */
 export const workspaceFileBytesMax = 1024 * 1024;
+/** Bytes of blobs that an exported run carries; what does not fit is named by its hash. */
+export const exportBlobBytesMax = 64 * 1024 * 1024;
+/** Entries before a run's start among which its event is looked for: a hold time may have passed between them. */
+export const exportLookBackEntries = 100_000;

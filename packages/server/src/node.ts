@@ -167,6 +167,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       watch,
       projections: store.projections,
       upkeep: createUpkeep(context, store),
+      prove: (seqs) => store.prove(seqs),
     });
     const streams = createEntryStreams(store.ledger, world, log);
     const mcp = createMcpEndpoint({

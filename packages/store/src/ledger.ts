@@ -16,7 +16,7 @@ import type { Disk, Entropy, Hasher, KeyRing, Ledger, Signer } from "@writ/core/
 import { frameSize, segmentName } from "@writ/core/segment";
 import { fault } from "./faults.ts";
 import { assertLimits, ledgerLimits, type LedgerLimits } from "./limits.ts";
-import { checkpointWriter } from "./ledger/checkpoint-writer.ts";
+import { checkpointWriter, type SignedHead } from "./ledger/checkpoint-writer.ts";
 import { ledgerReader, positionOf, type DurableBatch } from "./ledger/reader.ts";
 import { recover } from "./ledger/recover.ts";
 import { openSegmentWriter } from "./ledger/segment-writer.ts";
@@ -55,6 +55,8 @@ export interface OpenLedger extends Ledger {
   snapshot(): { readonly entries: number; readonly segments: readonly { name: string; sizeBytes: number }[] };
   /** Stops for good, as after a failed sync. */
   stop(cause: unknown): void;
+  /** Signs a tree head over everything that was appended until now, once it is durable. */
+  checkpoint(): Promise<SignedHead>;
   /** Makes what was appended durable, signs a checkpoint, closes the files. Rejects when the ledger has stopped. */
   close(): Promise<void>;
 }
@@ -380,6 +382,11 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
       segments: segments.map(({ number, end }) => ({ name: segmentName(number), sizeBytes: end })),
     }),
     stop,
+    async checkpoint() {
+      await ledger.durable(nextSeq - 1);
+      if (stopped !== null) throw stopped;
+      return checkpoints.write(tree);
+    },
     async close() {
       await settled();
       const before = stopped;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Blobs, Disk, Entropy, Hasher, Ledger, Signer, World } from "@writ/core/ports";
 import type { NodeId } from "@writ/core/ids";
 import { writeBackup, type BackupReport } from "./backup.ts";
+import { proveEntries, type ProvedEntries } from "./prove.ts";
 import { openBlobs } from "./blobs.ts";
 import { fault } from "./faults.ts";
 import { lockFolder, type FolderLock } from "./folder-lock.ts";
@@ -31,6 +32,8 @@ export interface Store {
    * @throws store.no-folder when everything is on a given disk
    */
   backup(file: string): Promise<BackupReport>;
+  /** Signs a checkpoint over everything until now and proves of each of the entries that it stands below it. */
+  prove(seqs: readonly number[]): Promise<ProvedEntries>;
   /** Records `node.stopped`, signs a checkpoint and lets go of the folder. Rejects with ledger.stopped when the ledger had stopped. */
   close(reason?: string): Promise<void>;
 }
@@ -131,6 +134,7 @@ async function openOn(
         const { dataFolder } = folder;
         return writeBackup({ dataFolder, node: identity.node, checkpoints, ...ledger.snapshot() }, file);
       },
+      prove: (seqs) => proveEntries(ledger, nodeHasher, seqs),
       close(reason = "asked to stop") {
         return (closing ??= close(reason));
       },

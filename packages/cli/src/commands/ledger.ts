@@ -9,15 +9,22 @@ import { brief, shortHash, time } from "../render/layout.ts";
 import { shown } from "../render/outside.ts";
 import { renderFault } from "../render/run.ts";
 import type { Act } from "../run.ts";
+import { verifyFile } from "./looking-back.ts";
 import { runServerCommand } from "./local.ts";
 
 export function addLedgerCommands(program: Command, act: Act): void {
   program.commandsGroup("The record:");
   const ledger = program.command("ledger").description("the node's record: verify, show, follow");
   ledger
-    .command("verify")
-    .description("check every link, hash, checkpoint and blob as they are on disk")
-    .action(act(verify));
+    .command("verify [file]")
+    .description(
+      "check every link, hash, checkpoint and blob as they are on disk; FILE: an exported run, checked here, without any node",
+    )
+    .action(
+      act((context, file: string | undefined) =>
+        file === undefined ? verify(context) : Promise.resolve(verifyFile(context, file)),
+      ),
+    );
   ledger
     .command("show")
     .description("entries in order")

@@ -9,7 +9,6 @@ import { renderCounterexamples, renderOutcome, renderProblems } from "../render/
 import {
   renderApprovals,
   renderFault,
-  renderReplay,
   renderRun,
   renderRuns,
   renderRunSummary,
@@ -17,6 +16,7 @@ import {
 } from "../render/run.ts";
 import type { Act } from "../run.ts";
 import { addControlCommands } from "./control.ts";
+import { addLookingBackCommands } from "./looking-back.ts";
 import { compileFile, eventData } from "./programs.ts";
 
 const settledWaitMsMax = 60_000;
@@ -47,10 +47,7 @@ export function addRunCommands(program: Command, act: Act): void {
     .option("--undo", "and take back what it did")
     .option("--reason <text>", "kept in the ledger")
     .action(act(cancel));
-  run
-    .command("replay <id>")
-    .description("derive every state again from the ledger, with no effect")
-    .action(act(replay));
+  addLookingBackCommands(program, run, act);
   run
     .command("settle <id> <step> <decision>")
     .description("decide on a held effect (done, failed, again, skip) or a held undo (done, again, leave)")
@@ -153,11 +150,6 @@ async function undo(
 function isTakenBack(run: RunDetail): boolean {
   const isHeld = run.steps.some((step) => step.held !== null);
   return !isHeld && run.status !== "undoing" && run.fault?.facts["stays"] === undefined;
-}
-
-async function replay(context: Context, id: string): Promise<ExitCode> {
-  const answer = await context.client.call("replayRun", { params: { run: id } });
-  return context.answer(answer, renderReplay, answer.agrees ? exitCodes.ok : exitCodes.refused);
 }
 
 type Decision = "done" | "failed" | "again" | "skip" | "leave";

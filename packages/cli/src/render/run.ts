@@ -154,6 +154,7 @@ export function renderReplay(replay: Replay): string {
     `${replay.run}: ${replay.status}; ${replay.entries} entries derived again without any effect: ` +
       (replay.agrees ? "every state as recorded" : "DIFFERS from the record"),
     section("Differences", replay.differences.join("\n")),
+    replay.at === null ? "" : renderMoment(replay.at),
     section(
       "States",
       replay.states
@@ -171,4 +172,28 @@ export function renderFault(
   fault: { readonly code: string; readonly message: string; readonly remedy: string } | null,
 ): string {
   return fault === null ? "" : `${fault.code}: ${fault.message}\n  ${fault.remedy}`;
+}
+
+/** Everything a run was at one entry. */
+function renderMoment(at: NonNullable<Replay["at"]>): string {
+  return paragraphs(
+    `after entry ${at.seq}: ${at.status}`,
+    section(
+      "Steps then",
+      table(
+        ["step", "state", "attempt", "waits for"],
+        at.steps.map((step) => [step.step, step.state, String(step.attempt), step.waitsFor ?? ""]),
+      ),
+    ),
+    section(
+      "Slots then",
+      at.slots
+        .map(({ name, value, labels }) => {
+          const from = labels.length === 0 ? "" : `  (${labels.join(", ")})`;
+          return `${name} = ${brief(value, 500)}${from}`;
+        })
+        .join("\n"),
+    ),
+    section("Next then", at.next.join("\n")),
+  );
 }

@@ -6,7 +6,7 @@ import type { RunEntry } from "@writ/core/entry";
 import type { Event } from "@writ/core/event";
 import { eventId, programHash, runId, stepId, type ProgramHash, type RunId } from "@writ/core/ids";
 import type { HashedProgram } from "@writ/core/program";
-import { isMap, parseValue, toJson, type Json, type ValueMap } from "@writ/core/value";
+import { isMap, parseValue, toJson, type ValueMap } from "@writ/core/value";
 import { isoTime } from "@writ/runtime/iso-time";
 import type { RunState } from "@writ/runtime/state";
 import type { Projections, RunRow } from "@writ/store/projections";
@@ -16,7 +16,6 @@ import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
 import type { RunWatch } from "../node/run-watch.ts";
-import { entrySummary } from "../views/entry.ts";
 import { apiFault } from "../views/program.ts";
 import { runDetail, runSummary, statusOf, type NameOf } from "../views/run.ts";
 import { previewView } from "../views/preview.ts";
@@ -34,7 +33,7 @@ export function runHandlers(
   parts: RunParts,
 ): Pick<
   Handlers,
-  "previewProgram" | "startRun" | "listRuns" | "getRun" | "cancelRun" | "undoRun" | "settleStep" | "replayRun"
+  "previewProgram" | "startRun" | "listRuns" | "getRun" | "cancelRun" | "undoRun" | "settleStep"
 > {
   const { engine } = node;
   const { projections } = parts;
@@ -108,7 +107,6 @@ export function runHandlers(
       await engine.settle(run, stepId(params.step), body.decision, caller.actor, result);
       return runSummary(await stateOf(node, run), nameOf);
     },
-    replayRun: async ({ params }) => replayView(node, runId(params.run)),
   };
 }
 
@@ -193,31 +191,5 @@ function summaryOfRow(node: NodeContext, row: RunRow, nameOf: NameOf): RunSummar
     startedAtMs: row.startedAtMs,
     endedAtMs: row.endedAtMs,
     event: { id: "", type, subject: subject.length === 0 ? null : subject.join(" ") },
-  };
-}
-
-async function replayView(node: NodeContext, run: RunId) {
-  const replay = await node.engine.replay(run);
-  let before: RunState | null = null;
-  const states = replay.steps.map(({ entry, state }) => {
-    const previous: RunState | null = before;
-    before = state;
-    const { seq, kind, step } = entrySummary(entry);
-    const changed = [...state.steps]
-      .filter(([id, now]) => previous?.steps.get(id)?.status !== now.status)
-      .map(([id, now]) => ({ step: id as string, state: now.status }));
-    return { seq, kind, step, changed, commands: [] as string[] };
-  });
-  const last = replay.steps.at(-1)?.state;
-  if (last === undefined) throw fault("run.unknown", `Cannot find the run \`${run}\``, { run });
-  const { divergence } = replay;
-  return {
-    run: run as string,
-    entries: replay.steps.length,
-    agrees: divergence === null,
-    differences: divergence === null ? [] : [`entry ${divergence.seq}: ${divergence.fault.message}`],
-    status: statusOf(last),
-    states,
-    result: toJson(last.ended?.result ?? null) as Json,
   };
 }

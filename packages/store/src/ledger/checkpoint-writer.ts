@@ -12,8 +12,15 @@ export interface CheckpointWriter {
   size(): number;
   /** Writes a checkpoint in the background; a failure goes to `failed`. Does nothing while one is being written. */
   begin(tree: MerkleTree, failed: (error: unknown) => void): void;
-  write(tree: MerkleTree): Promise<void>;
+  /** Signs the tree as it is now, unless the newest checkpoint covers it; waits for one that is being written. */
+  write(tree: MerkleTree): Promise<SignedHead>;
   settled(): Promise<void>;
+}
+
+export interface SignedHead {
+  readonly size: number;
+  /** The checkpoint's text, as it stands in its file. */
+  readonly note: string;
 }
 
 export function checkpointWriter(
@@ -29,8 +36,9 @@ export function checkpointWriter(
   const { disk, hasher, signer, keyRing, node } = options;
   let size = sizeBefore;
   let running: Promise<void> | null = null;
+  let newest: SignedHead | null = null;
 
-  async function write(tree: MerkleTree): Promise<void> {
+  async function sign(tree: MerkleTree): Promise<SignedHead> {
     const head = { origin: checkpointOrigin(node), size: tree.size(), root: tree.root() };
     const frontier = tree.frontier();
     const ed25519 = keyRing.find(signer.ed25519KeyId);
@@ -40,14 +48,33 @@ export function checkpointWriter(
     const note = await signCheckpointLater(head, signer, { ed25519, mlDsa65 }, hasher);
     await replaceFile(disk, checkpointName(head.size), utf8(note));
     await replaceFile(disk, "ledger/frontier", encodeCbor({ size: head.size, hashes: [...frontier] }));
+    newest = { size: head.size, note };
+    return newest;
+  }
+
+  /** One at a time: two would write one file. */
+  async function write(tree: MerkleTree): Promise<SignedHead> {
+    while (running !== null) await running;
+    if (newest?.size === tree.size()) return newest;
+    const signing = sign(tree);
+    running = signing
+      .then(
+        () => undefined,
+        // Whoever asked hears of it.
+        () => undefined,
+      )
+      .finally(() => {
+        running = null;
+      });
+    return signing;
   }
 
   return {
     size: () => size,
     begin(tree, failed) {
       if (running !== null) return;
-      running = write(tree)
-        .catch(failed)
+      running = sign(tree)
+        .then(() => undefined, failed)
         .finally(() => {
           running = null;
         });

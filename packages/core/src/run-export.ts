@@ -1,0 +1,280 @@
+// A run as one file that proves itself: its entries, those that introduce the keys, the program and everybody's decisions on it, each with its
+// proof of inclusion below one signed checkpoint. Made by a node, checked anywhere, with nothing but the file.
+//   Y1  Every entry of the file stands in the tree that the checkpoint signs, at its own place; the keys are those that the ledger's first
+//       entry (and `key.added`) introduce, and the first entry is one of the proved ones.
+//   Y2  The run's entries are there from its start without a gap, each linked to the one before it.
+//   Y3  The program is the one that the run names by hash, with its signatures by keys of this ledger.
+//   Y4  Every blob has the hash it is named by; one that an entry names and that is not in the file is listed.
+//   Y5  The file is one deterministic CBOR map; anything else in it is a refusal.
+//   Not shown by the file: entries of the run that are younger than its last one, and whose ledger this is; compare the node's id.
+import { concatBytes, equalBytes, fromHex, toHex } from "./bytes.ts";
+import { decodeCbor, encodeCbor } from "./cbor.ts";
+import { checkpointOrigin, parseCheckpoint, signatureProblem, type Checkpoint } from "./checkpoint.ts";
+import { decodeEntry, readEnvelope } from "./entry-codec.ts";
+import { isRunEntry, type Entry, type RunEntry } from "./entry.ts";
+import { faultRecord } from "./fault.ts";
+import { fault } from "./faults.ts";
+import { keyId, runId, sha256, type NodeId, type RunId } from "./ids.ts";
+import { isIncluded } from "./merkle-proof.ts";
+import type { Hasher, KeyRecord } from "./ports.ts";
+import { hashProgram } from "./program-codec.ts";
+import { decodeEnvelope, verifySignedProgram } from "./signature.ts";
+import { isMap, type Value } from "./value.ts";
+
+export interface RunExport {
+  readonly run: RunId;
+  /** The signed text over the tree (C2SP checkpoint). */
+  readonly checkpoint: string;
+  /** In ledger order: the entry's bytes, and its proof of inclusion from the leaf upwards (hashes of 32 bytes). */
+  readonly entries: readonly { readonly bytes: Uint8Array; readonly proof: readonly Uint8Array[] }[];
+  /** The signed program (DSSE envelope as it is kept), or null when it was never signed. */
+  readonly envelope: Uint8Array | null;
+  /** The program's payload bytes. */
+  readonly program: Uint8Array;
+  /** Whatever entries name by hash, as far as it fits. */
+  readonly blobs: readonly Uint8Array[];
+}
+
+export interface ExportReport {
+  /** The first thing that does not hold, or null. */
+  readonly bad: string | null;
+  /** Commits to the node's keys: what to compare with what the node's owner says. */
+  readonly node: NodeId | null;
+  readonly run: RunId | null;
+  readonly entries: readonly Entry[];
+  /** Entries below the checkpoint. */
+  readonly treeSize: number;
+  /** How the run stood at its last entry here; null while it had not ended. */
+  readonly status: string | null;
+  /** Blobs that are named and not here. */
+  readonly blobsMissing: readonly string[];
+}
+
+const magic = "writ.run-export";
+
+export function encodeRunExport(made: RunExport): Uint8Array {
+  return encodeCbor({
+    magic,
+    v: 1,
+    run: made.run,
+    checkpoint: made.checkpoint,
+    entries: made.entries.map(({ bytes, proof }) => ({ bytes, proof: [...proof] })),
+    envelope: made.envelope,
+    program: made.program,
+    blobs: [...made.blobs],
+  });
+}
+
+/** True when the bytes say that they are an exported run. */
+export function isRunExport(bytes: Uint8Array): boolean {
+  try {
+    const value = decodeCbor(bytes);
+    return isMap(value) && value["magic"] === magic;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws export.malformed */
+export function decodeRunExport(bytes: Uint8Array): RunExport {
+  const value = decoded(bytes);
+  if (!isMap(value) || value["magic"] !== magic) throw malformed("it is no exported run");
+  if (value["v"] !== 1) throw malformed("it is of another version");
+  const { run, checkpoint, entries, envelope, program, blobs } = value;
+  if (typeof run !== "string" || typeof checkpoint !== "string" || !(program instanceof Uint8Array))
+    throw malformed("a part is missing");
+  if (envelope !== null && !(envelope instanceof Uint8Array)) throw malformed("the envelope is no bytes");
+  const made: RunExport = {
+    run: runId(run),
+    checkpoint,
+    entries: items(entries).map((entry) => {
+      const part = isMap(entry) ? entry["bytes"] : undefined;
+      if (!isMap(entry) || !(part instanceof Uint8Array)) throw malformed("an entry is no bytes");
+      return { bytes: part, proof: items(entry["proof"]).map(bytesOf) };
+    }),
+    envelope,
+    program,
+    blobs: items(blobs).map(bytesOf),
+  };
+  if (!equalBytes(encodeRunExport(made), bytes)) throw malformed("it holds more than an exported run does");
+  return made;
+}
+
+function decoded(bytes: Uint8Array): Value {
+  try {
+    return decodeCbor(bytes);
+  } catch {
+    throw malformed("it is not what a node wrote");
+  }
+}
+
+function items(value: Value | undefined): readonly Value[] {
+  if (!Array.isArray(value)) throw malformed("a list is missing");
+  return value as readonly Value[];
+}
+
+function bytesOf(value: Value): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw malformed("a part is no bytes");
+  return value;
+}
+
+function malformed(why: string) {
+  return fault("export.malformed", `Cannot read the exported run: ${why}`, {});
+}
+
+export interface VerifyExportOptions {
+  readonly hasher: Hasher;
+  /** True when the signature by this key covers the bytes. */
+  readonly verify: (
+    key: Pick<KeyRecord, "algorithm" | "publicKey">,
+    bytes: Uint8Array,
+    signature: Uint8Array,
+  ) => boolean;
+}
+
+/** Checks everything that the file can show. Never throws for what the file holds. */
+export function verifyRunExport(bytes: Uint8Array, options: VerifyExportOptions): ExportReport {
+  const found: { -readonly [Key in keyof ExportReport]: ExportReport[Key] } = {
+    bad: null,
+    node: null,
+    run: null,
+    entries: [],
+    treeSize: 0,
+    status: null,
+    blobsMissing: [],
+  };
+  try {
+    const made = decodeRunExport(bytes);
+    found.run = made.run;
+    const entries = made.entries.map((entry) => entryOf(entry.bytes, options.hasher));
+    found.entries = entries;
+    const keys = keysOf(entries, options.hasher);
+    found.node = keys.node;
+    const checkpoint = signedCheckpoint(made.checkpoint, keys, options);
+    found.treeSize = checkpoint.size;
+    for (const [i, { proof }] of made.entries.entries()) {
+      const entry = entries[i];
+      if (entry !== undefined) checkIncluded(entry, proof, checkpoint, options.hasher);
+    }
+    const run = runOf(entries, made.run);
+    found.status = run.findLast((entry) => entry.kind === "run.ended")?.facts.status ?? null;
+    checkProgram(made, run, keys, options);
+    found.blobsMissing = missingBlobs(made, options.hasher);
+  } catch (error) {
+    const record = faultRecord(error);
+    if (record === undefined) throw error;
+    found.bad = record.message;
+  }
+  return found;
+}
+
+interface ExportKeys {
+  readonly node: NodeId;
+  readonly checkpoints: readonly KeyRecord[];
+  readonly programs: readonly KeyRecord[];
+}
+
+function wrong(why: string) {
+  return fault("export.refused", `Cannot trust the exported run: ${why}`, {});
+}
+
+function entryOf(bytes: Uint8Array, hasher: Hasher): Entry {
+  try {
+    return decodeEntry(bytes, sha256(toHex(hasher.sha256(bytes))));
+  } catch (error) {
+    throw wrong(`an entry cannot be read: ${faultRecord(error)?.message ?? ""}`);
+  }
+}
+
+/** Keys as they stood after the last of the entries: one that was revoked signs nothing that is newer. */
+function keysOf(entries: readonly Entry[], hasher: Hasher): ExportKeys {
+  const [first] = entries;
+  if (first?.kind !== "ledger.created" || first.seq !== 0)
+    throw wrong("it does not begin with the entry that created the ledger");
+  const record = (algorithm: KeyRecord["algorithm"], hex: string): KeyRecord => {
+    const publicKey = fromHex(hex);
+    const id = keyId(`k_${toHex(hasher.sha256(publicKey)).slice(0, 32)}`);
+    return { id, algorithm, publicKey, revoked: false };
+  };
+  const own = [record("ed25519", first.facts.ed25519), record("ml-dsa-65", first.facts.mlDsa65)];
+  const both = hasher.sha256(concatBytes(...own.map(({ publicKey }) => publicKey)));
+  if (first.node !== `n_${toHex(both).slice(0, 32)}`)
+    throw wrong("the node is not the one that these keys belong to");
+  const checkpoints = [...own];
+  const programs = [...own];
+  for (const entry of entries) {
+    if (entry.node !== first.node) throw wrong(`entry ${entry.seq} is of another node`);
+    if (entry.kind !== "key.added") continue;
+    const { purpose, algorithm, publicKey } = entry.facts;
+    (purpose === "checkpoints" ? checkpoints : programs).push(record(algorithm, publicKey));
+  }
+  return {
+    node: first.node,
+    checkpoints,
+    programs,
+  };
+}
+
+function signedCheckpoint(
+  note: string,
+  keys: ExportKeys,
+  { hasher, verify }: VerifyExportOptions,
+): Checkpoint {
+  const checkpoint = parseCheckpoint(note);
+  if (checkpoint === undefined) throw wrong("its checkpoint is malformed");
+  if (checkpoint.origin !== checkpointOrigin(keys.node))
+    throw wrong(`its checkpoint is of \`${checkpoint.origin}\``);
+  const problem = signatureProblem(checkpoint, { keys: keys.checkpoints, hasher, verify });
+  if (problem !== undefined) throw wrong(`its checkpoint: ${problem}`);
+  return checkpoint;
+}
+
+function checkIncluded(
+  entry: Entry,
+  proof: readonly Uint8Array[],
+  checkpoint: Checkpoint,
+  hasher: Hasher,
+): void {
+  const leaf = { index: entry.seq, entryHash: fromHex(entry.hash) };
+  if (!isIncluded(leaf, checkpoint, proof, hasher))
+    throw wrong(`entry ${entry.seq} does not stand in the ledger that was signed`);
+}
+
+function runOf(entries: readonly Entry[], run: RunId): readonly RunEntry[] {
+  const own = entries.filter(isRunEntry).filter((entry) => entry.run === run);
+  const [first] = own;
+  if (first?.kind !== "run.started" || first.runPrevious !== null) throw wrong("the run's start is missing");
+  for (const [i, entry] of own.entries()) {
+    const before = own[i - 1];
+    if (before !== undefined && (entry.runPrevious !== before.hash || entry.seq <= before.seq))
+      throw wrong(`something of the run is missing before entry ${entry.seq}`);
+  }
+  return own;
+}
+
+function checkProgram(
+  made: RunExport,
+  run: readonly RunEntry[],
+  keys: ExportKeys,
+  { hasher, verify }: VerifyExportOptions,
+): void {
+  const [started] = run;
+  const hash = hashProgram(made.program, hasher);
+  if (started?.kind !== "run.started" || started.facts.program !== hash)
+    throw wrong("the program is not the one that ran");
+  if (made.envelope === null) throw wrong("the program is not signed");
+  const envelope = decodeEnvelope(made.envelope);
+  if (!equalBytes(envelope.payload, made.program)) throw wrong("the signatures are on another program");
+  verifySignedProgram(envelope, {
+    find: (id) => keys.programs.find((key) => key.id === id),
+    verify,
+  });
+}
+
+/** @throws export.refused for a blob that nothing names */
+function missingBlobs(made: RunExport, hasher: Hasher): readonly string[] {
+  const here = new Set(made.blobs.map((blob) => toHex(hasher.sha256(blob))));
+  const named = new Set(made.entries.flatMap(({ bytes }) => readEnvelope(bytes).blobs));
+  for (const blob of here) if (!named.has(blob)) throw wrong(`no entry names the blob ${blob}`);
+  return [...named].filter((blob) => !here.has(blob)).sort();
+}
