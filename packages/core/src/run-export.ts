@@ -192,6 +192,7 @@ function keysOf(entries: readonly Entry[], hasher: Hasher): ExportKeys {
   if (first?.kind !== "ledger.created" || first.seq !== 0)
     throw wrong("it does not begin with the entry that created the ledger");
   const record = (algorithm: KeyRecord["algorithm"], hex: string): KeyRecord => {
+    if (!/^([0-9a-f]{2})+$/.test(hex)) throw wrong("a key of the ledger is malformed");
     const publicKey = fromHex(hex);
     const id = keyId(`k_${toHex(hasher.sha256(publicKey)).slice(0, 32)}`);
     return { id, algorithm, publicKey, revoked: false };

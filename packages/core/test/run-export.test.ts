@@ -1,34 +1,218 @@
+import { createHash, generateKeyPairSync, sign, verify, type KeyObject } from "node:crypto";
 import { expect, test } from "vitest";
-import { createHash } from "node:crypto";
+import { concatBytes, fromHex, toHex } from "@writ/core/bytes";
 import { encodeCbor } from "@writ/core/cbor";
-import { runId } from "@writ/core/ids";
-import { decodeRunExport, encodeRunExport, isRunExport, verifyRunExport } from "@writ/core/run-export";
+import { signCheckpoint } from "@writ/core/checkpoint";
+import { encodeEntry } from "@writ/core/entry-codec";
+import type { EntryDraft } from "@writ/core/entry";
+import { eventId, keyId, nodeId, programHash, runId, sha256 } from "@writ/core/ids";
+import { merkleTree } from "@writ/core/merkle";
+import { inclusionRanges, rangeHasher, rangeKey } from "@writ/core/merkle-proof";
+import type { Signer } from "@writ/core/ports";
+import {
+  decodeRunExport,
+  encodeRunExport,
+  isRunExport,
+  verifyRunExport,
+  type RunExport,
+} from "@writ/core/run-export";
+import { encodeEnvelope, signProgram } from "@writ/core/signature";
 
 const hasher = { sha256: (bytes: Uint8Array) => new Uint8Array(createHash("sha256").update(bytes).digest()) };
-const empty = {
-  run: runId("r_0123456789"),
-  checkpoint: "",
-  entries: [],
-  envelope: null,
-  program: new Uint8Array([1]),
-  blobs: [],
+const run = runId("r_0123456789");
+const keys = { ed25519: generateKeyPairSync("ed25519"), "ml-dsa-65": generateKeyPairSync("ml-dsa-65") };
+const rawKey = (key: KeyObject): Uint8Array => {
+  const { x, pub } = key.export({ format: "jwk" }) as { readonly x?: string; readonly pub?: string };
+  return new Uint8Array(Buffer.from(x ?? pub ?? "", "base64url"));
+};
+const publicKeys = {
+  ed25519: rawKey(keys.ed25519.publicKey),
+  "ml-dsa-65": rawKey(keys["ml-dsa-65"].publicKey),
+};
+const idOf = (key: Uint8Array) => keyId(`k_${toHex(hasher.sha256(key)).slice(0, 32)}`);
+const node = nodeId(
+  `n_${toHex(hasher.sha256(concatBytes(publicKeys.ed25519, publicKeys["ml-dsa-65"]))).slice(0, 32)}`,
+);
+const signer: Signer = {
+  ed25519KeyId: idOf(publicKeys.ed25519),
+  mlDsa65KeyId: idOf(publicKeys["ml-dsa-65"]),
+  sign: (bytes) =>
+    (["ed25519", "ml-dsa-65"] as const).map((algorithm) => ({
+      keyId: idOf(publicKeys[algorithm]),
+      algorithm,
+      signature: new Uint8Array(sign(null, bytes, keys[algorithm].privateKey)),
+    })),
+};
+const options = {
+  hasher,
+  verify: (
+    { algorithm, publicKey }: { readonly algorithm: "ed25519" | "ml-dsa-65"; readonly publicKey: Uint8Array },
+    bytes: Uint8Array,
+    signature: Uint8Array,
+  ) =>
+    toHex(publicKey) === toHex(publicKeys[algorithm]) &&
+    verify(null, bytes, keys[algorithm].publicKey, signature),
 };
 
-test("Y5 a file decodes to what was encoded, and anything beside it is refused", () => {
-  const bytes = encodeRunExport(empty);
+const payload = new Uint8Array([8, 1, 2, 3]);
+const blob = new Uint8Array(5000).fill(7);
+const blobHash = sha256(toHex(hasher.sha256(blob)));
+const base = { cause: null, actor: { kind: "node" }, atMs: 1 } as const;
+
+/** A ledger of a few entries: the node's, another run's between, and the run's three. */
+function drafts(): readonly EntryDraft[] {
+  const started = (of: typeof run): EntryDraft => ({
+    ...base,
+    kind: "run.started",
+    run: of,
+    facts: {
+      program: programHash(toHex(hasher.sha256(payload))),
+      event: {
+        specversion: "1.0",
+        id: eventId("e1"),
+        source: "/test",
+        type: "test",
+        time: "2026-01-01T00:00:00Z",
+        data: {},
+      },
+      labels: [],
+      priority: "normal",
+      principal: { kind: "node" },
+      workspace: "w",
+    },
+  });
+  return [
+    {
+      ...base,
+      kind: "ledger.created",
+      run: null,
+      facts: {
+        format: 1,
+        node,
+        ed25519: toHex(publicKeys.ed25519),
+        mlDsa65: toHex(publicKeys["ml-dsa-65"]),
+      },
+    },
+    started(run),
+    started(runId("r_9876543210")),
+    { ...base, kind: "run.cancel-requested", run, facts: { by: { kind: "node" }, undo: false, reason: "x" } },
+    {
+      ...base,
+      kind: "run.ended",
+      run,
+      facts: {
+        status: "cancelled",
+        result: { kind: "blob", sha256: blobHash, sizeBytes: blob.length },
+        fault: null,
+      },
+    },
+  ];
+}
+
+function makeExport(change: Partial<RunExport> = {}, without: readonly number[] = []): Uint8Array {
+  const tails = new Map<string, Uint8Array>();
+  let previousHash: Uint8Array = new Uint8Array(32);
+  const entries = drafts().map((draft, seq) => {
+    const runPrevious = draft.run === null ? null : (tails.get(draft.run) ?? null);
+    const bytes = encodeEntry(draft, { node, epoch: 1, seq, previousHash, runPrevious });
+    previousHash = hasher.sha256(bytes);
+    if (draft.run !== null) tails.set(draft.run, previousHash);
+    return { seq, run: draft.run, bytes, hash: previousHash };
+  });
+  const tree = merkleTree(hasher);
+  const size = entries.length;
+  const wanted = entries.map(({ seq }) => inclusionRanges(seq, size));
+  const ranges = rangeHasher(hasher, size, wanted.flat());
+  for (const { hash } of entries) {
+    tree.add(hash);
+    ranges.add(hash);
+  }
+  const found = ranges.finish();
+  const checkpoint = signCheckpoint(
+    { origin: `writ/${node}`, size, root: tree.root() },
+    signer,
+    { ed25519: { publicKey: publicKeys.ed25519 }, mlDsa65: { publicKey: publicKeys["ml-dsa-65"] } },
+    hasher,
+  );
+  return encodeRunExport({
+    run,
+    checkpoint,
+    entries: entries
+      .filter((entry) => (entry.run === null || entry.run === run) && !without.includes(entry.seq))
+      .map(({ seq, bytes }) => ({
+        bytes,
+        proof: (wanted[seq] ?? []).map((range) => found.get(rangeKey(range)) ?? new Uint8Array(0)),
+      })),
+    envelope: encodeEnvelope(signProgram(payload, signer)),
+    program: payload,
+    blobs: [blob],
+    ...change,
+  });
+}
+
+test("Y1 Y2 Y3 Y4 a whole file shows the node, the run and how it ended", () => {
+  const report = verifyRunExport(makeExport(), options);
+  expect(report.bad).toBeNull();
+  expect(report).toMatchObject({ node, run, status: "cancelled", treeSize: 5, blobsMissing: [] });
+});
+
+test("Y1 an entry of another ledger, or without its place, is found", () => {
+  const made = decodeRunExport(makeExport());
+  const [first, ...rest] = made.entries;
+  const moved = rest.map(({ bytes }, i) => ({ bytes, proof: rest[(i + 1) % rest.length]?.proof ?? [] }));
+  const report = verifyRunExport(
+    encodeRunExport({ ...made, entries: first === undefined ? moved : [first, ...moved] }),
+    options,
+  );
+  expect(report.bad).toContain("does not stand in the ledger that was signed");
+  const unsigned = made.checkpoint.split("\n").filter((line) => line !== "");
+  const oneSignature = `${unsigned.slice(0, 3).join("\n")}\n\n${unsigned[3]}\n`;
+  expect(verifyRunExport(makeExport({ checkpoint: oneSignature }), options).bad).toContain("missing");
+});
+
+test("Y1 a file whose first entry is not the one that created the ledger shows nothing", () => {
+  expect(verifyRunExport(makeExport({}, [0]), options).bad).toContain(
+    "does not begin with the entry that created",
+  );
+});
+
+test("Y2 an entry of the run that was left out is missed", () => {
+  expect(verifyRunExport(makeExport({}, [3]), options).bad).toContain("missing before entry 4");
+  expect(verifyRunExport(makeExport({}, [1]), options).bad).toContain("the run's start is missing");
+});
+
+test("Y3 another program, or one without both signatures, is refused", () => {
+  const other = new Uint8Array([9]);
+  expect(verifyRunExport(makeExport({ program: other }), options).bad).toContain("not the one that ran");
+  expect(verifyRunExport(makeExport({ envelope: null }), options).bad).toContain("not signed");
+  const elsewhere = encodeEnvelope(signProgram(other, signer));
+  expect(verifyRunExport(makeExport({ envelope: elsewhere }), options).bad).toContain("on another program");
+});
+
+test("Y4 a blob that is not there is listed, one that nothing names is refused", () => {
+  expect(verifyRunExport(makeExport({ blobs: [] }), options).blobsMissing).toEqual([blobHash]);
+  expect(verifyRunExport(makeExport({ blobs: [blob, new Uint8Array([1])] }), options).bad).toContain(
+    "no entry names the blob",
+  );
+});
+
+test("Y5 a file decodes to what was encoded, and a byte changed anywhere is found", () => {
+  const bytes = makeExport();
   expect(isRunExport(bytes)).toBe(true);
-  expect(decodeRunExport(bytes)).toEqual(empty);
-  const more = encodeCbor({ magic: "writ.run-export", v: 1, ...empty, entries: [], blobs: [], more: 1 });
-  expect(() => decodeRunExport(more)).toThrow(expect.objectContaining({ code: "export.malformed" }));
-  for (const junk of [new Uint8Array(0), new Uint8Array([0xff]), encodeCbor({ magic: "other" })]) {
-    expect(isRunExport(junk)).toBe(false);
-    expect(verifyRunExport(junk, { hasher, verify: () => true }).bad).toContain(
-      "Cannot read the exported run",
-    );
+  expect(toHex(encodeRunExport(decodeRunExport(bytes)))).toBe(toHex(bytes));
+  for (let at = 0; at < bytes.length; at += 97) {
+    const changed = bytes.slice();
+    changed[at] = (changed[at] ?? 0) ^ 0x10;
+    const report = verifyRunExport(changed, options);
+    expect(report.bad !== null || report.blobsMissing.length > 0, `byte ${at}`).toBe(true);
   }
 });
 
-test("Y1 a file without the ledger's first entry shows nothing, whatever its signatures", () => {
-  const report = verifyRunExport(encodeRunExport(empty), { hasher, verify: () => true });
-  expect(report.bad).toContain("does not begin with the entry that created the ledger");
+test("Y5 what is no exported run is refused by its code", () => {
+  const more = encodeCbor({ magic: "writ.run-export", v: 1, run, checkpoint: "", entries: [], more: 1 });
+  expect(() => decodeRunExport(more)).toThrow(expect.objectContaining({ code: "export.malformed" }));
+  for (const junk of [new Uint8Array(0), fromHex("ff"), encodeCbor({ magic: "other" })]) {
+    expect(isRunExport(junk)).toBe(false);
+    expect(verifyRunExport(junk, options).bad).toContain("Cannot read the exported run");
+  }
 });
