@@ -51,6 +51,26 @@ const status = {
   ledger: { seq: -1, durableSeq: -1, hash },
   runs: { active: 0, waiting: 0, held: 0 },
   programs: { deployed: 0, paused: 0, broken: 0 },
+  schedule: {
+    effects: { active: 3, activeMax: 4, waiting: 2 },
+    turnsWaiting: 0,
+    endsPerSecond: 12.34,
+    retryAfterMs: 81,
+    lines: [
+      {
+        kind: "lock",
+        name: "path /data/a.csv",
+        held: 1,
+        heldMax: null,
+        waiting: 2,
+        holders: [{ run: "r_0000000001", step: "copy" }],
+        waiters: [
+          { run: "r_0000000002", step: "put", priority: "high", waitedMs: 1500, dueInMs: 500 },
+          { run: "r_0000000003", step: "put", priority: "normal", waitedMs: 100, dueInMs: 9900 },
+        ],
+      },
+    ],
+  },
   approvalsWaiting: 0,
   workspaces: [],
   policy: hash,
@@ -360,6 +380,17 @@ test("O11 an undo or a cancellation that leaves something in the world says so a
       expect(answer.out.includes("undo.partial: `post` stays\n  Set it right")).toBe(stays !== null);
     }
   }
+});
+
+test("O14 status shows how busy the node is, who waits for what, and who holds it", async () => {
+  await using node = await nodeAnswering({ "GET /status": status });
+  const { code, out } = await writ(node.url, "status");
+  expect(code).toBe(0);
+  expect(out).toContain(
+    "effects 3 of 4 under way, 2 waiting; 0 runs wait for their turn; 12.3 runs end in a second",
+  );
+  expect(out).toContain("lock path /data/a.csv: 1 held by r_0000000001 step copy, 2 waiting");
+  expect(out).toContain("r_0000000002 step put (high) for 1.5 s");
 });
 
 test("O12 status names held runs with the command that settles them", async () => {

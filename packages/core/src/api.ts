@@ -683,6 +683,47 @@ export const Envelope = Type.Object(
 );
 export type Envelope = Static<typeof Envelope>;
 
+const ScheduledRun = { run, step: nullable(line) };
+/** What is waited for on the node. A line names its first holders and waiters; the counts are whole. Times in milliseconds. */
+export const ScheduleView = Type.Object(
+  {
+    effects: Type.Object({ active: count, activeMax: count, waiting: count }, closed),
+    /** Runs that wait for their turn. */
+    turnsWaiting: count,
+    endsPerSecond: nullable(Type.Number({ minimum: 0 })),
+    /** What a start that is refused now is told. */
+    retryAfterMs: count,
+    lines: list(
+      Type.Object(
+        {
+          kind: Type.Enum(["turn", "resource", "lock", "module", "node"]),
+          name: words,
+          held: count,
+          heldMax: nullable(count),
+          waiting: count,
+          holders: list(Type.Object(ScheduledRun, closed), 100),
+          waiters: list(
+            Type.Object(
+              {
+                ...ScheduledRun,
+                priority: Type.Enum(["critical", "high", "normal", "low", "background"]),
+                waitedMs: Type.Number({ minimum: 0 }),
+                dueInMs: Type.Number(),
+              },
+              closed,
+            ),
+            100,
+          ),
+        },
+        closed,
+      ),
+      100_000,
+    ),
+  },
+  closed,
+);
+export type ScheduleView = Static<typeof ScheduleView>;
+
 export const Status = Type.Object(
   {
     version: line,
@@ -695,6 +736,7 @@ export const Status = Type.Object(
       closed,
     ),
     runs: Type.Object({ active: count, waiting: count, held: count }, closed),
+    schedule: ScheduleView,
     programs: Type.Object({ deployed: count, paused: count, broken: count }, closed),
     approvalsWaiting: count,
     workspaces: list(slug, 10_000),

@@ -33,6 +33,13 @@ export type CrashContract = "idempotent" | "queryable" | "neither";
  */
 export type Phrases = Readonly<Record<Language, readonly string[]>>;
 
+/** How much of one module is under way at once on one node. Absent: no bound of its own. */
+export interface ModuleLimits {
+  readonly parallelMax?: number;
+  /** Time between the beginnings of two of its effects. */
+  readonly cooldownMs?: number;
+}
+
 export interface CapabilityDefinition {
   readonly id: CapabilityId;
   readonly summary: Readonly<Record<Language, string>>;
@@ -63,6 +70,8 @@ export interface CapabilityDefinition {
   readonly resultBytesMax: number;
   /** Fault codes that may be retried (transient ones); nothing else ever is. */
   readonly retryOn: readonly string[];
+  /** Effects of it that one node begins in a minute; beyond is `gate.rate`. Absent: no bound. */
+  readonly perMinuteMax?: number;
   /** Internal capabilities (undo) cannot be named by rules and plans. */
   readonly internal?: true;
   /** It brings what it touches to a safe state (closes, stops, cools), so an emergency stop lets it pass. */

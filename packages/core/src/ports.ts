@@ -4,6 +4,7 @@ import type {
   AbortSignalLike,
   BlobAccess,
   Capability,
+  ModuleLimits,
   Risk,
   SourceDefinition,
   Target,
@@ -201,6 +202,8 @@ export interface Modules {
   find(id: CapabilityId): Capability | undefined;
   all(): readonly Capability[];
   sources(): readonly EventSource[];
+  /** What a module (the part of an id before the first dot) says of how much it does at once. */
+  limits?(module: string): ModuleLimits | undefined;
 }
 
 /** Something a source saw, before it is an event of the ledger. */

@@ -47,14 +47,9 @@ import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { stepOf } from "./engine/job.ts";
 import { createParking } from "./engine/parking.ts";
+import { createSchedule, type Schedule } from "./engine/schedule.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
-import {
-  busyRetryMs,
-  preparedProgramsMax,
-  rememberedBytesMax,
-  rememberedRunsMax,
-  stopGraceMs,
-} from "./limits.ts";
+import { preparedProgramsMax, rememberedBytesMax, rememberedRunsMax, stopGraceMs } from "./limits.ts";
 import { fault } from "./faults.ts";
 import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
 import { mayWhilePaused } from "./machine/control.ts";
@@ -63,6 +58,8 @@ import { replay, type Replay } from "./replay.ts";
 import { prepareProgram, type PreparedProgram } from "./program-index.ts";
 import type { EmergencyStop, Registry } from "./registry.ts";
 import type { ApprovalState, RunState } from "./state.ts";
+
+export type { Schedule, ScheduledLine, ScheduledWaiter } from "./engine/schedule.ts";
 
 export interface Log {
   info(event: string, facts: Readonly<Record<string, unknown>>): void;
@@ -93,6 +90,8 @@ export interface EngineOptions {
   readonly runsUnfinishedMax?: number;
   /** Sends to one host in a minute; 60 000 when absent. */
   readonly sendsPerMinuteMax?: number;
+  /** Effects under way at once; `effectsActiveMaxDefault` when absent. */
+  readonly effectsActiveMax?: number;
 }
 
 export interface StartRun {
@@ -173,6 +172,8 @@ export interface Engine extends Control {
   workspace(name: string): Promise<WorkspaceContext>;
   /** Runs in memory that have not ended, how many may be, and how many wait outside of it. */
   load(): { readonly active: number; readonly activeMax: number; readonly parked: number };
+  /** What is waited for, by whom and for how long; who holds it. */
+  schedule(): Schedule;
   /** Why the engine does nothing more (the ledger failed, or a bug), or null. */
   halted(): FaultRecord | null;
   /** Runs that stand where they are, since the machine could not go on with them; a person has to look. Also those of `recover`. */
@@ -261,13 +262,18 @@ export function createEngine(options: EngineOptions): Engine {
         return endRun(run, command);
     }
   };
-  const core: Core = createCore(options, execute, (why) => {
-    for (const waiting of waiters.values()) for (const { reject } of waiting) reject(new Fault(why));
-    waiters.clear();
+  const core: Core = createCore(options, execute, {
+    halted(why) {
+      for (const waiting of waiters.values()) for (const { reject } of waiting) reject(new Fault(why));
+      waiters.clear();
+    },
+    priorityChanged: (run) => schedule.reorder(run),
+    waits: (waiter) => schedule.waits(waiter),
   });
   core.onApplied(() => parking.touched());
 
-  const admission = createAdmission((run, commands) => core.enqueue(run, commands));
+  const admission = createAdmission(core);
+  const schedule = createSchedule(core, admission);
 
   const endRun = (
     run: ActiveRun,
@@ -280,6 +286,7 @@ export function createEngine(options: EngineOptions): Engine {
       core.runs.delete(run.run);
       core.unmarkBroken(run.run);
       remember(run.state);
+      core.pace.ended();
       admission.leave(run);
       if (why !== null && status === "failed")
         core.notify("operator", "A run failed", `Run ${run.run}: ${why.message}`);
@@ -335,6 +342,8 @@ export function createEngine(options: EngineOptions): Engine {
     pending: [],
     inFlight: new Map(),
     timers: new Map(),
+    arrivedMs: options.world.monotonicMs(),
+    inheritedDueMs: Number.POSITIVE_INFINITY,
   });
 
   /** The run's time limit; when it has passed the run is cancelled, with undo where its program knows `compensate`. */
@@ -419,14 +428,14 @@ export function createEngine(options: EngineOptions): Engine {
       throw fault("runtime.full", `Cannot start a run now: ${unfinished} have not ended`, {
         unfinished,
         unfinishedMax,
-        retryAfterMs: busyRetryMs,
+        retryAfterMs: core.pace.retryAfterMs(),
       });
     }
     if (core.runs.size + more > activeMax) {
       throw fault("runtime.busy", `Cannot start a run now: ${core.runs.size} are under way`, {
         active: core.runs.size,
         activeMax,
-        retryAfterMs: busyRetryMs,
+        retryAfterMs: core.pace.retryAfterMs(),
       });
     }
   };
@@ -487,6 +496,7 @@ export function createEngine(options: EngineOptions): Engine {
       const begun = (state: RunState) => [...state.steps.values()].some((step) => step.effect !== null);
       for (const state of [...states.filter(begun), ...states.filter((other) => !begun(other))]) {
         const run = activate(state);
+        run.arrivedMs -= Math.max(0, options.world.nowMs() - state.startedAtMs);
         core.runs.set(run.run, run);
         admission.enter(run);
         if (state.ended === null) limitTime(run);
@@ -610,6 +620,7 @@ export function createEngine(options: EngineOptions): Engine {
     halted: () => core.halted(),
     broken: () => [...core.broken].map(([run, why]) => ({ run, fault: why })),
     load: () => ({ active: core.runs.size, activeMax, parked: parking.count() }),
+    schedule: () => schedule.view(),
     async stop() {
       core.stopping();
       const takeBack = core.timers.at(options.world.nowMs() + stopGraceMs, () => {

@@ -29,8 +29,16 @@ export const verdictsMax = 4096;
 export const rememberedLocksMax = 4096;
 /** Longest sleep of the timers: so long a jump of the wall clock may go unseen. */
 export const sleepMsMax = 10_000;
-/** How long a start that was refused because the node is full should wait. */
+/** How long a start that was refused because the node is full should wait, while nothing was measured, and the bounds of it. */
 export const busyRetryMs = 1000;
+export const busyRetryMsMin = 20;
+export const busyRetryMsMax = 60_000;
+/** Ends of runs from which the pace is measured. */
+export const paceSamples = 64;
+/** Effects under way at once, where the node says nothing else. */
+export const effectsActiveMaxDefault = 4096;
+/** Effects that wait for one lock, module or for the node. */
+export const effectsWaitingMax = 100_000;
 /** Time, and events and starts, that a restart reads back for hold and throttle times. */
 export const lookBackMs = 24 * 3_600_000;
 export const lookBackEntriesMax = 100_000;

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseIsoTime, isoTime } from "../src/iso-time.ts";
-import { createLocks } from "../src/engine/locks.ts";
 import { slotName, stepId } from "@writ/core/ids";
 import type { Step } from "@writ/core/program";
 import { Type } from "@writ/core/schema";
@@ -334,61 +333,6 @@ test("M1 dropping or repeating any entry of a run is a divergence, and no state 
       expect(again.steps.length).toBe(drop ? at : at + 1);
     }),
   );
-});
-
-test("L1 L2 locks: writers alone, readers together, all at once, in order", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(
-        fc.array(fc.record({ key: fc.constantFrom("a", "b", "c"), exclusive: fc.boolean() }), {
-          minLength: 1,
-          maxLength: 3,
-        }),
-        { maxLength: 12 },
-      ),
-      async (wanted) => {
-        const locks = createLocks();
-        const holding: {
-          readonly requests: readonly { readonly key: string; readonly exclusive: boolean }[];
-          readonly release: () => void;
-        }[] = [];
-        const granted = wanted.map(async (requests) => {
-          const release = await locks.take(requests);
-          for (const other of holding) {
-            const clash = requests.some((mine) =>
-              other.requests.some(
-                (theirs) => mine.key === theirs.key && (mine.exclusive || theirs.exclusive),
-              ),
-            );
-            expect(clash).toBe(false);
-          }
-          holding.push({ requests, release });
-        });
-        for (let i = 0; i < wanted.length * 2 + 1; i++) {
-          await Promise.resolve();
-          await Promise.resolve();
-          holding.shift()?.release();
-        }
-        await Promise.all(granted);
-        for (const { release } of holding) release();
-        expect(locks.held()).toEqual([]);
-      },
-    ),
-  );
-});
-
-test("L3 who looked while another wrote is told so", () => {
-  const locks = createLocks();
-  const mark = locks.mark();
-  const request = [{ key: "a", exclusive: true }];
-  const release = locks.tryTake(request);
-  expect(locks.tryTake([{ key: "a", exclusive: false }])).toBeUndefined();
-  release?.();
-  expect([
-    locks.changedSince(request, mark),
-    locks.changedSince(request, locks.mark()),
-    locks.changedSince([{ key: "b", exclusive: true }], mark),
-  ]).toEqual([true, false, false]);
 });
 
 test("M7 times are written and read as RFC 3339", () => {

@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
 import { fault } from "../faults.ts";
 import { indent, paragraphs, section, shortHash, time } from "../render/layout.ts";
+import { renderLines, renderLoad } from "../render/schedule.ts";
 import { renderFault, renderHeld } from "../render/run.ts";
 import type { Act } from "../run.ts";
 import { saveToken, type Settings } from "../settings.ts";
@@ -75,10 +76,12 @@ function renderStatus(found: Status & { readonly held: readonly RunDetail[] }): 
       `data ${found.data}`,
       `ledger ${found.ledger.seq + 1} entries, ${found.ledger.durableSeq + 1} durable, head ${shortHash(found.ledger.hash)}`,
       `runs ${found.runs.active} active, ${found.runs.waiting} waiting, ${found.runs.held} held`,
+      renderLoad(found.schedule),
       `programs ${found.programs.deployed} deployed, ${found.programs.paused} paused, ${found.programs.broken} broken`,
       `approvals waiting ${found.approvalsWaiting}`,
       `workspaces ${found.workspaces.join(", ") || "none"}; policy ${shortHash(found.policy)}`,
     ].join("\n"),
+    section("Waiting", renderLines(found.schedule)),
     section(
       "Needs attention",
       [

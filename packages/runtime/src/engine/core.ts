@@ -15,13 +15,15 @@ import { isDecimal, isMap, parseValue, type Value, type ValueMap } from "@writ/c
 import { parseWorkspace } from "@writ/core/workspace";
 import type { EngineOptions } from "../engine.ts";
 import { fault } from "../faults.ts";
-import { verdictsMax } from "../limits.ts";
+import { effectsActiveMaxDefault, effectsWaitingMax, verdictsMax } from "../limits.ts";
 import { decide, type Command, type Decision, type MachineEntry } from "../machine.ts";
 import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import type { StreamedBlob } from "./reports.ts";
-import { createLocks, type Locks } from "./locks.ts";
 import { createStops, type Stops } from "./stops.ts";
+import { createLocks, type Locks, type LockWaiter } from "./locks.ts";
+import { createPace, type Pace } from "./pace.ts";
+import { createPermits, type Permits } from "./permits.ts";
 import { createTimers, type Timers } from "./timers.ts";
 
 /** An effect or undo between its intent and its outcome. */
@@ -54,6 +56,10 @@ export interface ActiveRun {
   readonly inFlight: Map<StepId, InFlight>;
   /** What takes back the run's timers, by step and reason. */
   readonly timers: Map<string, () => void>;
+  /** Monotonic: when it came to this node, its age before a restart included. */
+  arrivedMs: number;
+  /** When the most urgent of those who wait for this run is due; infinite when nobody does. */
+  inheritedDueMs: number;
 }
 
 export type AnyCommand = Command | { readonly kind: "resolve" | "resolve-undo"; readonly step: StepId };
@@ -65,6 +71,8 @@ export type RunChange = {
 export interface Core {
   readonly options: EngineOptions;
   readonly locks: Locks;
+  readonly permits: Permits;
+  readonly pace: Pace;
   readonly timers: Timers;
   readonly stops: Stops;
   readonly runs: Map<RunId, ActiveRun>;
@@ -102,10 +110,19 @@ export interface Core {
   notify(to: string, subject: string, text: string): void;
 }
 
+/** What the engine does when something happens to a run. */
+export interface CoreHooks {
+  halted(why: FaultRecord): void;
+  /** An entry of the run was applied, and its priority is another one now. */
+  priorityChanged(run: ActiveRun): void;
+  /** A step begins to wait for a lock. */
+  waits(waiter: LockWaiter): void;
+}
+
 export function createCore(
   options: EngineOptions,
   execute: (run: ActiveRun, command: AnyCommand) => void,
-  onHalt: (why: FaultRecord) => void,
+  hooks: CoreHooks,
 ): Core {
   const { ledger, world, registry } = options;
   const runs = new Map<RunId, ActiveRun>();
@@ -129,7 +146,7 @@ export function createCore(
     isStopping = true;
     options.log?.error("engine.halted", { fault: haltedBy });
     timers.stop();
-    onHalt(haltedBy);
+    hooks.halted(haltedBy);
   };
   const timers = createTimers(world, halt);
 
@@ -180,6 +197,23 @@ export function createCore(
     }
   };
 
+  const nowMs = (): number => world.monotonicMs();
+  const pace = createPace(nowMs);
+  const locks = createLocks({
+    nowMs,
+    waitersMax: effectsWaitingMax,
+    retryAfterMs: () => pace.retryAfterMs(),
+    waits: (waiter) => hooks.waits(waiter),
+  });
+  const permits = createPermits({
+    nowMs,
+    after: (ms, then) => void timers.at(world.nowMs() + ms, then),
+    activeMax: options.effectsActiveMax ?? effectsActiveMaxDefault,
+    waitersMax: effectsWaitingMax,
+    retryAfterMs: () => pace.retryAfterMs(),
+    limitsOf: (module) => options.modules.limits?.(module),
+  });
+
   const enqueue = (run: ActiveRun, commands: readonly AnyCommand[]): void => {
     for (const command of commands) queue.push({ run, command });
     drain();
@@ -187,7 +221,9 @@ export function createCore(
 
   return {
     options,
-    locks: createLocks(),
+    locks,
+    permits,
+    pace,
     timers,
     stops: createStops(registry),
     runs,
@@ -197,6 +233,7 @@ export function createCore(
     phase: () => (isStopping ? "stopping" : "running"),
     stopping: () => {
       isStopping = true;
+      permits.abandon();
     },
     apply(run, change, more = {}) {
       if (haltedBy !== null)
@@ -219,7 +256,9 @@ export function createCore(
         halt(error);
         throw error;
       }
+      const { priority } = run.state;
       run.state = state;
+      if (state.priority !== priority) hooks.priorityChanged(run);
       enqueue(run, commands);
       applied();
       return seq;

@@ -5,7 +5,7 @@ import { fault } from "../faults.ts";
 import { recordOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { perform, timeoutOf } from "./effects.ts";
 import { approvalsFor, labelsOf, stepOf, type Job } from "./job.ts";
-import { inspect, judge, lockRequests, type Looked } from "./look.ts";
+import { inspect, judge, lockRequests, releaseOf, type Looked } from "./look.ts";
 import { askWorld, close, failed, hold, recordPerformed } from "./outcome.ts";
 
 /** After a restart: an effect whose intent is recorded and whose outcome is not. */
@@ -18,10 +18,13 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
   const { effect } = step;
   if (effect === null) throw new Error(`Invariant broken: step ${id} is intended without an effect`);
   // Asked for before anything is awaited, so that no run that begins now comes in between.
-  const locks = core.locks.take(lockRequests(effect.targets));
+  const claim = { run, step: id };
+  const locks = core.locks.take(lockRequests(effect.targets), claim);
   const capability = core.options.modules.find(effect.capability);
   const workspace = await core.loadWorkspace(run.state.workspace).catch(() => undefined);
-  const release = await locks;
+  const grant = await locks;
+  const room = core.permits.tryTake(effect.capability) ?? (await core.permits.take(effect.capability, claim));
+  const release = releaseOf(core, grant, room);
   if (core.phase() !== "running" || capability === undefined || workspace === undefined) {
     release();
     if (core.phase() !== "running") return;

@@ -1,25 +1,65 @@
-// Locks: one resource, one writer. Held from before the gate looks until the outcome is recorded.
-//   L1  Writers exclude everybody; readers exclude writers. Waiters are served in the order in which they came.
+// Locks: one path, one writer. Held from before the gate looks until the outcome is recorded.
+//   L1  Writers exclude everybody; readers exclude writers. Waiters are served by `order.ts`; a reader never passes a writer that
+//       stands before it, so writers do not starve.
 //   L2  All locks of a step are taken at once or not at all, so that no two steps can wait for each other.
 //   L3  Whoever looked before a writer let go must look again: `changedSince` says so, sometimes needlessly, never too seldom.
-
+//   L4  A lock on a folder (`tree`) stands for everything below it, and excludes as if it named all of it.
+//   L5  A waiter only waits for holders and for waiters before it that want the same; it holds nothing. So there is no circle.
+// Nobody waits: one look into a map for each key. Trees are few; each is compared with what is held.
+import { fault } from "../faults.ts";
 import { rememberedLocksMax } from "../limits.ts";
+import { dueOf, type Claim } from "./claim.ts";
+import type { ActiveRun } from "./core.ts";
+import { insert, isBefore, remove, type Ticket } from "./order.ts";
 
 export interface LockRequest {
   readonly key: string;
   readonly exclusive: boolean;
+  /** Stands for everything below `key` as well: for `/`-separated keys. */
+  readonly tree?: true;
+}
+
+/** What is held together and given back together. */
+export interface Grant {
+  readonly requests: readonly LockRequest[];
+  readonly claim: Claim;
+}
+
+export interface LockWaiter extends Ticket {
+  readonly requests: readonly LockRequest[];
+  readonly claim: Claim;
 }
 
 export interface Locks {
-  /** Takes all or none; returns what gives them back, or undefined when somebody else stands in the way. */
-  tryTake(requests: readonly LockRequest[]): (() => void) | undefined;
-  /** Waits in line. */
-  take(requests: readonly LockRequest[]): Promise<() => void>;
+  /** Takes all or none; undefined when somebody else stands in the way. */
+  tryTake(requests: readonly LockRequest[], claim: Claim): Grant | undefined;
+  /** Waits in line. @throws runtime.busy when as many wait as may */
+  take(requests: readonly LockRequest[], claim: Claim): Promise<Grant>;
+  /** Gives back; a second time does nothing. */
+  release(grant: Grant): void;
   /** A mark for `changedSince`. */
   mark(): number;
   changedSince(requests: readonly LockRequest[], mark: number): boolean;
-  /** Keys that are held now. */
-  held(): readonly string[];
+  /** Puts the waiters of a run in their place again: its priority has changed, or somebody waits for it. */
+  reorder(run: ActiveRun): void;
+  /** In the order in which they are served. */
+  waiters(): readonly LockWaiter[];
+  /** What is held now, by whom. */
+  grants(): readonly Grant[];
+  /** The grants that keep this waiter from what it wants. */
+  blockers(waiter: Pick<LockWaiter, "requests">): readonly Grant[];
+}
+
+export interface LocksOptions {
+  readonly nowMs: () => number;
+  readonly waitersMax: number;
+  readonly retryAfterMs: () => number;
+  /** Somebody begins to wait; those who hold what it wants may inherit its place, or have to give way. */
+  readonly waits: (waiter: LockWaiter) => void;
+}
+
+interface Waiter extends LockWaiter {
+  readonly grant: (grant: Grant) => void;
 }
 
 interface Holder {
@@ -27,100 +67,237 @@ interface Holder {
   writer: boolean;
 }
 
-export function createLocks(): Locks {
+export function createLocks(options: LocksOptions): Locks {
   const holders = new Map<string, Holder>();
-  const waiters: {
-    readonly requests: readonly LockRequest[];
-    readonly grant: (release: () => void) => void;
-  }[] = [];
+  const trees = new Set<LockRequest>();
+  const grants = new Set<Grant>();
+  /** Every waiter, in order; and the same by key, so that a release looks only at those whom it may concern. */
+  const line: Waiter[] = [];
+  const byKey = new Map<string, Waiter[]>();
+  let treesWanted = 0;
   const written = new Map<string, number>();
   let forgottenBefore = 0;
+  let treeWrittenAt = -1;
   let clock = 0;
+  let numbers = 0;
 
-  const isFree = (requests: readonly LockRequest[]) =>
-    requests.every(({ key, exclusive }) => {
-      const holder = holders.get(key);
-      return holder === undefined || (!holder.writer && !exclusive);
-    });
-
-  const hold = (requests: readonly LockRequest[]): (() => void) => {
-    for (const { key, exclusive } of requests) {
-      const holder = holders.get(key) ?? { readers: 0, writer: false };
-      if (exclusive) holder.writer = true;
-      else holder.readers += 1;
-      holders.set(key, holder);
+  const isFree = (requests: readonly LockRequest[]): boolean => {
+    for (const request of requests) {
+      const holder = holders.get(request.key);
+      if (holder !== undefined && (holder.writer || request.exclusive)) return false;
+      if (trees.size > 0) {
+        for (const tree of trees) {
+          if ((tree.exclusive || request.exclusive) && isBelow(request.key, tree.key)) return false;
+        }
+      }
+      if (request.tree === true) {
+        for (const [key, held] of holders) {
+          if ((held.writer || request.exclusive) && isBelow(key, request.key)) return false;
+        }
+      }
     }
-    let given = false;
-    return () => {
-      if (given) return;
-      given = true;
-      clock += 1;
-      for (const { key, exclusive } of requests) letGo(key, exclusive);
-      serve();
-    };
+    return true;
   };
 
-  const letGo = (key: string, exclusive: boolean): void => {
+  const hold = (requests: readonly LockRequest[], claim: Claim): Grant => {
+    for (const request of requests) {
+      const holder = holders.get(request.key);
+      if (holder === undefined)
+        holders.set(request.key, {
+          readers: request.exclusive ? 0 : 1,
+          writer: request.exclusive,
+        });
+      else if (request.exclusive) holder.writer = true;
+      else holder.readers += 1;
+      if (request.tree === true) trees.add(request);
+    }
+    const grant = { requests, claim };
+    grants.add(grant);
+    return grant;
+  };
+
+  const letGo = (request: LockRequest): void => {
+    const { key, exclusive } = request;
+    if (request.tree === true) trees.delete(request);
     const holder = holders.get(key);
     if (holder === undefined) return;
     if (exclusive) {
       holder.writer = false;
-      written.delete(key);
-      written.set(key, clock);
-      if (written.size > rememberedLocksMax) {
-        const [oldest] = written;
-        if (oldest !== undefined) {
-          written.delete(oldest[0]);
-          forgottenBefore = oldest[1];
-        }
-      }
+      remember(key);
+      if (request.tree === true) treeWrittenAt = clock;
     } else holder.readers -= 1;
     if (!holder.writer && holder.readers === 0) holders.delete(key);
   };
 
-  /** In order; one who must wait holds up only those who want the same. */
-  const serve = (): void => {
-    const wanted = new Set<string>();
-    for (let i = 0; i < waiters.length;) {
-      const waiter = waiters[i];
-      if (waiter === undefined) break;
-      const blocked = waiter.requests.some(({ key }) => wanted.has(key));
-      if (!blocked && isFree(waiter.requests)) {
-        waiters.splice(i, 1);
-        waiter.grant(hold(waiter.requests));
-      } else {
-        for (const { key } of waiter.requests) wanted.add(key);
-        i += 1;
-      }
+  const remember = (key: string): void => {
+    written.delete(key);
+    written.set(key, clock);
+    if (written.size <= rememberedLocksMax) return;
+    const [oldest] = written;
+    if (oldest === undefined) return;
+    written.delete(oldest[0]);
+    forgottenBefore = oldest[1];
+  };
+
+  /** Somebody who stands before wants the same. */
+  const isWanted = (requests: readonly LockRequest[], ticket: Ticket): boolean => {
+    if (treesWanted > 0 || requests.some(({ tree }) => tree === true)) {
+      return line.some((other) => isBefore(other, ticket) && conflict(other.requests, requests));
+    }
+    return requests.some(({ key, exclusive }) =>
+      (byKey.get(key) ?? []).some(
+        (other) =>
+          isBefore(other, ticket) &&
+          other.requests.some((held) => held.key === key && (held.exclusive || exclusive)),
+      ),
+    );
+  };
+
+  const ticketOf = (claim: Claim): Ticket => {
+    const arrivedMs = options.nowMs();
+    return { arrivedMs, number: numbers++, dueMs: dueOf(claim, arrivedMs) };
+  };
+
+  const tryTake = (requests: readonly LockRequest[], claim: Claim): Grant | undefined => {
+    if (!isFree(requests)) return undefined;
+    return line.length === 0 || !isWanted(requests, ticketOf(claim)) ? hold(requests, claim) : undefined;
+  };
+
+  const enlist = (waiter: Waiter): void => {
+    insert(line, waiter);
+    for (const request of waiter.requests) {
+      const queue = byKey.get(request.key);
+      if (queue === undefined) byKey.set(request.key, [waiter]);
+      else insert(queue, waiter);
+      if (request.tree === true) treesWanted += 1;
     }
   };
 
-  const isWanted = (requests: readonly LockRequest[]) =>
-    waiters.some((waiter) =>
-      waiter.requests.some(({ key }) => requests.some((request) => request.key === key)),
-    );
+  const strike = (waiter: Waiter): void => {
+    remove(line, waiter);
+    for (const request of waiter.requests) {
+      const queue = byKey.get(request.key);
+      if (queue === undefined) continue;
+      remove(queue, waiter);
+      if (queue.length === 0) byKey.delete(request.key);
+      if (request.tree === true) treesWanted -= 1;
+    }
+  };
+
+  const serve = (waiter: Waiter): void => {
+    strike(waiter);
+    waiter.grant(hold(waiter.requests, waiter.claim));
+  };
+
+  /** Those who wait for a key that was let go, in order, until the first that bars the others. */
+  const serveKey = (key: string): void => {
+    for (let i = 0; ;) {
+      const waiter = byKey.get(key)?.[i];
+      if (waiter === undefined) return;
+      if (isFree(waiter.requests) && !isWanted(waiter.requests, waiter)) serve(waiter);
+      else if (waiter.requests.some((request) => request.key === key && request.exclusive)) return;
+      else i += 1;
+    }
+  };
+
+  const serveAll = (): void => {
+    for (let i = 0; i < line.length;) {
+      const waiter = line[i];
+      if (waiter === undefined) return;
+      if (isFree(waiter.requests) && !isWanted(waiter.requests, waiter)) serve(waiter);
+      else i += 1;
+    }
+  };
 
   return {
-    tryTake(requests) {
+    tryTake: (requests, claim) => tryTake(merge(requests), claim),
+    take(requests, claim) {
       const merged = merge(requests);
-      return isFree(merged) && !isWanted(merged) ? hold(merged) : undefined;
+      const taken = tryTake(merged, claim);
+      if (taken !== undefined) return Promise.resolve(taken);
+      if (claim.purpose === "effect" && line.length >= options.waitersMax) {
+        const { waitersMax } = options;
+        return Promise.reject(
+          fault("runtime.busy", `Cannot wait for what step \`${claim.step}\` would touch: too many wait`, {
+            waiting: line.length,
+            waitingMax: waitersMax,
+            retryAfterMs: options.retryAfterMs(),
+          }),
+        );
+      }
+      return new Promise((grant) => {
+        const waiter = { ...ticketOf(claim), requests: merged, claim, grant };
+        enlist(waiter);
+        options.waits(waiter);
+      });
     },
-    take(requests) {
-      const merged = merge(requests);
-      if (isFree(merged) && !isWanted(merged)) return Promise.resolve(hold(merged));
-      return new Promise((grant) => waiters.push({ requests: merged, grant }));
+    release(grant) {
+      if (!grants.delete(grant)) return;
+      clock += 1;
+      for (const request of grant.requests) letGo(request);
+      if (line.length === 0) return;
+      if (treesWanted > 0 || grant.requests.some(({ tree }) => tree === true)) serveAll();
+      else for (const { key } of grant.requests) serveKey(key);
     },
     mark: () => clock,
     changedSince: (requests, mark) =>
       requests.length > 0 &&
-      (mark < forgottenBefore || requests.some(({ key }) => (written.get(key) ?? -1) > mark)),
-    held: () => [...holders.keys()],
+      (mark < forgottenBefore ||
+        mark < treeWrittenAt ||
+        requests.some(
+          ({ key, tree }) =>
+            (written.get(key) ?? -1) > mark ||
+            (tree === true && [...written].some(([other, at]) => at > mark && isBelow(other, key))),
+        )),
+    reorder(run) {
+      const moved = line.filter((waiter) => waiter.claim.run === run);
+      for (const waiter of moved) {
+        const dueMs = dueOf(waiter.claim, waiter.arrivedMs);
+        if (dueMs === waiter.dueMs) continue;
+        strike(waiter);
+        waiter.dueMs = dueMs;
+        enlist(waiter);
+      }
+      // Whoever stood behind one that has moved back may be free to go.
+      if (moved.length > 0) serveAll();
+    },
+    waiters: () => line,
+    grants: () => [...grants],
+    blockers: ({ requests }) => [...grants].filter((grant) => conflict(grant.requests, requests)),
   };
+}
+
+function conflict(held: readonly LockRequest[], wanted: readonly LockRequest[]): boolean {
+  return held.some((one) =>
+    wanted.some(
+      (other) =>
+        (one.exclusive || other.exclusive) &&
+        (one.key === other.key ||
+          (one.tree === true && isBelow(other.key, one.key)) ||
+          (other.tree === true && isBelow(one.key, other.key))),
+    ),
+  );
+}
+
+function isBelow(key: string, folder: string): boolean {
+  return (
+    key.length > folder.length &&
+    key.startsWith(folder) &&
+    (folder.endsWith("/") || key[folder.length] === "/")
+  );
 }
 
 function merge(requests: readonly LockRequest[]): readonly LockRequest[] {
   if (requests.length < 2) return requests;
-  const keys = new Map<string, boolean>();
-  for (const { key, exclusive } of requests) keys.set(key, exclusive || (keys.get(key) ?? false));
-  return [...keys].map(([key, exclusive]) => ({ key, exclusive }));
+  const keys = new Map<string, LockRequest>();
+  for (const request of requests) {
+    const known = keys.get(request.key);
+    if (known === undefined) keys.set(request.key, request);
+    else {
+      const exclusive = known.exclusive || request.exclusive;
+      const tree = known.tree === true || request.tree === true;
+      keys.set(request.key, { key: request.key, exclusive, ...(tree ? { tree } : {}) });
+    }
+  }
+  return [...keys.values()];
 }

@@ -14,7 +14,8 @@ import { revocationOf, rolesOf, type Registry } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import { createAbort, type Core } from "./core.ts";
 import type { Job } from "./job.ts";
-import type { LockRequest } from "./locks.ts";
+import type { Grant, LockRequest } from "./locks.ts";
+import type { Room } from "./permits.ts";
 
 export interface Looked {
   readonly inspection: Inspection;
@@ -26,14 +27,19 @@ export interface Looked {
 export function lookNow(core: Core, job: Job): Looked | undefined {
   if (job.definition?.inspect !== undefined) return undefined;
   const inspection = { targets: targetsWithoutInspection(job), before: {} };
-  const release = core.locks.tryTake(lockRequests(inspection.targets));
-  if (release === undefined) return undefined;
-  return judged(core, job, inspection, release);
+  const grant = core.locks.tryTake(lockRequests(inspection.targets), job);
+  if (grant === undefined) return undefined;
+  const room = core.permits.tryTake(job.capability);
+  if (room === undefined) {
+    core.locks.release(grant);
+    return undefined;
+  }
+  return judged(core, job, inspection, releaseOf(core, grant, room));
 }
 
 /**
- * Looks and waits for the locks. Undefined when the step is not wanted any more.
- * @throws what the capability's `inspect` throws, runtime.target-moving
+ * Looks, waits for the locks, then for a permit. Undefined when the step is not wanted any more.
+ * @throws what the capability's `inspect` throws, runtime.target-moving, runtime.busy
  */
 export async function look(core: Core, job: Job, isWanted: () => boolean): Promise<Looked | undefined> {
   for (let looks = 0; looks < looksMax; looks++) {
@@ -41,9 +47,16 @@ export async function look(core: Core, job: Job, isWanted: () => boolean): Promi
     let inspection = await inspect(core, job);
     if (!isWanted()) return undefined;
     const requests = lockRequests(inspection.targets);
-    const taken = core.locks.tryTake(requests);
-    const release = taken ?? (await core.locks.take(requests));
+    const taken = core.locks.tryTake(requests, job);
+    const grant = taken ?? (await core.locks.take(requests, job));
+    let release = (): void => core.locks.release(grant);
     try {
+      if (!isWanted()) {
+        release();
+        return undefined;
+      }
+      const room = core.permits.tryTake(job.capability) ?? (await core.permits.take(job.capability, job));
+      release = releaseOf(core, grant, room);
       if (!isWanted()) {
         release();
         return undefined;
@@ -69,6 +82,16 @@ export async function look(core: Core, job: Job, isWanted: () => boolean): Promi
       step: job.step,
     },
   );
+}
+
+export function releaseOf(core: Core, grant: Grant, room: Room): () => void {
+  let given = false;
+  return () => {
+    if (given) return;
+    given = true;
+    core.permits.release(room);
+    core.locks.release(grant);
+  };
 }
 
 function judged(core: Core, job: Job, inspection: Inspection, release: () => void): Looked {
@@ -156,13 +179,14 @@ export function targetsWithoutInspection(
   });
 }
 
-/** One path, one lock. Several may send to one host at once: the host keeps its own order. */
+/** One path, one lock, and a folder's stands for what is below it. Several may send to one host at once: the host keeps its own order. */
 export function lockRequests(targets: readonly Target[]): readonly LockRequest[] {
   return targets
     .filter((target) => target.kind !== "person")
     .map(({ kind, resolved, name, does }) => ({
       key: kind === "host" ? `host ${name}` : kind === "device" ? `device ${name}` : `path ${resolved}`,
       exclusive: does !== "read" && does !== "list" && does !== "send",
+      ...(kind === "folder" ? { tree: true as const } : {}),
     }));
 }
 

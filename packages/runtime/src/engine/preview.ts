@@ -39,6 +39,8 @@ export async function preview(
     pending: [],
     inFlight: new Map(),
     timers: new Map(),
+    arrivedMs: 0,
+    inheritedDueMs: Number.POSITIVE_INFINITY,
   };
   const queue: Command[] = [];
   let seq = 0;

@@ -12,7 +12,7 @@ import type { RunState } from "../state.ts";
 import { effectKey, recordOf, sizeOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { isOpen, withDeadline } from "./deadline.ts";
 import { fitted, stepOf, type Job } from "./job.ts";
-import { judge, lockRequests, look } from "./look.ts";
+import { judge, lockRequests, look, releaseOf } from "./look.ts";
 
 export function attemptUndo(core: Core, run: ActiveRun, id: StepId): void {
   if (core.phase() === "running") core.track(lookAndIntend(core, run, id));
@@ -154,10 +154,13 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
   if (effect === null || effect === undefined)
     throw new Error(`Invariant broken: the undo of step ${id} has no effect`);
   // Asked for before anything is awaited, so that no run that begins now comes in between.
-  const locks = core.locks.take(lockRequests(effect.targets));
+  const claim = { run, step: id };
+  const locks = core.locks.take(lockRequests(effect.targets), claim);
   const capability = core.options.modules.find(effect.capability);
   const workspace = await core.loadWorkspace(run.state.workspace).catch(() => undefined);
-  const release = await locks;
+  const grant = await locks;
+  const room = core.permits.tryTake(effect.capability) ?? (await core.permits.take(effect.capability, claim));
+  const release = releaseOf(core, grant, room);
   if (core.phase() !== "running" || capability === undefined || workspace === undefined) {
     release();
     if (core.phase() !== "running") return;

@@ -6,6 +6,7 @@ import type { NodeContext } from "../node/context.ts";
 import type { Upkeep } from "../node/upkeep.ts";
 import { apiEntry } from "../views/entry.ts";
 import { apiFault } from "../views/program.ts";
+import { scheduleView } from "../views/schedule.ts";
 
 const entriesPerPage = 100;
 
@@ -43,6 +44,7 @@ export function ledgerHandlers(
         nowMs: node.world.nowMs(),
         ledger: { ...ledger.head(), durableSeq: ledger.durableSeq() },
         runs: { active: engine.load().active, waiting: runs.waiting ?? 0, held: runs.held ?? 0 },
+        schedule: scheduleView(engine.schedule()),
         programs: {
           deployed: deployed.filter(({ paused }) => !paused).length,
           paused: deployed.filter(({ paused }) => paused).length,

@@ -306,6 +306,10 @@ function answerFaults(app: FastifyInstance, log: Log): void {
 function sendProblem(reply: FastifyReply, record: FaultRecord, url: string): FastifyReply {
   const problem = problemOf(record, url.slice(0, 1000));
   if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="writ"');
+  const retryAfterMs = record.facts["retryAfterMs"];
+  // RFC 9110, 10.2.3: whole seconds; `retryAfterMs` in the facts is exact.
+  if (typeof retryAfterMs === "number")
+    void reply.header("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
   return reply
     .code(problem.status)
     .header("content-type", "application/problem+json")
