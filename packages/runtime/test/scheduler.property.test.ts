@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { priorities, type Priority } from "@writ/core/event";
-import { capabilityId, stepId } from "@writ/core/ids";
+import { capabilityId, runId, stepId } from "@writ/core/ids";
+import { stuckRuns } from "../src/engine/circle.ts";
 import type { Claim } from "../src/engine/claim.ts";
 import { createLocks, type Grant, type LockRequest } from "../src/engine/locks.ts";
 import { waitMsMax } from "../src/engine/order.ts";
@@ -43,7 +44,7 @@ const covers = (one: LockRequest, other: LockRequest): boolean =>
 const clash = (one: LockRequest, other: LockRequest): boolean =>
   (one.exclusive || other.exclusive) && (covers(one, other) || covers(other, one));
 
-test("L1 L2 L4 locks: writers alone, readers together, folders with what is below, all at once, everybody served", async () => {
+test("L1 L2 L4 L5 locks: writers alone, readers together, folders with what is below, all at once, everybody served", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -66,6 +67,9 @@ test("L1 L2 L4 locks: writers alone, readers together, folders with what is belo
           }
           holding.push(grant);
         });
+        // L5: who waits holds nothing, so nobody waits in a circle.
+        const waiting = new Set(locks.waiters().map((waiter) => waiter.claim));
+        for (const grant of locks.grants()) expect(waiting.has(grant.claim)).toBe(false);
         for (let i = 0; i < arrivals.length * 2 + 1; i++) {
           await Promise.resolve();
           await Promise.resolve();
@@ -285,4 +289,28 @@ test("B2 B3 permits: bounded, in order, cooled down, refused with a time when to
     ["free", 0, 0],
     ["slow", 0, 0],
   ]);
+});
+
+test("J4 runs that wait in a circle are found, and nobody else", () => {
+  const all = (run: string, ...runs: readonly string[]) => ({
+    run: runId(`r_${run.repeat(8)}`),
+    groups: [{ need: "all" as const, runs: runs.map((name) => runId(`r_${name.repeat(8)}`)) }],
+  });
+  const any = (run: string, ...runs: readonly string[]) => ({
+    ...all(run),
+    groups: all(run, ...runs).groups.map((group) => ({ ...group, need: "any" as const })),
+  });
+  const names = (waits: Parameters<typeof stuckRuns>[0]) => stuckRuns(waits).map((run) => run[2]);
+  expect(names([all("a", "b"), all("b", "c")])).toEqual([]);
+  expect(names([all("a", "b"), all("b", "a"), all("d", "a"), all("e", "f")])).toEqual(["a", "b", "d"]);
+  expect(names([all("a", "b"), any("b", "a", "c")])).toEqual([]);
+  expect(names([all("a", "b"), any("b", "a", "c"), all("c", "a")])).toEqual(["a", "b", "c"]);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(7), fc.nat(7)), { maxLength: 12 }), (edges) => {
+      // Along an order nobody is ever stuck.
+      const ordered = edges.filter(([from, to]) => from < to);
+      const waits = ordered.map(([from, to]) => all("abcdefgh"[from] ?? "", "abcdefgh"[to] ?? ""));
+      expect(names(waits)).toEqual([]);
+    }),
+  );
 });
