@@ -1,4 +1,5 @@
-// `npm run campaign -- kill|sim [--seed N] [--runs K]`: the long form of what `npm test` runs bounded.
+// `npm run campaign -- kill|sim|parts [--seed N] [--runs K]`: the long form of what `npm test` runs bounded. `sim` plays the whole node,
+// `parts` the store, the runtime and the modules each by itself.
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { exitStatus, prepare, root } from "./setup.mjs";
@@ -6,8 +7,8 @@ import { tool } from "./stages.mjs";
 
 const [kind, ...rest] = process.argv.slice(2);
 const options = readOptions(rest);
-if (options === undefined || (kind !== "kill" && kind !== "sim")) {
-  console.error("usage: npm run campaign -- kill|sim [--seed N] [--runs K]");
+if (options === undefined || !["kill", "sim", "parts"].includes(kind)) {
+  console.error("usage: npm run campaign -- kill|sim|parts [--seed N] [--runs K]");
   process.exit(2);
 }
 
@@ -15,18 +16,29 @@ const { node, environment } = prepare();
 const seed = options.seed ?? String(Math.floor(Math.random() * 2 ** 31));
 const runs = options.runs ?? (kind === "kill" ? "500" : "10000");
 console.log(`campaign ${kind}: seed ${seed}, ${runs} runs`);
-const command =
-  kind === "kill"
-    ? [
-        "--conditions=@writ/source",
-        path.join(root, "scripts", "kill-campaign.ts"),
-        "--seed",
-        seed,
-        "--runs",
-        runs,
-      ]
-    : [tool("vitest/vitest.mjs"), "run", "--project", "simulation", "--testTimeout=86400000"];
-const child = spawn(node, command, {
+const script = (name) => [
+  "--conditions=@writ/source",
+  path.join(root, "scripts", name),
+  "--seed",
+  seed,
+  "--runs",
+  runs,
+];
+const commands = {
+  kill: () => script("kill-campaign.ts"),
+  sim: () => script("sim.ts"),
+  parts: () => [
+    tool("vitest/vitest.mjs"),
+    "run",
+    "--project",
+    "simulation",
+    "--testTimeout=86400000",
+    "packages/runtime",
+    "packages/store",
+    "packages/modules",
+  ],
+};
+const child = spawn(node, commands[kind](), {
   cwd: root,
   env: { ...environment, ...simulationSettings(seed, runs) },
   stdio: "inherit",

@@ -47,7 +47,12 @@ export type StoreOptions = {
 } & (
   | { /** Absolute path; created when it does not exist. */ readonly dataFolder: string }
   /** Ledger and blobs on this disk (a simulated one), keys as given, projections in memory. */
-  | { readonly disk: Disk; readonly keys: NodeKeys }
+  | {
+      readonly disk: Disk;
+      readonly keys: NodeKeys;
+      /** Checks what `keys` signs; Node's cryptography when absent. */
+      readonly keyRing?: FoldedKeyRing;
+    }
 );
 
 /**
@@ -76,7 +81,7 @@ async function openOn(
 ): Promise<Store> {
   const { world, entropy, version } = options;
   const { identity, signer } = keys;
-  const keyRing = foldedKeyRing(keys.records);
+  const keyRing = ("keyRing" in options ? options.keyRing : undefined) ?? foldedKeyRing(keys.records);
   const file = folder === null ? ":memory:" : join(folder.dataFolder, "projections.db");
   const projections = openProjections(file, identity.node, world);
   let opened: OpenLedger | null = null;

@@ -8,8 +8,11 @@ import { diskFault } from "@writ/store/node-disk";
 import { seededRandom, type SeededRandom } from "./seeded-random.ts";
 
 export interface SimulatedDisk extends Disk {
-  /** The disk as a restart sees it. Everything still running on this one fails. */
-  crash(): SimulatedDisk;
+  /**
+   * The disk as a restart sees it. Everything still running on this one fails. `power`: what was not synced is lost, kept or torn;
+   * `kill`: only the process ended, so that everything is seen as it was, and what was not synced may still be lost later.
+   */
+  crash(kind?: "power" | "kill"): SimulatedDisk;
   /** Operations done so far. */
   operations(): number;
   /** Cuts the power when that many more operations have begun. */
@@ -17,8 +20,12 @@ export interface SimulatedDisk extends Disk {
   hasCrashed(): boolean;
   /** The next sync of a file whose name starts so fails, and what it would have made durable is kept, lost or torn. */
   failNextSync(prefix: string): void;
+  /** The same for the sync after that many other syncs of such files. */
+  failSyncAfter(prefix: string, count: number): void;
   /** From now on at most this many more bytes fit. */
   limitFreeBytes(bytes: number): void;
+  /** No sync fails any more and there is room enough. */
+  behave(): void;
   /** Inverts one bit of what is stored. Default: a random bit of the file. */
   flipBit(name: string, at?: { readonly offset: number; readonly bit: number }): void;
   /** Every file as it is seen now. */
@@ -50,7 +57,7 @@ export function simulatedDisk(
 ): SimulatedDisk {
   const random = seededRandom(options.seed);
   const turnsMax = options.turnsMax ?? 1;
-  const failingSyncs: string[] = [];
+  const failingSyncs: { readonly prefix: string; left: number }[] = [];
   let freeBytes = Number.POSITIVE_INFINITY;
   let operations = 0;
   let crashAt = Number.POSITIVE_INFINITY;
@@ -93,7 +100,7 @@ export function simulatedDisk(
       async sync() {
         const changes = [...file.unsynced];
         await turn("sync", name);
-        const failing = failingSyncs.findIndex((prefix) => name.startsWith(prefix));
+        const failing = failingSyncs.findIndex((each) => name.startsWith(each.prefix) && each.left-- <= 0);
         if (failing >= 0) {
           failingSyncs.splice(failing, 1);
           // The kernel may have written any part, and forgets the rest.
@@ -154,8 +161,9 @@ export function simulatedDisk(
       await turn("sync the folder", folder);
       for (const [name, file] of files) if (folderOf(name) === folder) file.isNameDurable = true;
     },
-    crash() {
+    crash(kind = "power") {
       isCrashed = true;
+      if (kind === "kill") return simulatedDisk({ ...options, seed: random.below(2 ** 31) }, new Map(files));
       const left = new Map<string, StoredFile>();
       for (const [name, file] of files) {
         if (!file.isNameDurable && random.chance(0.5)) continue;
@@ -170,10 +178,17 @@ export function simulatedDisk(
     },
     hasCrashed: () => isCrashed,
     failNextSync(prefix) {
-      failingSyncs.push(prefix);
+      failingSyncs.push({ prefix, left: 0 });
+    },
+    failSyncAfter(prefix, count) {
+      failingSyncs.push({ prefix, left: count });
     },
     limitFreeBytes(bytes) {
       freeBytes = bytes;
+    },
+    behave() {
+      failingSyncs.length = 0;
+      freeBytes = Number.POSITIVE_INFINITY;
     },
     flipBit(name, at) {
       const file = files.get(name);
