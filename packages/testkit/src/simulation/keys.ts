@@ -1,7 +1,7 @@
 // Keys that sign in microseconds, always the same: a hash instead of a signature. What is proven by real signatures is proven elsewhere; here
 // they would cost more than the whole run, and ML-DSA draws randomness that no seed decides.
 import { concatBytes, equalBytes, toHex, utf8 } from "@writ/core/bytes";
-import { nodeId, type KeyId } from "@writ/core/ids";
+import { nodeId } from "@writ/core/ids";
 import type { KeyRecord } from "@writ/core/ports";
 import { foldedKeyRing, keyIdOf, type FoldedKeyRing, type NodeKeys } from "@writ/store/keys";
 import { nodeHasher } from "@writ/store/node-crypto";
@@ -29,7 +29,7 @@ export function simulatedKeys(): NodeKeys {
       mlDsa65KeyId: postQuantum.id,
       sign: (bytes) =>
         [classic, postQuantum].map((key) => ({
-          keyId: key.id as KeyId,
+          keyId: key.id,
           algorithm: key.algorithm,
           signature: signatureOf(key, bytes),
         })),

@@ -5,7 +5,7 @@
 //   SV4  What was done is not recorded as failed, and what was not done is not recorded as done, unless a module lied.
 import { isRunEntry, type Entry, type RunEntry } from "@writ/core/entry";
 import type { HashedProgram } from "@writ/core/program";
-import type { ProgramHash, RunId, Sha256 } from "@writ/core/ids";
+import { sha256, type ProgramHash, type RunId, type Sha256 } from "@writ/core/ids";
 import type { Value } from "@writ/core/value";
 import type { Engine } from "@writ/runtime/engine";
 import { decide, initialState } from "@writ/runtime/machine";
@@ -61,7 +61,7 @@ export function createWatch(oracle: Oracle, known: ReadonlyMap<ProgramHash, Hash
       return entry.facts.result.kind === "blob" ? blobs.get(entry.facts.result.sha256) : undefined;
     if (entry.kind !== "effect.intended" && entry.kind !== "undo.intended") return undefined;
     const hash = entry.facts.params["$blob"];
-    return typeof hash === "string" ? blobs.get(hash as Sha256) : undefined;
+    return typeof hash === "string" ? blobs.get(sha256(hash)) : undefined;
   };
 
   const fold = (entry: RunEntry): void => {
