@@ -376,7 +376,7 @@ export function createEngine(options: EngineOptions): Engine {
     const begun = starts.map((start, i) => {
       if (!options.registry().workspaces.has(start.workspace)) throw unknownWorkspace(start.workspace);
       const { program, event, labels, principal, workspace } = start;
-      const state = initialState(runId(`r_${toHex(options.entropy.bytes(10))}`), prepare(program));
+      const state = initialState(newRunId(atMs, options.entropy), prepare(program));
       const draft: EntryDraft<"run.started"> = {
         kind: "run.started",
         run: state.run,
@@ -690,6 +690,12 @@ function approvalOfParked({
 
 function compensates(policy: FailurePolicy): boolean {
   return policy.kind === "compensate" || (policy.kind === "retry" && compensates(policy.then));
+}
+
+/** Begins with the second it was made in: runs of one time stand together in every index, however many there are. */
+function newRunId(atMs: number, entropy: Entropy): RunId {
+  const seconds = Math.max(0, Math.floor(atMs / 1000)) % 0x100000000;
+  return runId(`r_${seconds.toString(16).padStart(8, "0")}${toHex(entropy.bytes(8))}`);
 }
 
 function unknownRun(run: RunId) {

@@ -4,7 +4,7 @@
 //   R3  A program is loaded only after its signatures, hash and format were checked again, each with its own fault; to begin with it,
 //       none of its capabilities may be revoked. A run that has begun goes on to the gate, which refuses the effect.
 import { sessionOfSourceKey } from "@writ/core/event";
-import type { Actor, EmergencyScope, Entry, Stored } from "@writ/core/entry";
+import type { Actor, EmergencyScope, EntryDraft, Stored } from "@writ/core/entry";
 import { fault as coreFault } from "@writ/core/faults";
 import {
   capabilityName,
@@ -34,6 +34,13 @@ export interface RegisteredWorkspace {
   readonly root: string;
   /** The workspace file as it was when it was added. */
   readonly file: Stored;
+}
+
+/** Programs by hash. A node that knows many keeps most of them outside of memory, and finds these without looking at all. */
+export interface Programs extends ReadonlyMap<ProgramHash, RegisteredProgram> {
+  readonly deployed?: () => readonly RegisteredProgram[];
+  readonly newestFirst?: () => Iterable<RegisteredProgram>;
+  readonly withPrefix?: (prefix: string) => readonly RegisteredProgram[];
 }
 
 export interface RegisteredProgram {
@@ -80,7 +87,7 @@ export interface Registry {
   readonly people: ReadonlyMap<PersonId, RegisteredPerson>;
   readonly tokens: ReadonlyMap<Sha256, PersonId>;
   readonly workspaces: ReadonlyMap<string, RegisteredWorkspace>;
-  readonly programs: ReadonlyMap<ProgramHash, RegisteredProgram>;
+  readonly programs: Programs;
   readonly keys: ReadonlyMap<KeyId, RegisteredKey>;
   /** `module.action@1.2.3` or `module.action` → reason. */
   readonly revokedCapabilities: ReadonlyMap<string, string>;
@@ -104,7 +111,7 @@ export const emptyRegistry: Registry = {
 };
 
 /** The registry after one more entry, in ledger order. Pure. */
-export function foldRegistry(registry: Registry, entry: Entry): Registry {
+export function foldRegistry(registry: Registry, entry: EntryDraft): Registry {
   switch (entry.kind) {
     case "person.added": {
       const { person, name, roles, key, tokenHash } = entry.facts;
@@ -237,6 +244,23 @@ export function foldRegistry(registry: Registry, entry: Entry): Registry {
     default:
       return registry;
   }
+}
+
+/** Those that are deployed, paused ones too. */
+export function deployedPrograms({ programs }: Registry): readonly RegisteredProgram[] {
+  return programs.deployed?.() ?? [...programs.values()].filter(({ deployedAtMs }) => deployedAtMs !== null);
+}
+
+/** All, those that were compiled last first; a node with many reads no further than is asked. */
+export function newestPrograms({ programs }: Registry): Iterable<RegisteredProgram> {
+  return programs.newestFirst?.() ?? [...programs.values()].reverse();
+}
+
+/** Those whose hash begins so. */
+export function programsWithPrefix({ programs }: Registry, prefix: string): readonly RegisteredProgram[] {
+  return (
+    programs.withPrefix?.(prefix) ?? [...programs.values()].filter(({ hash }) => hash.startsWith(prefix))
+  );
 }
 
 /** Roles of the actor now; none for a person who was removed. */

@@ -18,7 +18,7 @@ import { recordOf } from "./engine/core.ts";
 import { createTimers } from "./engine/timers.ts";
 import { busyRetryMs, lookBackChunk, lookBackEntriesMax, lookBackMs, recentSightingsMax } from "./limits.ts";
 import { fault } from "./faults.ts";
-import { checkCapabilities, type RegisteredProgram, type Registry } from "./registry.ts";
+import { checkCapabilities, deployedPrograms, type RegisteredProgram, type Registry } from "./registry.ts";
 import { createCondition, holdKey, holds, mayStart, type Condition } from "./triggers/condition.ts";
 
 export interface TriggerOptions {
@@ -195,7 +195,11 @@ export function createTriggers(options: TriggerOptions): Triggers {
 
   const sync = async (): Promise<void> => {
     if (stopped) return;
-    const deployed = new Map([...registry().programs].filter(([, program]) => isDeployed(program)));
+    const deployed = new Map(
+      deployedPrograms(registry()).flatMap((program) =>
+        isDeployed(program) ? [[program.hash, program] as const] : [],
+      ),
+    );
     for (const hash of armed.keys()) if (!deployed.has(hash)) disarm(hash);
     for (const hash of brokenPrograms.keys()) if (!deployed.has(hash)) brokenPrograms.delete(hash);
     const fresh: Armed[] = [];

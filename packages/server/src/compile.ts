@@ -13,7 +13,11 @@ import { drawGraph } from "@writ/compiler/graph";
 import { compilePlan, type PlanProblem } from "@writ/compiler/plan";
 import { renderTree } from "@writ/compiler/render";
 import type { RuleProblem } from "@writ/compiler/rule";
-import type { RegisteredProgram, RegisteredWorkspace } from "@writ/runtime/registry";
+import {
+  deployedPrograms as deployedOf,
+  type RegisteredProgram,
+  type RegisteredWorkspace,
+} from "@writ/runtime/registry";
 import type { DeployedProgram, Verified } from "@writ/verifier/verify";
 import { fault } from "./faults.ts";
 import { detailOf } from "./handlers/programs.ts";
@@ -247,11 +251,8 @@ async function refusedOf(node: NodeContext, { compiled, hashed, verified }: Prov
  * be read at all, and so cannot run either, is left out.
  */
 async function deployedPrograms(node: NodeContext, except: ProgramHash): Promise<readonly DeployedProgram[]> {
-  const { programs } = node.registry();
   const broken = node.triggers.broken();
-  const deployed = [...programs.values()].filter(
-    ({ hash, deployedAtMs }) => deployedAtMs !== null && hash !== except,
-  );
+  const deployed = deployedOf(node.registry()).filter(({ hash }) => hash !== except);
   const found = await Promise.all(
     deployed.map(async (known): Promise<DeployedProgram | undefined> => {
       try {

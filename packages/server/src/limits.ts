@@ -7,6 +7,8 @@ export const bodyDepthMax = valueDepthMax + 8;
 export const policyVerdictsMax = 10_000;
 /** Programs kept in memory with their certificates; forgotten all at once when full. */
 export const keptProgramsMax = 1000;
+/** Programs that are not deployed and still known without reading; the oldest is forgotten. */
+export const programsAtHandMax = 1000;
 /** Parts of programs kept in memory that entries hold inline, at most 4 KiB each; the oldest is forgotten. */
 export const recentPartsMax = 256;
 /** Random bytes of a bearer token: 43 characters of base64url. */

@@ -136,6 +136,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       openProgram: programs.open,
       inOrder: createQueue(),
       kept: new Map(),
+      unfinishedIn: (workspace, limit) => store.projections.unfinishedIn(workspace, limit),
       problems: () =>
         engine.broken().map(({ run, fault: record }) => ({ what: `run ${run}`, fault: record })),
     };

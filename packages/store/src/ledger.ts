@@ -108,7 +108,7 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
   const recovered = await recover(
     disk,
     { keys, hasher, verify: (key, bytes, signature) => keyRing.verify(key, bytes, signature) },
-    options.knownSeq,
+    { knownSeq: options.knownSeq ?? -1, openCheckBytes: limits.openCheckBytes },
   );
   if (recovered.genesis !== null) assertSameNode(recovered.genesis, identity);
 

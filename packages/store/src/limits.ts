@@ -11,6 +11,11 @@ export interface LedgerLimits {
   readonly preallocateBytes: number;
   /** Entries between two signed checkpoints. */
   readonly checkpointEntries: number;
+  /**
+   * Bytes of the newest segments whose every batch is checked when the ledger is opened; older ones that a checkpoint covers are only
+   * known to follow each other, and are checked when they are read or verified.
+   */
+  readonly openCheckBytes: number;
   /** Runs whose last hash is kept in memory; others are looked up in the projections. */
   readonly runTailsMax: number;
 }
@@ -20,6 +25,7 @@ export const ledgerLimits: LedgerLimits = {
   frameBytesMax: 4 * 1024 * 1024,
   preallocateBytes: 2 * 1024 * 1024,
   checkpointEntries: 4096,
+  openCheckBytes: 64 * 1024 * 1024,
   runTailsMax: 20_000,
 };
 

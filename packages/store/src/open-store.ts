@@ -99,7 +99,7 @@ async function openOn(
     });
     opened = ledger;
     await projections.follow(ledger);
-    for await (const entry of projections.nodeEntries()) keyRing.fold(entry);
+    for await (const entry of projections.nodeEntries(["key.added", "key.revoked"])) keyRing.fold(entry);
     ledger.subscribe((entries) => {
       for (const entry of entries) keyRing.fold(entry);
     });

@@ -6,7 +6,7 @@ import { rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { fromHex } from "@writ/core/bytes";
 import { decodeCbor } from "@writ/core/cbor";
-import type { EntryFacts, NodeEntry, RunEnd } from "@writ/core/entry";
+import type { EntryFacts, NodeEntry, NodeEntryKind, RunEnd } from "@writ/core/entry";
 import {
   programHash,
   runId,
@@ -24,7 +24,10 @@ import { damaged, truncated } from "./ledger/recover.ts";
 import { projectionBatchMax, projectionDelayMs, projectionQueueMax } from "./limits.ts";
 import { parkedRuns } from "./projections/parked.ts";
 import { writeAheadLog, type WriteAheadLog } from "./projections/write-ahead-log.ts";
+import { programRecords, type ProgramRecords } from "./projections/programs.ts";
 import { projector, schema, schemaVersion, type Projector } from "./projections/projector.ts";
+
+export type { ProgramRecords } from "./projections/programs.ts";
 
 /** `held` waits for a person after a crash or an undo, `waiting` for an approval, `undoing` takes effects back after the end. */
 export type RunStatus = "running" | "waiting" | "held" | "undoing" | RunEnd;
@@ -101,10 +104,15 @@ export interface Projections {
   /** Whether an `event.received` with this key is recorded. */
   eventSeen(sourceKey: string): boolean;
   /**
-   * Entries of no run that make up the node's registry, in order: all kinds but notifications, and of the events only the last of each
-   * source session (whose key is the source key up to its `#`), which holds where the source goes on.
+   * Entries of no run that make up the node's registry, in order: all kinds but notifications and those of programs, and of the events
+   * only the last of each source session (whose key is the source key up to its `#`), which holds where the source goes on. With
+   * `kinds`, only these.
    */
-  nodeEntries(): AsyncIterable<NodeEntry>;
+  nodeEntries(kinds?: readonly NodeEntryKind[]): AsyncIterable<NodeEntry>;
+  /** What the entries of programs say. */
+  readonly programs: ProgramRecords;
+  /** Runs of the workspace that have not ended, or whose effects are being taken back; oldest first. */
+  unfinishedIn(workspace: string, limit: number): readonly RunId[];
   counts(): Counts;
   /** Runs that only wait; what is kept of one whose last entry is another by now is forgotten when the projections are opened. */
   readonly parked: ParkedRuns;
@@ -219,9 +227,13 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     nodeEntries: db.prepare(
       "SELECT seq, position FROM node_entry UNION ALL SELECT seq, position FROM last_event ORDER BY seq",
     ),
-    statuses: db.prepare("SELECT status, count(*) AS count FROM run GROUP BY status"),
+    nodeEntriesOf: db.prepare(
+      "SELECT seq, position FROM node_entry WHERE kind IN (SELECT value FROM json_each(?)) ORDER BY seq",
+    ),
+    unfinishedIn: db.prepare("SELECT id FROM run WHERE is_open = 1 AND workspace = ? ORDER BY no LIMIT ?"),
+    statuses: db.prepare("SELECT name, count FROM tally WHERE count > 0 AND name <> ' events'"),
     counts: db.prepare(
-      "SELECT (SELECT seq + 1 FROM head) AS entries, (SELECT count(*) FROM event) AS events, (SELECT count(*) FROM approval) AS approvals, (SELECT count(*) FROM held) AS held",
+      "SELECT (SELECT seq + 1 FROM head) AS entries, (SELECT count FROM tally WHERE name = ' events') AS events, (SELECT count(*) FROM approval) AS approvals, (SELECT count(*) FROM held) AS held",
     ),
   };
 
@@ -318,12 +330,19 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
       flush();
       return selects.event.get(sourceKey) !== undefined;
     },
-    async *nodeEntries() {
+    programs: programRecords(db, flush),
+    unfinishedIn(workspace, limit) {
+      flush();
+      return selects.unfinishedIn.all(workspace, limit).map((row) => runId(String(row["id"])));
+    },
+    async *nodeEntries(kinds) {
       flush();
       const read = ledger;
       if (read === null) return;
       const seqsAt = new Map<number, Set<number>>();
-      for (const { seq, position } of selects.nodeEntries.all()) {
+      const rows =
+        kinds === undefined ? selects.nodeEntries.all() : selects.nodeEntriesOf.all(JSON.stringify(kinds));
+      for (const { seq, position } of rows) {
         const seqs = seqsAt.get(Number(position));
         if (seqs === undefined) seqsAt.set(Number(position), new Set([Number(seq)]));
         else seqs.add(Number(seq));
@@ -337,7 +356,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     counts() {
       flush();
       const row = selects.counts.get();
-      const runs = selects.statuses.all().map((found) => [found["status"], found["count"]]);
+      const runs = selects.statuses.all().map((found) => [found["name"], found["count"]]);
       return {
         entries: Number(row?.["entries"] ?? 0),
         events: Number(row?.["events"] ?? 0),

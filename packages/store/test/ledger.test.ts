@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Entry, EntryDraft } from "@writ/core/entry";
 import { stepId } from "@writ/core/ids";
+import { recover } from "../src/ledger/recover.ts";
+import { nodeHasher, verifySignature } from "@writ/store/node-crypto";
 import { createKeys } from "@writ/store/keys";
 import { diskFault } from "@writ/store/node-disk";
 import { openStore, type Store } from "@writ/store/open-store";
@@ -35,6 +37,34 @@ function lastSegment(disk: SimulatedDisk): string {
       .at(-1) ?? ""
   );
 }
+
+describe("opening", () => {
+  test("L4 old segments that a checkpoint covers are not read; damage in them is found when they are", async () => {
+    let disk = simulatedDisk({ seed: 11 });
+    const options = { disk, keys: testKeys, world, entropy: world.entropy, version: "0.1.0" };
+    const limits = { ...smallLimits, openCheckBytes: 40 * 1024 };
+    const first = await openStore({ ...options, limits });
+    await appendRuns(first, 1, 200);
+    await first.close();
+    const segments = [...disk.files().keys()].filter((name) => name.endsWith(".segment")).sort();
+    expect(segments.length).toBeGreaterThan(4);
+    disk.flipBit(segments[1] ?? "", { offset: 2000, bit: 3 });
+    disk = disk.crash();
+    await expect(openStore({ ...options, disk, limits: smallLimits })).rejects.toMatchObject({
+      code: "ledger.damaged",
+    });
+    // Projections in memory read everything; what opens the ledger alone does not.
+    const check = { keys: testKeys.records, hasher: nodeHasher, verify: verifySignature };
+    const found = await recover(disk, check, { openCheckBytes: 40 * 1024 });
+    const whole = recover(disk, check);
+    await expect(whole).rejects.toMatchObject({
+      code: "ledger.damaged",
+      facts: { segment: "0000000002.segment" },
+    });
+    expect(found.segments).toHaveLength(segments.length);
+    expect(found.nextSeq).toBe(found.checkpointSize);
+  });
+});
 
 describe("appending", () => {
   test("L1 sequence numbers, links and hashes are fixed at once, and read back the same", async () => {

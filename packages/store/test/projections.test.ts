@@ -1,9 +1,21 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { EntryDraft } from "@writ/core/entry";
-import { approvalId, eventId, personId, keyId, roleName, stepId, type RunId } from "@writ/core/ids";
+import {
+  approvalId,
+  eventId,
+  keyId,
+  personId,
+  programHash,
+  roleName,
+  sha256,
+  stepId,
+  type ProgramHash,
+  type RunId,
+} from "@writ/core/ids";
 import { openLedger, type OpenLedger } from "@writ/store/ledger";
 import { foldedKeyRing } from "@writ/store/keys";
 import { nodeHasher } from "@writ/store/node-crypto";
@@ -214,7 +226,8 @@ describe("events and the registry", () => {
     const { ledger, projections } = await openOn(simulatedDisk({ seed: 7 }));
     for (let i = 0; i < 20; i++) {
       const event = received(`s${i % 2}#${i}`, i);
-      await append(ledger, event, of("program.paused", null, { program: testProgram }), runStarted(run(i)));
+      const revoked = of("capability.revoked", null, { capability: "sim.put", reason: "no" });
+      await append(ledger, event, revoked, runStarted(run(i)));
     }
     const kinds: string[] = [];
     const offsets: unknown[] = [];
@@ -222,10 +235,62 @@ describe("events and the registry", () => {
       kinds.push(entry.kind);
       if (entry.kind === "event.received") offsets.push(entry.facts.cursor["offset"]);
     }
-    const paused = Array.from({ length: 18 }, () => "program.paused");
-    const events = ["event.received", "program.paused", "event.received", "program.paused"];
-    expect(kinds).toEqual(["ledger.created", ...paused, ...events]);
+    const revoked = Array.from({ length: 18 }, () => "capability.revoked");
+    const events = ["event.received", "capability.revoked", "event.received", "capability.revoked"];
+    expect(kinds).toEqual(["ledger.created", ...revoked, ...events]);
     expect(offsets).toEqual([18, 19]);
+    const some: string[] = [];
+    for await (const entry of projections.nodeEntries(["ledger.created"])) some.push(entry.kind);
+    expect(some).toEqual(["ledger.created"]);
+  });
+
+  test("P6 of a program the newest entry of each kind is kept, without what it holds inline", async () => {
+    const { ledger, projections } = await openOn(simulatedDisk({ seed: 8 }));
+    const bytes = (text: string) => ({ kind: "inline", value: new TextEncoder().encode(text) }) as const;
+    const other = programHash("cd".repeat(32));
+    const compiled = (program: ProgramHash, name: string) =>
+      of("program.compiled", null, {
+        program,
+        bytes: bytes("bytes"),
+        source: bytes("source"),
+        certificate: bytes("certificate"),
+        verdict: "proved",
+        name,
+        workspace: "demo",
+      });
+    await append(ledger, compiled(testProgram, "old"));
+    await append(ledger, compiled(other, "other"), of("program.deployed", null, { program: testProgram }));
+    await append(ledger, of("program.paused", null, { program: testProgram }), compiled(testProgram, "new"));
+    const { programs } = projections;
+    expect(programs.deployed()).toEqual([testProgram]);
+    expect([programs.count(), programs.newestFirst(9, 0)]).toEqual([2, [other, testProgram]]);
+    expect(programs.withPrefix("cd", 9)).toEqual([other]);
+    expect(programs.withPrefix("c".repeat(64), 9)).toEqual([]);
+    const entries = programs.entries(testProgram);
+    expect(entries.map(({ kind }) => kind)).toEqual([
+      "program.compiled",
+      "program.deployed",
+      "program.paused",
+    ]);
+    const hash = createHash("sha256").update("bytes").digest("hex");
+    const reference = { kind: "blob", sha256: hash, sizeBytes: 5 };
+    expect(entries[0]?.facts).toMatchObject({ name: "new", bytes: reference });
+    expect(programs.placeOf(sha256(hash))).toBe(ledger.durableSeq());
+    await append(ledger, of("program.undeployed", null, { program: testProgram, reason: "" }));
+    expect(programs.deployed()).toEqual([]);
+    expect(programs.entries(testProgram).map(({ kind }) => kind)).toEqual([
+      "program.compiled",
+      "program.undeployed",
+    ]);
+  });
+
+  test("P7 counts are those of the runs, whatever they were before", async () => {
+    const { ledger, projections } = await openOn(simulatedDisk({ seed: 9 }));
+    for (let i = 1; i <= 9; i++) await append(ledger, runStarted(run(i)), received(`k${i % 3}`, i));
+    for (let i = 1; i <= 4; i++) await append(ledger, runEnded(run(i)));
+    expect(projections.counts()).toMatchObject({ runs: { running: 5, finished: 4 }, events: 3 });
+    expect(projections.unfinishedIn("demo", 2)).toEqual([run(5), run(6)]);
+    expect(projections.unfinishedIn("other", 2)).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 // The ledger and the node itself: read, verified, backed up, told about.
 import type { Entry } from "@writ/core/entry";
+import { deployedPrograms } from "@writ/runtime/registry";
 import type { Projections } from "@writ/store/projections";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
@@ -29,9 +30,7 @@ export function ledgerHandlers(
       const { runs } = parts.projections.counts();
       const { programs, workspaces } = node.registry();
       const broken = triggers.broken();
-      const deployed = [...programs.values()].filter(
-        ({ hash, deployedAtMs }) => deployedAtMs !== null && !broken.has(hash),
-      );
+      const deployed = deployedPrograms(node.registry()).filter(({ hash }) => !broken.has(hash));
       const problems = [...broken].map(([hash, record]) => ({
         what: `program ${programs.get(hash)?.name ?? ""} (${hash.slice(0, 8)})`,
         fault: apiFault(record),

@@ -11,7 +11,7 @@ import { decodeProgram, hashProgram } from "@writ/core/program-codec";
 import type { ProgramSource, SignedProgram } from "@writ/core/program";
 import { decodeEnvelope, programPayloadType, verifySignedProgram } from "@writ/core/signature";
 import { toJson, parseValue, type Json } from "@writ/core/value";
-import type { RegisteredProgram } from "@writ/runtime/registry";
+import { newestPrograms, programsWithPrefix, type RegisteredProgram } from "@writ/runtime/registry";
 import type { CompileRoad } from "../compile.ts";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
@@ -59,10 +59,12 @@ export function programHandlers(
     importProgram: ({ body, caller }) => inOrder(() => importProgram(node, road, body, caller.actor)),
     listPrograms: async ({ query }) => {
       const broken = node.triggers.broken();
-      const wanted = [...node.registry().programs.values()]
-        .reverse()
-        .filter((one) => query.state === undefined || stateOf(one, broken.has(one.hash)) === query.state)
-        .slice(0, query.limit ?? programsPerPage);
+      const wanted: RegisteredProgram[] = [];
+      const limit = query.limit ?? programsPerPage;
+      for (const one of newestPrograms(node.registry())) {
+        if (wanted.length >= limit) break;
+        if (query.state === undefined || stateOf(one, broken.has(one.hash)) === query.state) wanted.push(one);
+      }
       return { programs: await Promise.all(wanted.map((one) => listed(node, one))) };
     },
     getProgram: ({ params }) => detailOf(node, findByPrefix(node, params.hash).hash),
@@ -257,7 +259,7 @@ function stateOf(known: RegisteredProgram, isBroken: boolean): ProgramState {
 
 /** @throws program.unknown, program.prefix */
 function findByPrefix(node: NodeContext, prefix: string): RegisteredProgram {
-  const found = [...node.registry().programs.values()].filter(({ hash }) => hash.startsWith(prefix));
+  const found = programsWithPrefix(node.registry(), prefix);
   const [only] = found;
   if (only === undefined)
     throw fault("program.unknown", `Cannot find a program \`${prefix}…\``, { program: prefix });

@@ -17,7 +17,7 @@ import type { AddedWorkspace, Workspace } from "@writ/core/api";
 import { parseValue } from "@writ/core/value";
 import { parseWorkspace, workspaceFileName, type WorkspaceFile } from "@writ/core/workspace";
 import { hasCode } from "@writ/core/fault";
-import type { RegisteredWorkspace } from "@writ/runtime/registry";
+import { deployedPrograms, type RegisteredWorkspace } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
 import { workspaceFileBytesMax } from "../limits.ts";
 import type { Handlers } from "../http/app.ts";
@@ -49,17 +49,15 @@ export function workspaceHandlers(
             workspace: params.id,
           });
         }
-        const programs = [...registry().programs.values()].filter(
-          (program) => program.workspace === params.id && program.deployedAtMs !== null,
-        );
-        const runs = node.engine.active().filter(({ workspace }) => workspace === params.id);
+        const programs = deployedPrograms(registry()).filter(({ workspace }) => workspace === params.id);
+        const runs = node.unfinishedIn(params.id, 20);
         if (programs.length > 0 || runs.length > 0) {
           throw fault(
             "workspace.in-use",
             `Cannot remove the workspace \`${params.id}\`: programs of it are deployed, or runs under way`,
             {
               programs: programs.map(({ hash, name }) => ({ hash, name })),
-              runs: runs.slice(0, 20).map(({ run }) => run),
+              runs: [...runs],
             },
           );
         }

@@ -1,7 +1,7 @@
 // What the handlers share: the wired parts of one node, and the one way to record a decision about it.
 import type { Actor, Entry, EntryDraft, NodeEntryKind, EntryFacts, Stored } from "@writ/core/entry";
 import { decodeCbor, encodeCbor } from "@writ/core/cbor";
-import type { ProgramHash } from "@writ/core/ids";
+import type { ProgramHash, RunId } from "@writ/core/ids";
 import { inlineBytesMax } from "@writ/core/limits";
 import type { Blobs, Hasher, KeyRing, Ledger, Modules, Signer, World, Entropy } from "@writ/core/ports";
 import type { FaultRecord } from "@writ/core/fault";
@@ -42,6 +42,8 @@ export interface NodeContext {
   readonly inOrder: Queue;
   /** Programs in memory, by hash, as long as what is stored of them is what it was. */
   readonly kept: Map<ProgramHash, RememberedProgram>;
+  /** Runs of the workspace that have not ended, in memory or parked; at most `limit`. */
+  readonly unfinishedIn: (workspace: string, limit: number) => readonly RunId[];
   /** Sources and programs that need attention, beside the programs that are broken. */
   readonly problems: () => readonly { readonly what: string; readonly fault: FaultRecord }[];
 }

@@ -10,12 +10,14 @@ import {
   type SignatureCheck,
 } from "@writ/core/checkpoint";
 import { merkleTree, type MerkleTree } from "@writ/core/merkle";
-import type { Disk, Hasher } from "@writ/core/ports";
+import type { Disk } from "@writ/core/ports";
 import {
   decodeFrame,
   decodeSegmentHeader,
   findFrame,
   firstWritten,
+  frameClaim,
+  frameHeaderBytes,
   segmentHeaderBytes,
   segmentName,
   type Frame,
@@ -43,14 +45,21 @@ export interface Recovered {
 }
 
 /** @throws ledger.damaged, ledger.truncated */
-export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1): Promise<Recovered> {
+export async function recover(
+  disk: Disk,
+  check: SignatureCheck,
+  options: { readonly knownSeq?: number; readonly openCheckBytes?: number } = {},
+): Promise<Recovered> {
+  const { knownSeq = -1, openCheckBytes = Number.POSITIVE_INFINITY } = options;
   const { hasher } = check;
   const checkpoint = await newestCheckpoint(disk, check);
-  const cached = await cachedFrontier(disk, hasher, checkpoint);
+  const cached = checkpoint === undefined ? undefined : await cachedFrontier(disk, check);
   const tree = cached ?? merkleTree(hasher);
   const hashFrom = Math.max(0, tree.size() - 1);
   const segments: Segment[] = [];
   const names = await segmentNames(disk);
+  const ends = await endsOf(disk, names);
+  const passed = passedSegments(ends, { hashFrom, openCheckBytes });
   let nextSeq = 0;
   let epoch = 0;
   let lastHash: Uint8Array = new Uint8Array(32);
@@ -58,7 +67,9 @@ export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1):
 
   for (const [i, name] of names.entries()) {
     const isLast = i === names.length - 1;
-    const bytes = await readWhole(disk, `ledger/${name}`);
+    const { sizeBytes, next: nextHeader } = ends[i] as SegmentEnd;
+    const bytes =
+      i < passed ? await firstBatch(disk, name, i === 0) : await readWhole(disk, `ledger/${name}`);
     const header = decodeSegmentHeader(bytes);
     if (header === undefined)
       throw damaged("its header is wrong", { segment: name, offset: 0, seq: nextSeq });
@@ -71,7 +82,20 @@ export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1):
       const facts = { segment: name, offset: 0, seq: nextSeq };
       throw damaged("it does not follow the segment before it", facts);
     }
-    const nextHeader = isLast ? undefined : await readHeader(disk, names[i + 1]);
+    if (i < passed && nextHeader !== undefined) {
+      if (i === 0) genesis = genesisOf(bytes, header);
+      if (i === 0 && genesis === null)
+        throw damaged("a batch is not what was written", {
+          segment: name,
+          offset: segmentHeaderBytes,
+          seq: 0,
+        });
+      nextSeq = nextHeader.firstSeq;
+      lastHash = nextHeader.previousHash;
+      epoch = header.epoch;
+      segments.push({ ...placeOf(header), end: sizeBytes });
+      continue;
+    }
     let at = segmentHeaderBytes;
     let last: Uint8Array | null = null;
     for (;;) {
@@ -104,7 +128,7 @@ export async function recover(disk: Disk, check: SignatureCheck, knownSeq = -1):
     }
     if (last !== null && nextSeq - 1 < hashFrom) lastHash = hasher.sha256(last);
     epoch = header.epoch;
-    segments.push({ number: header.number, epoch, firstSeq: header.firstSeq, salt: header.salt, end: at });
+    segments.push({ ...placeOf(header), end: at });
   }
 
   const checkpointSize = checkpoint?.size ?? 0;
@@ -159,19 +183,66 @@ async function segmentNames(disk: Disk): Promise<readonly string[]> {
   return names.slice(0, -1);
 }
 
-async function readHeader(disk: Disk, name: string | undefined): Promise<SegmentHeader | undefined> {
-  if (name === undefined) return undefined;
+interface SegmentEnd {
+  readonly sizeBytes: number;
+  /** Header of the segment after it; undefined for the last, and when it is damaged. */
+  readonly next: SegmentHeader | undefined;
+}
+
+async function endsOf(disk: Disk, names: readonly string[]): Promise<readonly SegmentEnd[]> {
+  const found: { readonly sizeBytes: number; readonly header: SegmentHeader | undefined }[] = [];
+  for (const name of names) {
+    const file = await disk.open(`ledger/${name}`, false);
+    try {
+      const header = decodeSegmentHeader(await file.read(0, segmentHeaderBytes));
+      found.push({ header, sizeBytes: await file.size() });
+    } finally {
+      await file.close();
+    }
+  }
+  return found.map(({ sizeBytes }, i) => ({ sizeBytes, next: found[i + 1]?.header }));
+}
+
+/** How many of the first segments are not read: a checkpoint covers them, and what follows is long enough. */
+function passedSegments(
+  ends: readonly SegmentEnd[],
+  limits: { readonly hashFrom: number; readonly openCheckBytes: number },
+): number {
+  let sizeBytes = 0;
+  let i = ends.length;
+  while (i > 0 && sizeBytes < limits.openCheckBytes) sizeBytes += ends[--i]?.sizeBytes ?? 0;
+  while (i > 0 && (ends[i - 1]?.next?.firstSeq ?? Number.POSITIVE_INFINITY) > limits.hashFrom) i--;
+  return i;
+}
+
+/** The header, and of the first segment its first batch too. */
+async function firstBatch(disk: Disk, name: string, isFirst: boolean): Promise<Uint8Array> {
   const file = await disk.open(`ledger/${name}`, false);
   try {
-    return decodeSegmentHeader(await file.read(0, segmentHeaderBytes));
+    const head = await file.read(0, segmentHeaderBytes + frameHeaderBytes);
+    const sizeBytes = isFirst ? (frameClaim(head, segmentHeaderBytes)?.sizeBytes ?? 0) : 0;
+    return sizeBytes === 0 ? head : await file.read(0, segmentHeaderBytes + sizeBytes);
   } finally {
     await file.close();
   }
 }
 
+function genesisOf(bytes: Uint8Array, header: SegmentHeader): Uint8Array | null {
+  const frame = decodeFrame(bytes, segmentHeaderBytes, header.salt);
+  return frame?.firstSeq === 0 ? bytes.slice(frame.bounds[0], frame.bounds[1]) : null;
+}
+
+function placeOf({ number, epoch, firstSeq, salt }: SegmentHeader): Omit<Segment, "end"> {
+  return { number, epoch, firstSeq, salt };
+}
+
 async function newestCheckpoint(disk: Disk, check: SignatureCheck): Promise<Checkpoint | undefined> {
   const name = (await disk.list("checkpoints")).filter((entry) => /^\d{16}\.txt$/.test(entry)).at(-1);
-  if (name === undefined) return undefined;
+  return name === undefined ? undefined : readCheckpoint(disk, name, check);
+}
+
+/** @throws ledger.damaged */
+async function readCheckpoint(disk: Disk, name: string, check: SignatureCheck): Promise<Checkpoint> {
   const place = { segment: `checkpoints/${name}`, offset: 0, seq: Number(name.slice(0, 16)) };
   const bytes = await readWhole(disk, `checkpoints/${name}`);
   let checkpoint: Checkpoint | undefined;
@@ -187,24 +258,27 @@ async function newestCheckpoint(disk: Disk, check: SignatureCheck): Promise<Chec
   return checkpoint;
 }
 
-/** The tree at the checkpoint from the cached frontier; the signed root says whether the cache is right. */
-async function cachedFrontier(
-  disk: Disk,
-  hasher: Hasher,
-  checkpoint: Checkpoint | undefined,
-): Promise<MerkleTree | undefined> {
-  if (checkpoint === undefined || !(await disk.list("ledger")).includes("frontier")) return undefined;
+/** The tree at a checkpoint from the cached frontier; the signed root of that checkpoint says whether the cache is right. */
+async function cachedFrontier(disk: Disk, check: SignatureCheck): Promise<MerkleTree | undefined> {
+  if (!(await disk.list("ledger")).includes("frontier")) return undefined;
   try {
     const cache = decodeCbor(await readWhole(disk, "ledger/frontier"));
-    if (!isMap(cache) || cache["size"] !== checkpoint.size || !Array.isArray(cache["hashes"]))
+    if (!isMap(cache) || typeof cache["size"] !== "number" || !Array.isArray(cache["hashes"]))
       return undefined;
+    const size = cache["size"];
     const hashes = cache["hashes"].filter((hash) => hash instanceof Uint8Array);
-    const tree = merkleTree(hasher, checkpoint.size, hashes);
+    const tree = merkleTree(check.hasher, size, hashes);
+    // Not always the newest: a crash may have come between the checkpoint and the cache.
+    const checkpoint = await readCheckpoint(disk, checkpointFile(size), check);
     return equalBytes(tree.root(), checkpoint.root) ? tree : undefined;
   } catch {
     // Only a cache: without it the tree is computed from the entries.
     return undefined;
   }
+}
+
+function checkpointFile(size: number): string {
+  return `${String(size).padStart(16, "0")}.txt`;
 }
 
 function endsWith(bytes: Uint8Array, end: Uint8Array): boolean {

@@ -6,9 +6,10 @@ import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import { isMap, type Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 import { runNumbersMax } from "../limits.ts";
+import { isProgramEntry, programProjector, programSchema } from "./programs.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 
 export const schema = `
   BEGIN;
@@ -22,7 +23,7 @@ export const schema = `
   CREATE INDEX run_program ON run (program, no);
   CREATE INDEX run_status ON run (status, no);
   CREATE TABLE run_batch (run_no INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (run_no, position)) WITHOUT ROWID;
-  CREATE TABLE node_entry (seq INTEGER PRIMARY KEY, position INTEGER NOT NULL);
+  CREATE TABLE node_entry (seq INTEGER PRIMARY KEY, position INTEGER NOT NULL, kind TEXT NOT NULL);
   CREATE TABLE approval (
     id TEXT PRIMARY KEY, run_no INTEGER NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL, facts BLOB NOT NULL
   );
@@ -37,6 +38,18 @@ export const schema = `
     run_no INTEGER PRIMARY KEY, program TEXT NOT NULL, seq INTEGER NOT NULL, wake_ms INTEGER
   );
   CREATE INDEX parked_wake ON parked (wake_ms) WHERE wake_ms IS NOT NULL;
+  ${programSchema}
+  CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TRIGGER run_begins AFTER INSERT ON run BEGIN
+    INSERT INTO tally VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+  END;
+  CREATE TRIGGER run_moves AFTER UPDATE OF status ON run WHEN old.status <> new.status BEGIN
+    UPDATE tally SET count = count - 1 WHERE name = old.status;
+    INSERT INTO tally VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+  END;
+  CREATE TRIGGER event_comes AFTER INSERT ON event BEGIN
+    INSERT INTO tally VALUES (' events', 1) ON CONFLICT DO UPDATE SET count = count + 1;
+  END;
   PRAGMA user_version = ${schemaVersion};
   COMMIT;
 `;
@@ -76,7 +89,8 @@ export function projector(db: DatabaseSync): Projector {
   );
   const removeHeld = db.prepare("DELETE FROM held WHERE run_no = ? AND step = ? AND kind = ?");
   const removeAllHeld = db.prepare("DELETE FROM held WHERE run_no = ?");
-  const insertNodeEntry = db.prepare("INSERT INTO node_entry (seq, position) VALUES (?, ?)");
+  const insertNodeEntry = db.prepare("INSERT INTO node_entry (seq, position, kind) VALUES (?, ?, ?)");
+  const projectProgram = programProjector(db);
   const insertEvent = db.prepare("INSERT OR IGNORE INTO event (source_key) VALUES (?)");
   const setLastEvent = db.prepare(
     "INSERT OR REPLACE INTO last_event (session, seq, position) VALUES (?, ?, ?)",
@@ -105,7 +119,8 @@ export function projector(db: DatabaseSync): Projector {
       const { sourceKey } = entry.facts;
       insertEvent.run(sourceKey);
       setLastEvent.run(sessionOfSourceKey(sourceKey), entry.seq, position);
-    } else if (entry.kind !== "notification.sent") insertNodeEntry.run(entry.seq, position);
+    } else if (isProgramEntry(entry)) projectProgram(entry);
+    else if (entry.kind !== "notification.sent") insertNodeEntry.run(entry.seq, position, entry.kind);
   }
 
   function projectRunEntry(entry: RunEntry, no: number): void {
