@@ -813,8 +813,8 @@ export const routes = {
     status: 200,
     body: Type.Object(
       {
-        kind: Type.Enum(["rule", "plan"]),
-        /** The sentence, or the plan as JSON text. */
+        kind: Type.Enum(["rule", "plan", "program"]),
+        /** The sentence, or the plan or program as JSON text. */
         text: text(planBytesMax),
         /** Tried in both languages when absent. */
         language: Type.Optional(language),

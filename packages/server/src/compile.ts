@@ -11,6 +11,7 @@ import type { HashedProgram, Program, ProgramSource } from "@writ/core/program";
 import type { Json } from "@writ/core/value";
 import { drawGraph } from "@writ/compiler/graph";
 import { compilePlan, type PlanProblem } from "@writ/compiler/plan";
+import { compileProgram } from "@writ/compiler/program";
 import { renderTree } from "@writ/compiler/render";
 import type { RuleProblem } from "@writ/compiler/rule";
 import {
@@ -73,7 +74,7 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
   const catalogs = createCatalogs(node);
   const prove = async (
     text: string,
-    kind: "rule" | "plan",
+    kind: "rule" | "plan" | "program",
     options: {
       readonly workspace?: string | undefined;
       readonly language?: Language | undefined;
@@ -85,7 +86,7 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
     const compiled =
       kind === "rule"
         ? compileRuleText(text, known, options)
-        : compilePlanText(text, known.catalog, options.name);
+        : compileJsonText(kind, text, known.catalog, options.name);
     if (compiled.kind !== "compiled") return compiled;
     const hashed = hashedProgram(compiled.program, node.hasher);
     const deployed = await deployedPrograms(node, hashed.hash);
@@ -273,8 +274,13 @@ async function deployedPrograms(node: NodeContext, except: ProgramHash): Promise
   return found.filter((one) => one !== undefined);
 }
 
-function compilePlanText(text: string, catalog: Catalog, name: string | undefined): Compiled | Rejected {
-  const compiled = compilePlan({ text, catalog });
+function compileJsonText(
+  kind: "plan" | "program",
+  text: string,
+  catalog: Catalog,
+  name: string | undefined,
+): Compiled | Rejected {
+  const compiled = kind === "plan" ? compilePlan({ text, catalog }) : compileProgram({ text, catalog });
   if (compiled.kind === "rejected")
     return { kind: "rejected", problems: compiled.problems.map((problem) => planProblem(problem, text)) };
   const source = name === undefined ? compiled.source : { ...compiled.source, name };

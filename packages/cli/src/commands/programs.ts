@@ -23,17 +23,21 @@ interface CompileOptions {
   readonly workspace?: string;
   readonly name?: string;
   readonly plan?: boolean;
+  readonly program?: boolean;
 }
 
 export function addProgramCommands(program: Command, act: Act): void {
   program.commandsGroup("Programs:");
   program
     .command("compile <file>")
-    .description("compile and prove a rule (or a plan, when the file ends in .json) without running anything")
+    .description(
+      "compile and prove a rule, a plan (a file that ends in .json) or a program (.program.json) without running anything",
+    )
     .option("--language <language>", "en or fr; both are tried otherwise")
     .option("--workspace <name>", "the only workspace otherwise")
     .option("--name <name>", "the file's name otherwise")
     .option("--plan", "read it as a plan, whatever its name")
+    .option("--program", "read it as a program written as JSON, whatever its name")
     .addHelpText(
       "after",
       "\nExamples:\n  writ compile examples/invoices.en.rule\n  echo '…' | writ compile - --language fr",
@@ -135,14 +139,23 @@ export async function compileFile(
   options: CompileOptions,
 ): Promise<CompileOutcome> {
   const body: { -readonly [Key in keyof BodyOf<"compileProgram">]: BodyOf<"compileProgram">[Key] } = {
-    kind: options.plan === true || file.endsWith(".json") ? "plan" : "rule",
+    kind: kindOf(file, options),
     text: await readInput(context, file),
   };
   if (options.language !== undefined) body.language = options.language;
   if (options.workspace !== undefined) body.workspace = options.workspace;
-  const name = options.name ?? (file === "-" ? undefined : path.basename(file));
+  // A program written as JSON says its own name.
+  const ownName = file === "-" || body.kind === "program" ? undefined : path.basename(file);
+  const name = options.name ?? ownName;
   if (name !== undefined) body.name = name;
   return context.client.call("compileProgram", { body });
+}
+
+function kindOf(file: string, options: CompileOptions): "rule" | "plan" | "program" {
+  if (options.program === true) return "program";
+  if (options.plan === true) return "plan";
+  if (file.endsWith(".program.json")) return "program";
+  return file.endsWith(".json") ? "plan" : "rule";
 }
 
 async function preview(context: Context, hash: string, event: string): Promise<ExitCode> {

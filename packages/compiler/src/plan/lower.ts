@@ -7,7 +7,6 @@ import { joinLabels, type Label } from "@writ/core/label";
 import type {
   Compensation,
   FailurePolicy,
-  FrozenWorkspace,
   Opcode,
   Operand,
   Operands,
@@ -15,7 +14,7 @@ import type {
   SlotDeclaration,
   Step,
 } from "@writ/core/program";
-import type { WorkspaceFile } from "@writ/core/workspace";
+import { freezeWorkspace } from "../freeze-workspace.ts";
 import { failureOf, lastPolicy } from "./failure.ts";
 import type { JsonNode } from "./json.ts";
 import { planConcurrencyMax } from "./limits.ts";
@@ -50,7 +49,7 @@ export function lowerPlan(plan: ResolvedPlan, catalog: Catalog, problems: PlanPr
     concurrencyMax: planConcurrencyMax,
     capabilities: [...new Set(called)].sort(),
     invariants: [],
-    workspace: freeze(catalog.workspace),
+    workspace: freezeWorkspace(catalog.workspace),
     slots: declarations(plan),
     body: { steps: [...steps, finishStep(plan, steps, certain)] },
   };
@@ -261,33 +260,4 @@ function declarations({ actions }: ResolvedPlan): readonly SlotDeclaration[] {
     labels.set(action.id, all);
     return { name: slot, schema: definition.result, labels: all };
   });
-}
-
-/** The whole workspace: templates may choose any of its places. Sorted, so that equal workspaces freeze equally. */
-function freeze(workspace: WorkspaceFile): FrozenWorkspace {
-  const byName = <T>(record: Readonly<Record<string, T>>) =>
-    Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
-  const places = (record: WorkspaceFile["folders"]) =>
-    byName(record).map(([name, { path, access }]) => ({ name, path, access: access ?? "write" }) as const);
-  return {
-    name: workspace.name,
-    zone: workspace.zone,
-    profile: workspace.profile,
-    folders: places(workspace.folders),
-    files: places(workspace.files),
-    roles: Object.keys(workspace.roles).sort(),
-    columns: byName(workspace.tables).flatMap(([folder, { columns }]) =>
-      byName(columns).map(([column, { type, currency, unit, min, max }]) => ({
-        folder,
-        column,
-        type,
-        dimension: currency ?? unit ?? null,
-        min: min ?? null,
-        max: max ?? null,
-      })),
-    ),
-    hosts: workspace.hosts
-      .map(({ host, scheme, risk, idempotent }) => ({ host, scheme, risk, idempotent: idempotent ?? false }))
-      .sort((a, b) => (`${a.host} ${a.scheme}` < `${b.host} ${b.scheme}` ? -1 : 1)),
-  };
 }
