@@ -59,8 +59,8 @@ export const owner: Actor = { kind: "person", id: personId("olga"), key: keyId("
 
 /** Small, so that a few hundred entries roll segments and sign checkpoints now and then. */
 const limits: Partial<LedgerLimits> = {
-  segmentBytesMax: 128 * 1024,
-  frameBytesMax: 64 * 1024,
+  segmentBytesMax: 512 * 1024,
+  frameBytesMax: 256 * 1024,
   preallocateBytes: 16 * 1024,
   checkpointEntries: 512,
   runTailsMax: 8,
