@@ -2,6 +2,10 @@ import { faultsOf } from "@writ/core/fault";
 
 export const cliFaults = {
   "command.file": { kind: "rejected", remedy: "Name a file that exists and that you may read." },
+  "command.assignment": {
+    kind: "rejected",
+    remedy: "Write the parameter's name, `=` and its value, as JSON or plain text: `--set count=3`.",
+  },
   "command.json": { kind: "rejected", remedy: "Correct the JSON at the named place." },
   "command.credentials": {
     kind: "broken",

@@ -373,6 +373,10 @@ export const RunDetail = Type.Object(
           fault: nullable(ApiFault),
           /** Why a person must decide, while the state is HELD. */
           held: nullable(Type.Object({ what: Type.Enum(["effect", "undo"]), reason: words }, closed)),
+          /** What it would do, while it stands at a breakpoint. */
+          intercepted: Type.Optional(Type.Object({ breakpoint: line, effect: Effect }, closed)),
+          /** What a person put in the place of what the author wrote, which stands beside it as an expression. */
+          changed: Type.Optional(Type.Object({ by: line, params: jsonObject, written: jsonObject }, closed)),
           /** What the effect last said while it ran. */
           progress: Type.Optional(json),
         },
@@ -381,6 +385,7 @@ export const RunDetail = Type.Object(
       5000,
     ),
     approvals: list(Approval, 5000),
+    breakpoints: Type.Optional(list(Type.Object({ id: line, where: line }, closed), 100)),
     result: json,
     fault: nullable(ApiFault),
     entries: list(EntrySummary),
@@ -776,6 +781,7 @@ const byRunStep = Type.Object(
   { run, step: Type.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$", maxLength: 128 }) },
   closed,
 );
+const breakpointPlace = Type.String({ pattern: "^[A-Za-z0-9_.*@-]{1,200}$", maxLength: 200 });
 const bySlug = Type.Object({ id: slug }, closed);
 const comment = text(4096);
 const empty = Type.Object({}, closed);
@@ -952,7 +958,14 @@ export const routes = {
     params: byHash,
     /** `wait`: answer when the run has ended, waits for a person or is held; at most `waitMsMax`. */
     query: Type.Object({ wait: Type.Optional(Type.Boolean()) }, closed),
-    body: Type.Object({ data: Type.Optional(jsonObject) }, closed),
+    body: Type.Object(
+      {
+        data: Type.Optional(jsonObject),
+        /** Steps or capabilities before which it stops. */
+        breakpoints: Type.Optional(list(breakpointPlace, 100)),
+      },
+      closed,
+    ),
     response: RunStarted,
   },
   runPlan: {
@@ -1063,6 +1076,46 @@ export const routes = {
     status: 200,
     params: byRun,
     body: Type.Object({ priority: Type.Enum(["critical", "high", "normal", "low", "background"]) }, closed),
+    response: RunSummary,
+  },
+  setBreakpoint: {
+    method: "POST",
+    path: "/runs/{run}/breakpoints",
+    summary: "Stop before a step, or before every step of a capability, and show what would be done",
+    access: "operator",
+    status: 201,
+    params: byRun,
+    /** A step's id, or a capability; `*` stands for any characters. */
+    body: Type.Object({ where: breakpointPlace }, closed),
+    response: Type.Object({ breakpoint: line, run: RunSummary }, closed),
+  },
+  clearBreakpoint: {
+    method: "DELETE",
+    path: "/runs/{run}/breakpoints/{breakpoint}",
+    summary: "Clear a breakpoint; a step that stands there is released separately",
+    access: "operator",
+    status: 200,
+    params: Type.Object(
+      { run, breakpoint: Type.String({ pattern: "^b_[0-9a-f]{12}$", maxLength: 14 }) },
+      closed,
+    ),
+    response: RunSummary,
+  },
+  releaseStep: {
+    method: "POST",
+    path: "/runs/{run}/steps/{step}/release",
+    summary: "Let a step go on from a breakpoint; with other parameters it takes a new approval",
+    access: "operator",
+    status: 200,
+    params: byRunStep,
+    body: Type.Object(
+      {
+        /** Those that replace what the author wrote; the others stay. */
+        params: Type.Optional(jsonObject),
+        comment: Type.Optional(comment),
+      },
+      closed,
+    ),
     response: RunSummary,
   },
   skipStep: {

@@ -33,7 +33,13 @@ export type Stored =
 export type GateVerdict =
   | { readonly kind: "allow"; readonly policy: Sha256; readonly approval: ApprovalId | null }
   | { readonly kind: "deny"; readonly fault: FaultRecord }
-  | { readonly kind: "needs"; readonly need: "approval"; readonly role: RoleName; readonly reason: string };
+  | {
+      readonly kind: "needs";
+      readonly need: "approval";
+      readonly role: RoleName;
+      readonly reason: string;
+      readonly notBy?: PersonId;
+    };
 
 /** What exactly an approver is shown and what the approval binds to. */
 export interface EffectPreview {
@@ -52,6 +58,13 @@ export type EmergencyScope =
   | { readonly kind: "target"; readonly name: string }
   | { readonly kind: "workspace"; readonly name: string }
   | { readonly kind: "everything" };
+
+export interface Breakpoint {
+  readonly breakpoint: string;
+  readonly step: StepId | null;
+  /** `module.action`, with or without its version; `*` stands for any characters. */
+  readonly capability: string | null;
+}
 
 export interface NodeEntries {
   /** First entry of a ledger: commits to the node's identity (public keys, hex) and the format. */
@@ -135,6 +148,7 @@ export interface RunEntries {
     readonly priority: Priority;
     readonly principal: Actor;
     readonly workspace: string;
+    readonly breakpoints?: readonly Breakpoint[];
   };
   /** The effect's intent; durable before the effect begins. */
   "effect.intended": {
@@ -188,6 +202,8 @@ export interface RunEntries {
     readonly effects: readonly EffectPreview[];
     readonly expiresAtMs: number;
     readonly reason: "program" | "gate";
+    /** Who may not approve: the person who changed what is asked about. */
+    readonly notBy?: PersonId;
     readonly onExpiry: "reject" | "skip";
   };
   "approval.decided": {
@@ -228,6 +244,29 @@ export interface RunEntries {
   "run.resumed": { readonly by: Actor; readonly reason: string };
   "run.priority-set": { readonly priority: Priority; readonly by: Actor };
   /** A person's order to go on without a step. */
+  /** Stops before a step, or before every step of a capability, until somebody releases it. Exactly one of both is not null. */
+  "breakpoint.set": {
+    readonly breakpoint: string;
+    readonly step: StepId | null;
+    readonly capability: string | null;
+    readonly by: Actor;
+  };
+  "breakpoint.cleared": { readonly breakpoint: string; readonly by: Actor };
+  /** What would be done now, at a breakpoint; nothing was attempted. */
+  "step.intercepted": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly breakpoint: string;
+    readonly effect: EffectPreview;
+  };
+  /** A person lets it go on; `params` are those that replace what the author wrote, null for none. */
+  "step.released": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly by: Actor;
+    readonly params: ValueMap | null;
+    readonly comment: string;
+  };
   "step.skip-ordered": { readonly step: StepId; readonly by: Actor; readonly reason: string };
   "undo.requested": { readonly by: Actor; readonly reason: string };
   "undo.intended": {

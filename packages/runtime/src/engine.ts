@@ -41,6 +41,7 @@ import {
   type AnyCommand,
   type Core,
 } from "./engine/core.ts";
+import { breakpointAt } from "./engine/breakpoints.ts";
 import { createControl, type Control } from "./engine/control.ts";
 import { resolveEffect } from "./engine/crash.ts";
 import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/emergency.ts";
@@ -49,7 +50,13 @@ import { stepOf } from "./engine/job.ts";
 import { createParking } from "./engine/parking.ts";
 import { createSchedule, type Schedule } from "./engine/schedule.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
-import { preparedProgramsMax, rememberedBytesMax, rememberedRunsMax, stopGraceMs } from "./limits.ts";
+import {
+  breakpointsMax,
+  preparedProgramsMax,
+  rememberedBytesMax,
+  rememberedRunsMax,
+  stopGraceMs,
+} from "./limits.ts";
 import { fault } from "./faults.ts";
 import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
 import { mayWhilePaused } from "./machine/control.ts";
@@ -100,6 +107,8 @@ export interface StartRun {
   readonly labels: readonly Label[];
   readonly principal: Actor;
   readonly workspace: string;
+  /** Steps or capabilities before which it stops. */
+  readonly breakpoints?: readonly string[];
 }
 
 export interface Engine extends Control {
@@ -390,6 +399,7 @@ export function createEngine(options: EngineOptions): Engine {
           priority: program.program.priority,
           principal,
           workspace,
+          ...breakpointFacts(start, state.prepared),
         },
       };
       const entry: MachineEntry = { ...draft, seq: from + i };
@@ -418,6 +428,13 @@ export function createEngine(options: EngineOptions): Engine {
     durable.catch((error: unknown) => core.halt(error));
     return { seq, runs: begun.map(({ run }) => run.run), durable };
   };
+
+  const breakpointFacts = ({ breakpoints = [] }: StartRun, of: PreparedProgram) =>
+    breakpoints.length === 0
+      ? {}
+      : {
+          breakpoints: breakpoints.slice(0, breakpointsMax).map((where) => breakpointAt(where, of, options)),
+        };
 
   const checkOpen = (more: number): void => {
     if (core.phase() !== "running")

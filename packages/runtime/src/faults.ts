@@ -96,6 +96,11 @@ export const runtimeFaults = {
   "run.not-ended": { kind: "rejected", remedy: "Cancel the run with undo, or wait until it has ended." },
   "run.paused": { kind: "rejected", remedy: "Resume the run, or cancel it; it is paused already." },
   "run.not-paused": { kind: "rejected", remedy: "Show the run; it is not paused and goes on by itself." },
+  "run.breakpoint": {
+    kind: "rejected",
+    remedy:
+      "Name a step that calls a capability, or a capability that the program uses (`filesystem.*`); see `writ run show`.",
+  },
   "run.order": {
     kind: "rejected",
     remedy: "Show the run and look at the state of the step; order what its state allows.",
@@ -129,6 +134,10 @@ export const runtimeFaults = {
   "approval.wrong-role": {
     kind: "rejected",
     remedy: "Have a person decide who has the role named in the facts.",
+  },
+  "approval.own-change": {
+    kind: "rejected",
+    remedy: "Have somebody else with the role decide: whoever changes parameters does not approve them.",
   },
   "approval.stale": {
     kind: "rejected",

@@ -6,7 +6,7 @@
 //   G4  Untrusted data may not choose what a consequential step does, or whether it happens, without an approval.
 //   G5  What is secret does not leave.
 import type { CapabilityDefinition, Risk, Target, WorkspaceContext } from "@writ/core/capability";
-import type { EffectPreview, GateVerdict } from "@writ/core/entry";
+import type { Actor, EffectPreview, GateVerdict } from "@writ/core/entry";
 import { faultRecord, type FaultFacts } from "@writ/core/fault";
 import { roleName, type ApprovalId, type CapabilityId, type RoleName } from "@writ/core/ids";
 import { isUntrusted, joinLabels, type Label } from "@writ/core/label";
@@ -26,9 +26,15 @@ import type { Hasher } from "@writ/core/ports";
 export interface GivenApproval {
   readonly approval: ApprovalId;
   readonly role: RoleName;
+  readonly by?: Actor | null;
   /** What was approved, in the order in which it is done, and which of them is this step. */
   readonly effects: readonly EffectPreview[];
   readonly index: number;
+}
+
+/** A person ordered the effect while the run was under way; `changedBy` put other parameters in the place of the author's. */
+export interface GateOrder {
+  readonly changedBy: Actor | null;
 }
 
 export interface GateInput {
@@ -54,6 +60,7 @@ export interface GateInput {
   /** An undo takes back what was allowed before: its parameters come from the capability itself, so labels do not apply. */
   readonly purpose: "effect" | "undo";
   readonly hasher: Hasher;
+  readonly order?: GateOrder;
 }
 
 const riskOrder: readonly Risk[] = ["low", "medium", "high", "critical"];
@@ -227,12 +234,15 @@ function approvalVerdict(
   policy: Exclude<PolicyVerdict, { kind: "forbid" }>,
 ): GateVerdict {
   const { approvals, capability, params, targets, hasher } = input;
-  const given = approvals.map((one) => ({
-    ...one,
-    covers: coverage(one.effects, one.index, { capability, params, targets }, hasher),
-  }));
+  const changedBy = input.order?.changedBy ?? null;
+  const given = approvals.map((one) => {
+    const covers = coverage(one.effects, one.index, { capability, params, targets }, hasher);
+    // Nobody has seen what a person put there since.
+    return { ...one, covers: covers === "partly" && changedBy !== null ? "no" : covers };
+  });
   const stale = given.find(({ covers }) => covers === "no");
-  if (stale !== undefined) {
+  // Somebody who orders it anew is asked for a new approval; the order itself is none.
+  if (stale !== undefined && input.order === undefined) {
     return deny(
       "approval.stale",
       `Cannot use \`${capability}\`: what was approved is not what would be done now`,
@@ -245,22 +255,37 @@ function approvalVerdict(
   const isUnseen = ({ covers, effects, index }: (typeof given)[number]): boolean =>
     covers === "partly" &&
     (Object.keys(effects[index]?.later ?? {}).length === 0 || isConsequential(definition, targets));
-  const seen = given.filter((one) => !isUnseen(one));
+  const seen = given.filter((one) => one.covers !== "no" && !isUnseen(one));
   const unseen = given.filter(isUnseen).map(({ role }) => ({
     role,
     reason: "what it touches could not be seen when it was approved",
   }));
-  for (const need of [...needsOf(input, definition, policy), ...unseen]) {
-    const enough = seen.some(({ role }) => need.role === null || hasRole([role], need.role));
+  const outdated = given
+    .filter(({ covers }) => covers === "no")
+    .map(({ role }) => ({ role, reason: "what was approved is not what would be done now" }));
+  for (const need of [...needsOf(input, definition, policy), ...unseen, ...outdated]) {
+    // Whoever changed the parameters is not the one who approves them.
+    const enough = seen.some(
+      ({ role, by }) => (need.role === null || hasRole([role], need.role)) && !isSamePerson(by, changedBy),
+    );
     if (!enough)
       return {
         kind: "needs",
         need: "approval",
         role: roleName(need.role ?? "operator"),
         reason: need.reason,
+        ...(changedBy?.kind === "person" ? { notBy: changedBy.id } : {}),
       };
   }
+  if (changedBy !== null && seen.length === 0) {
+    const reason = "its parameters were changed while the run was under way";
+    return { kind: "needs", need: "approval", role: roleName("operator"), reason };
+  }
   return { kind: "allow", policy: input.policy.hash, approval: approvals.at(-1)?.approval ?? null };
+}
+
+function isSamePerson(a: Actor | null | undefined, b: Actor | null): boolean {
+  return a?.kind === "person" && b?.kind === "person" && a.id === b.id;
 }
 
 /** Whose approval it takes; role null is satisfied by any approval that covers the effect, and asked of an operator. */

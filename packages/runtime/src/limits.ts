@@ -55,3 +55,6 @@ export const wakesAtOnceMax = 256;
 export const wakeRetryMs = 100;
 /** How often a full node looks for runs that could leave memory. */
 export const roomEveryMs = 100;
+
+/** Breakpoints of one run at once. */
+export const breakpointsMax = 100;

@@ -2,7 +2,15 @@
 import type { Actor, EffectPreview, RunEnd } from "@writ/core/entry";
 import type { Event, Priority } from "@writ/core/event";
 import type { FaultRecord } from "@writ/core/fault";
-import type { ApprovalId, CapabilityId, ProgramHash, RoleName, RunId, StepId } from "@writ/core/ids";
+import type {
+  ApprovalId,
+  CapabilityId,
+  PersonId,
+  ProgramHash,
+  RoleName,
+  RunId,
+  StepId,
+} from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
 import type { Target, UndoCall } from "@writ/core/capability";
 import type { Value, ValueMap } from "@writ/core/value";
@@ -76,6 +84,8 @@ export type Phase =
   | { readonly kind: "emitting" }
   /** Blocks of it are active. */
   | { readonly kind: "blocks"; readonly of: "op" | "degrade" }
+  /** It stands at a breakpoint until a person releases it. */
+  | { readonly kind: "intercepted"; readonly breakpoint: string; readonly effect: EffectPreview }
   | { readonly kind: "held"; readonly reason: string }
   | { readonly kind: "settled" };
 
@@ -134,6 +144,7 @@ export interface ApprovalState {
   readonly onExpiry: "reject" | "skip";
   readonly state: "waiting" | "approved" | "rejected" | "expired";
   readonly by: Actor | null;
+  readonly notBy?: PersonId;
 }
 
 export interface SlotState {

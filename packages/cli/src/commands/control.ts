@@ -1,8 +1,10 @@
 // Orders to a run that is under way.
 import type { BodyOf } from "@writ/core/api";
+import type { Json } from "@writ/core/value";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
+import { fault } from "../faults.ts";
 import { renderRunSummary } from "../render/run.ts";
 import type { Act } from "../run.ts";
 
@@ -23,10 +25,74 @@ export function addControlCommands(run: Command, act: Act): void {
     .description("critical, high, normal, low or background")
     .action(act(priority));
   run
+    .command("break <id> <where>")
+    .description("stop before a step, or before a capability (`filesystem.*`), and show what would be done")
+    .action(act(breakBefore));
+  run
+    .command("unbreak <id> <breakpoint>")
+    .description("clear a breakpoint; a step that stands there is let go on with `writ run go-on`")
+    .action(act(unbreak));
+  run
+    .command("go-on <id> <step>")
+    .description("let a step go on from a breakpoint, as shown or with other parameters")
+    .option(
+      "--set <name=value>",
+      "another parameter, as JSON or plain text; it takes a new approval (repeatable)",
+      collect,
+      [],
+    )
+    .option("--comment <text>", "kept in the ledger")
+    .addHelpText(
+      "after",
+      "\nExample:\n  writ run go-on r_6d1c0d54c8279ab8dd6a move --set destination=checked/a.csv",
+    )
+    .action(act(goOn));
+  run
     .command("skip <id> <step>")
     .description("go on without a step; what depends on it is skipped too, unless it tolerates that")
     .requiredOption("--reason <text>", "why; kept in the ledger")
     .action(act(skip));
+}
+
+export function collect(value: string, known: readonly string[]): readonly string[] {
+  return [...known, value];
+}
+
+async function breakBefore(context: Context, id: string, where: string): Promise<ExitCode> {
+  const set = await context.client.call("setBreakpoint", { params: { run: id }, body: { where } });
+  return context.answer(set, ({ breakpoint, run }) => `${breakpoint} set\n${renderRunSummary(run)}`);
+}
+
+async function unbreak(context: Context, id: string, breakpoint: string): Promise<ExitCode> {
+  const run = await context.client.call("clearBreakpoint", { params: { run: id, breakpoint } });
+  return context.answer(run, renderRunSummary);
+}
+
+async function goOn(
+  context: Context,
+  id: string,
+  step: string,
+  { set, comment }: { readonly set: readonly string[]; readonly comment?: string },
+): Promise<ExitCode> {
+  const params = Object.fromEntries(set.map(assignment));
+  const body = {
+    ...(set.length === 0 ? {} : { params }),
+    ...(comment === undefined ? {} : { comment }),
+  };
+  const run = await context.client.call("releaseStep", { params: { run: id, step }, body });
+  return context.answer(run, renderRunSummary);
+}
+
+/** What is no JSON is text. @throws command.assignment */
+function assignment(text: string): readonly [string, Json] {
+  const at = text.indexOf("=");
+  if (at <= 0) throw fault("command.assignment", `Cannot take \`${text}\`: expected NAME=VALUE`, { text });
+  const value = text.slice(at + 1);
+  try {
+    return [text.slice(0, at), JSON.parse(value) as Json];
+  } catch {
+    return [text.slice(0, at), value];
+  }
 }
 
 interface Reason {

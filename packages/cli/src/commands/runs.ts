@@ -15,7 +15,7 @@ import {
   renderStarted,
 } from "../render/run.ts";
 import type { Act } from "../run.ts";
-import { addControlCommands } from "./control.ts";
+import { addControlCommands, collect } from "./control.ts";
 import { addLookingBackCommands } from "./looking-back.ts";
 import { compileFile, eventData } from "./programs.ts";
 
@@ -40,6 +40,12 @@ export function addRunCommands(program: Command, act: Act): void {
     .command("start <hash> [event]")
     .description("start a deployed program by hand; EVENT as for `writ preview`")
     .option("--wait", "answer when it has ended, waits for a person or is held")
+    .option(
+      "--break <where>",
+      "stop before a step or a capability; see `writ run break` (repeatable)",
+      collect,
+      [],
+    )
     .action(act(start));
   run
     .command("cancel <id>")
@@ -108,12 +114,15 @@ async function start(
   context: Context,
   hash: string,
   event: string | undefined,
-  { wait }: { readonly wait?: boolean },
+  options: { readonly wait?: boolean; readonly break: readonly string[] },
 ): Promise<ExitCode> {
   const started = await context.client.call("startRun", {
     params: { hash: await wholeHash(context, hash) },
-    query: { wait: wait === true },
-    body: event === undefined ? {} : { data: await eventData(context, event) },
+    query: { wait: options.wait === true },
+    body: {
+      ...(event === undefined ? {} : { data: await eventData(context, event) }),
+      ...(options.break.length === 0 ? {} : { breakpoints: [...options.break] }),
+    },
   });
   return context.answer(started, renderStarted, codeOfStatus(started.status));
 }

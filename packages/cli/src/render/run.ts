@@ -1,6 +1,5 @@
 import type {
   Approval,
-  Effect,
   Preview,
   Replay,
   RunDetail,
@@ -8,6 +7,8 @@ import type {
   RunStatus,
   RunSummary,
 } from "@writ/core/api";
+import { renderBreakpoints, renderChanged, renderIntercepted } from "./control.ts";
+import { renderEffect } from "./effect.ts";
 import { brief, duration, indent, paragraphs, section, shortHash, table, time } from "./layout.ts";
 
 export function renderRuns(runs: readonly RunSummary[]): string {
@@ -61,6 +62,9 @@ export function renderRun(run: RunDetail): string {
         ]),
       ),
     ),
+    section("At a breakpoint", renderIntercepted(run)),
+    section("Changed by people", renderChanged(run)),
+    section("Breakpoints", renderBreakpoints(run)),
     section("Held for a person", renderHeld(run)),
     section(
       "Approvals",
@@ -116,20 +120,6 @@ export function renderApproval(approval: Approval, ended: RunStatus | null = nul
       .join("\n"),
     indent(approval.effects.map(renderEffect).join("\n")),
   );
-}
-
-export function renderEffect(effect: Effect): string {
-  const params = Object.entries(effect.params).map(([name, value]) => `  ${name} = ${brief(value)}`);
-  const later = Object.entries(effect.later).map(
-    ([name, text]) => `  ${name} = known later: ${typeof text === "string" ? text : brief(text)}`,
-  );
-  const targets = effect.targets.map(
-    (target) =>
-      `  ${target.does} ${target.kind} ${target.name} → ${target.resolved}` +
-      (target.state === null ? "" : `, now ${shortHash(target.state)}`),
-  );
-  const hash = effect.hash === null ? [] : [`  hash ${effect.hash}`];
-  return [`${effect.step}: ${effect.capability}`, ...params, ...later, ...targets, ...hash].join("\n");
 }
 
 export function renderPreview(preview: Preview): string {

@@ -22,6 +22,11 @@ export function blobReferences(kind: string, facts: ValueMap): readonly string[]
       return listOf(facts["effects"]).flatMap((effect) =>
         Object.values(mapOf(field(effect, "params"))).flatMap(shown),
       );
+    case "step.intercepted":
+      return Object.values(mapOf(field(facts["effect"], "params"))).flatMap(shown);
+    case "step.released":
+      // What a person set is data.
+      return [];
     default:
       return Object.values(facts).flatMap(stored);
   }

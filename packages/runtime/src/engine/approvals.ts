@@ -48,6 +48,7 @@ export function requestGateApproval(
       expiresAtMs: core.options.world.nowMs() + approvalTimeoutMsDefault,
       reason: "gate",
       onExpiry: onExpiryOf(run.state, step),
+      ...(verdict.notBy === undefined ? {} : { notBy: verdict.notBy }),
     });
   });
   core.track(request);
@@ -222,7 +223,7 @@ function usable(state: RunState, operands: Operands): Operands {
 }
 
 /** Parameters as entries hold them: a large one is its hash. One that looks like such a hash is stored too, so that it cannot pass for one. */
-async function shownParams(core: Core, params: ValueMap): Promise<ValueMap> {
+export async function shownParams(core: Core, params: ValueMap): Promise<ValueMap> {
   const isPlain = (value: Value): boolean => !isMap(value) || !Object.hasOwn(value, "$blob");
   if (sizeOf(params) <= inlineBytesMax && Object.values(params).every(isPlain)) return params;
   const shown: Record<string, Value> = {};
@@ -293,6 +294,12 @@ export function decideApproval(
         roles: [...roles],
       },
     );
+  }
+  if (decision === "approve" && approval.notBy === actor.id) {
+    throw fault("approval.own-change", `Cannot decide the approval \`${id}\`: you changed what it is about`, {
+      approval: id,
+      role: approval.role,
+    });
   }
   run.timers.get(`approval ${approval.step}`)?.();
   run.timers.delete(`approval ${approval.step}`);

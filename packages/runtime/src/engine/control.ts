@@ -3,7 +3,12 @@ import type { Actor } from "@writ/core/entry";
 import type { Priority } from "@writ/core/event";
 import { Fault, type FaultRecord } from "@writ/core/fault";
 import type { RunId, StepId } from "@writ/core/ids";
+import type { ValueMap } from "@writ/core/value";
 import { pauseProblem, priorityProblem, resumeProblem, skipProblem } from "../machine/control.ts";
+import { releaseProblem } from "../machine/intercept.ts";
+import { fault } from "../faults.ts";
+import { breakpointsMax } from "../limits.ts";
+import { breakpointAt, checkParams } from "./breakpoints.ts";
 import type { ActiveRun, Core, RunChange } from "./core.ts";
 
 export interface Control {
@@ -15,6 +20,20 @@ export interface Control {
   setPriority(run: RunId, actor: Actor, priority: Priority): Promise<void>;
   /** Goes on without the step. @throws run.unknown, run.ended, run.order */
   skipStep(run: RunId, step: StepId, actor: Actor, reason: string): Promise<void>;
+  /** `where`: a step's id, or a capability (`*` for any characters). Resolves with its id. @throws run.unknown, run.ended, run.breakpoint */
+  setBreakpoint(run: RunId, actor: Actor, where: string): Promise<string>;
+  /** A step that stands there goes on standing. @throws run.unknown, run.ended, run.breakpoint */
+  clearBreakpoint(run: RunId, actor: Actor, breakpoint: string): Promise<void>;
+  /**
+   * Lets a step go on from a breakpoint, with `params` in the place of those the author wrote: then it takes a new approval.
+   * @throws run.unknown, run.ended, run.order, gate.params-invalid, runtime.parameter-too-large
+   */
+  releaseStep(
+    run: RunId,
+    step: StepId,
+    actor: Actor,
+    given: { readonly params: ValueMap | null; readonly comment: string },
+  ): Promise<void>;
 }
 
 const reasonLengthMax = 1024;
@@ -52,6 +71,30 @@ export function createControl(
       const active = await activeRun(run);
       const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax) };
       await order(active, skipProblem(active.state, step), actor, { kind: "step.skip-ordered", facts });
+    },
+    async setBreakpoint(run, actor, where) {
+      const active = await activeRun(run);
+      const facts = { ...breakpointAt(where, active.state.prepared, core.options), by: actor };
+      const count = active.state.control.breakpoints.length;
+      if (count >= breakpointsMax)
+        throw fault("run.breakpoint", `Cannot set a breakpoint: there are ${count}`, { breakpointsMax });
+      await order(active, priorityProblem(active.state), actor, { kind: "breakpoint.set", facts });
+      return facts.breakpoint;
+    },
+    async clearBreakpoint(run, actor, breakpoint) {
+      const active = await activeRun(run);
+      if (!active.state.control.breakpoints.some((one) => one.breakpoint === breakpoint))
+        throw fault("run.breakpoint", `Cannot find the breakpoint \`${breakpoint}\``, { run, breakpoint });
+      const facts = { breakpoint, by: actor };
+      await order(active, null, actor, { kind: "breakpoint.cleared", facts });
+    },
+    async releaseStep(run, step, actor, { params, comment }) {
+      const active = await activeRun(run);
+      const problem = releaseProblem(active.state, step, params !== null);
+      if (problem === null && params !== null) checkParams(core, active.state, step, params);
+      const attempt = active.state.steps.get(step)?.attempt ?? 0;
+      const facts = { step, attempt, by: actor, params, comment: comment.slice(0, reasonLengthMax) };
+      await order(active, problem, actor, { kind: "step.released", facts });
     },
   };
 }

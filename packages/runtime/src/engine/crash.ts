@@ -4,7 +4,7 @@ import type { StepId } from "@writ/core/ids";
 import { fault } from "../faults.ts";
 import { recordOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { perform, timeoutOf } from "./effects.ts";
-import { approvalsFor, labelsOf, stepOf, type Job } from "./job.ts";
+import { approvalsFor, labelsOf, orderOf, stepOf, type Job } from "./job.ts";
 import { inspect, judge, lockRequests, releaseOf, type Looked } from "./look.ts";
 import { askWorld, close, failed, hold, recordPerformed } from "./outcome.ts";
 
@@ -32,6 +32,7 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
     return;
   }
   const { labels } = labelsOf(run.state, id);
+  const order = orderOf(run.state, id);
   const job: Job = {
     run,
     step: id,
@@ -44,6 +45,7 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
     purpose: "effect",
     key: effect.key,
     workspace,
+    ...(order === undefined ? {} : { order }),
   };
   const flight: InFlight = {
     capability,

@@ -22,6 +22,7 @@ import {
   type Core,
   type InFlight,
 } from "./core.ts";
+import { stopsAtBreakpoint } from "./intercept.ts";
 import { isOpen, withDeadline, type Called } from "./deadline.ts";
 import { jobOf, stepOf, type Job } from "./job.ts";
 import { judge, look, lookNow, type Looked } from "./look.ts";
@@ -92,10 +93,16 @@ function intend(
     refuse(core, run, id, verdict.fault);
     return;
   }
+  if (stopsAtBreakpoint(core, job, inspection.targets)) {
+    release();
+    return;
+  }
   if (verdict.kind === "needs") {
     release();
     const { status } = stepOf(run, id);
-    if (status === "WAITING" || status === "AWAITING_APPROVAL")
+    // A failed step that a person ordered again may ask anew.
+    const isOrdered = status === "FAILED" && job.order !== undefined;
+    if (status === "WAITING" || status === "AWAITING_APPROVAL" || isOrdered)
       requestGateApproval(core, job, inspection, verdict);
     else {
       const late = fault(

@@ -1,10 +1,12 @@
 // What a step asks for: the operands resolved, with everything the gate wants to know about them.
 import type { Capability, WorkspaceContext } from "@writ/core/capability";
 import type { CapabilityId, StepId } from "@writ/core/ids";
-import type { Label } from "@writ/core/label";
+import { joinLabels, type Label } from "@writ/core/label";
+import type { Operands } from "@writ/core/program";
 import { isMap, type ValueMap } from "@writ/core/value";
 import { fit } from "../fit.ts";
-import type { GivenApproval } from "../gate.ts";
+import type { GateOrder, GivenApproval } from "../gate.ts";
+import type { StepControl } from "../machine/control-state.ts";
 import { computeOperands, type Computed } from "../machine/operands.ts";
 import type { RunState, StepState } from "../state.ts";
 import { effectKey, type ActiveRun, type Core } from "./core.ts";
@@ -22,6 +24,7 @@ export interface Job {
   readonly purpose: "effect" | "undo";
   readonly key: string;
   readonly workspace: WorkspaceContext;
+  readonly order?: GateOrder;
 }
 
 /** The operands, resolved and shaped for the capability. @throws expression.* */
@@ -31,7 +34,8 @@ export function jobOf(core: Core, run: ActiveRun, id: StepId, workspace: Job["wo
   if (op?.op !== "call" && op?.op !== "load")
     throw new Error(`Invariant broken: step ${id} performs nothing`);
   const definition = core.options.modules.find(op.capability);
-  const { value, labels } = computeOperands(op.params, state);
+  const { value, labels } = computeParams(op.params, state, id);
+  const order = orderOf(state, id);
   const step = stepOf(run, id);
   return {
     run,
@@ -45,7 +49,29 @@ export function jobOf(core: Core, run: ActiveRun, id: StepId, workspace: Job["wo
     purpose: "effect",
     key: effectKey([state.run, id, step.group], core.options),
     workspace,
+    ...(order === undefined ? {} : { order }),
   };
+}
+
+/** What the author wrote, with what a person put in its place. @throws expression.* */
+export function computeParams(operands: Operands, state: RunState, id: StepId): Computed<ValueMap> {
+  const changed = changedOf(state, id);
+  if (changed === null) return computeOperands(operands, state);
+  const kept = Object.entries(operands).filter(([name]) => !Object.hasOwn(changed.params, name));
+  const { value, labels } = computeOperands(Object.fromEntries(kept), state);
+  return { value: { ...value, ...changed.params }, labels: joinLabels(labels, ["origin:person"]) };
+}
+
+/** A person's order that the gate has to know of: other parameters, or another try. */
+export function orderOf(state: RunState, id: StepId): GateOrder | undefined {
+  const group = state.steps.get(id)?.group;
+  if (state.control.steps.get(id)?.orderedGroup !== group) return undefined;
+  return { changedBy: changedOf(state, id)?.by ?? null };
+}
+
+function changedOf(state: RunState, id: StepId): StepControl["changed"] {
+  const changed = state.control.steps.get(id)?.changed ?? null;
+  return changed?.group === state.steps.get(id)?.group ? changed : null;
 }
 
 export function fitted(schema: Parameters<typeof fit>[0], value: ValueMap): ValueMap {
@@ -58,7 +84,9 @@ export function approvalsFor(state: RunState, id: StepId): readonly GivenApprova
   return [...state.approvals.values()].flatMap((given) => {
     if (given.state !== "approved") return [];
     const index = given.effects.findIndex((effect) => effect.step === id);
-    return index < 0 ? [] : [{ approval: given.approval, role: given.role, effects: given.effects, index }];
+    return index < 0
+      ? []
+      : [{ approval: given.approval, role: given.role, by: given.by, effects: given.effects, index }];
   });
 }
 
@@ -67,7 +95,7 @@ export function labelsOf(state: RunState, id: StepId): Computed<ValueMap> {
   const op = state.prepared.steps.get(id)?.step.op;
   if (op?.op !== "call" && op?.op !== "load")
     throw new Error(`Invariant broken: step ${id} performs nothing`);
-  return computeOperands(op.params, state);
+  return computeParams(op.params, state, id);
 }
 
 export function stepOf(run: ActiveRun, id: StepId): StepState {

@@ -123,6 +123,7 @@ export function judge(core: Core, job: Job, targets: readonly Target[]): GateVer
       countMax: options.sendsPerMinuteMax ?? sendsPerMinuteMaxDefault,
     },
     purpose: job.purpose,
+    ...(job.order === undefined ? {} : { order: job.order }),
     hasher: options.hasher,
   });
 }

@@ -41,6 +41,7 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
       if (program !== draft.base.program) throw draft.diverged("it is a run of another program");
       draft.head = { event, workspace, principal, priority, startedAtMs: entry.atMs };
       draft.writeSlot("event", eventSlot(event), labels);
+      draft.control = { ...draft.control, breakpoints: entry.facts.breakpoints ?? [] };
       enterBlock(draft, 0, []);
       return;
     }
@@ -114,6 +115,10 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
     case "run.resumed":
     case "run.priority-set":
     case "step.skip-ordered":
+    case "breakpoint.set":
+    case "breakpoint.cleared":
+    case "step.intercepted":
+    case "step.released":
       applyControl(draft, entry);
       return;
     case "undo.requested": {
@@ -326,7 +331,8 @@ function approvalRequested(draft: Draft, entry: MachineEntry<"approval.requested
   if (asked.kind === "approval" && asked.approval === null) why = asked.why;
   else if (asked.kind === "attempting" && reason === "gate") why = "gate";
   else throw draft.diverged(`step \`${id}\` did not wait to ask anybody`);
-  if (why === "gate" && step.status !== "AWAITING_APPROVAL") draft.move(id, "AWAITING_APPROVAL");
+  // A failed step that a person ordered again stays FAILED until its attempt begins.
+  if (why === "gate" && step.status === "WAITING") draft.move(id, "AWAITING_APPROVAL");
   draft.change(id, { phase: { kind: "approval", why, role, approval, expiresAtMs, reason: message } });
   draft.setApproval({
     approval,
@@ -340,6 +346,7 @@ function approvalRequested(draft: Draft, entry: MachineEntry<"approval.requested
     onExpiry,
     state: "waiting",
     by: null,
+    ...(entry.facts.notBy === undefined ? {} : { notBy: entry.facts.notBy }),
   });
   draft.command({ kind: "await-approval", step: id, expiresAtMs });
 }
@@ -358,7 +365,8 @@ function approvalClosed(
   draft.setApproval({ ...approval, state, by: entry.kind === "approval.decided" ? entry.facts.by : null });
   if (state === "approved") approved(draft, step, phase.why);
   else if (state === "expired" && approval.onExpiry === "skip" && phase.why !== "failure") {
-    skipStep(draft, step);
+    if (draft.step(step).status === "FAILED") settleFailed(draft, step, "skipped");
+    else skipStep(draft, step);
     draft.change(step, { outcome: "skipped" });
   } else notApproved(draft, step, { state, why: phase.why });
 }

@@ -1,9 +1,23 @@
 // What people ordered while a run runs, as part of its state.
-import type { Actor } from "@writ/core/entry";
+import type { Actor, Breakpoint } from "@writ/core/entry";
+import type { Sha256, StepId } from "@writ/core/ids";
+import type { ValueMap } from "@writ/core/value";
 
 export interface ControlState {
   /** Nothing new begins while it is not null. */
   readonly paused: { readonly by: Actor; readonly atMs: number; readonly reason: string } | null;
+  readonly breakpoints: readonly Breakpoint[];
+  readonly steps: ReadonlyMap<StepId, StepControl>;
 }
 
-export const noControl: ControlState = { paused: null };
+export interface StepControl {
+  /** The attempt that a person let go on from a breakpoint, and the hash of what was shown; null when an approval binds it. */
+  readonly released: { readonly attempt: number; readonly hash: Sha256 | null } | null;
+  /** Parameters that replace those of the author, for the attempts of one group. */
+  readonly changed: { readonly group: number; readonly params: ValueMap; readonly by: Actor } | null;
+  /** Group of attempts that a person ordered: an approval that does not cover it any more is asked for again. */
+  readonly orderedGroup: number;
+}
+
+export const noControl: ControlState = { paused: null, breakpoints: [], steps: new Map() };
+export const noStepControl: StepControl = { released: null, changed: null, orderedGroup: 0 };

@@ -6,9 +6,18 @@ import type { StepId } from "@writ/core/ids";
 import type { MachineEntry } from "../machine.ts";
 import type { RunState, StepState } from "../state.ts";
 import type { Draft } from "./draft.ts";
+import { applyIntercept } from "./intercept.ts";
 import { record, settleFailed, skipStep } from "./failure.ts";
 
-export type ControlKind = "run.paused" | "run.resumed" | "run.priority-set" | "step.skip-ordered";
+export type ControlKind =
+  | "run.paused"
+  | "run.resumed"
+  | "run.priority-set"
+  | "step.skip-ordered"
+  | "breakpoint.set"
+  | "breakpoint.cleared"
+  | "step.intercepted"
+  | "step.released";
 
 /** What an order is judged by. */
 export type Ordered = Pick<RunState, "steps" | "ending" | "ended" | "control">;
@@ -36,13 +45,20 @@ export function applyControl(draft: Draft, entry: MachineEntry<ControlKind>): vo
       const { step, reason } = entry.facts;
       refused(skipProblem(draft, step));
       skipOrdered(draft, step, reason);
+      return;
     }
+    case "breakpoint.set":
+    case "breakpoint.cleared":
+    case "step.intercepted":
+    case "step.released":
+      applyIntercept(draft, entry);
   }
 }
 
 /** The entries that begin, fire or end something; none of them follows while the run is paused. */
 const begins: ReadonlySet<string> = new Set([
   "effect.intended",
+  "step.intercepted",
   "undo.intended",
   "timer.fired",
   "approval.expired",
@@ -122,6 +138,7 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
     case "blocked":
       return step.status === "WAITING" ? null : why("the block it stands in has not begun");
     case "attempting":
+    case "intercepted":
     case "timer":
       return mayHaveHappened(step)
         ? why("its last attempt may have been done; the next one finds out, or cancel the run")

@@ -3,11 +3,14 @@ import { runId, stepId } from "@writ/core/ids";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
 import { runSummary } from "../views/run.ts";
-import { namesOf, stateOf } from "./runs.ts";
+import { dataOf, namesOf, stateOf } from "./runs.ts";
 
 export function controlHandlers(
   node: NodeContext,
-): Pick<Handlers, "pauseRun" | "resumeRun" | "setPriority" | "skipStep"> {
+): Pick<
+  Handlers,
+  "pauseRun" | "resumeRun" | "setPriority" | "skipStep" | "setBreakpoint" | "clearBreakpoint" | "releaseStep"
+> {
   const { engine } = node;
   const nameOf = namesOf(node);
   const summary = async (run: ReturnType<typeof runId>) => runSummary(await stateOf(node, run), nameOf);
@@ -25,6 +28,24 @@ export function controlHandlers(
     setPriority: async ({ params, body, caller }) => {
       const run = runId(params.run);
       await engine.setPriority(run, caller.actor, body.priority);
+      return summary(run);
+    },
+    setBreakpoint: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      const breakpoint = await engine.setBreakpoint(run, caller.actor, body.where);
+      return { breakpoint, run: await summary(run) };
+    },
+    clearBreakpoint: async ({ params, caller }) => {
+      const run = runId(params.run);
+      await engine.clearBreakpoint(run, caller.actor, params.breakpoint);
+      return summary(run);
+    },
+    releaseStep: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      await engine.releaseStep(run, stepId(params.step), caller.actor, {
+        params: body.params === undefined ? null : dataOf(body.params),
+        comment: body.comment ?? "",
+      });
       return summary(run);
     },
     skipStep: async ({ params, body, caller }) => {

@@ -63,6 +63,7 @@ export function runHandlers(
         labels: ["origin:event"],
         principal: caller.actor,
         workspace: known.workspace,
+        ...(body.breakpoints === undefined ? {} : { breakpoints: body.breakpoints }),
       });
       await durable;
       if (query.wait !== true)
@@ -166,10 +167,11 @@ export function manualEvent(
   };
 }
 
-function dataOf(data: unknown): ValueMap {
+/** @throws request.invalid */
+export function dataOf(data: unknown): ValueMap {
   const value = parseValue(data);
   if (isMap(value)) return value;
-  throw fault("request.invalid", "Cannot take the event's data: it is no object");
+  throw fault("request.invalid", "Cannot take the data: it is no object");
 }
 
 function rowOf(projections: Projections, run: string): RunRow {

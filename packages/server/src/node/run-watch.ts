@@ -18,7 +18,14 @@ interface Waiting {
 }
 
 const sweepMs = 500;
-const restful: ReadonlySet<string> = new Set(["run.ended", "approval.requested", "effect.held", "undo.held"]);
+const restful: ReadonlySet<string> = new Set([
+  "run.ended",
+  "run.paused",
+  "step.intercepted",
+  "approval.requested",
+  "effect.held",
+  "undo.held",
+]);
 
 /** `isAtRest` tells of runs that came to rest before they were watched. */
 export function createRunWatch(ledger: Ledger, world: World, isAtRest: (run: RunId) => boolean): RunWatch {

@@ -1,7 +1,7 @@
 // What is shown of an entry: the whole as JSON, or one line for people.
 import type { ApiEntry, EntrySummary } from "@writ/core/api";
 import type { Actor, EmergencyScope, Entry } from "@writ/core/entry";
-import { parseValue, toJson, type Json } from "@writ/core/value";
+import { parseValue, toJson, type Json, type ValueMap } from "@writ/core/value";
 
 type JsonObject = { readonly [key: string]: Json };
 
@@ -126,6 +126,14 @@ export function entryText(entry: Entry): string {
       return `${actorText(entry.facts.by)} resumes${because(entry.facts.reason)}`;
     case "run.priority-set":
       return `${actorText(entry.facts.by)} sets the priority ${entry.facts.priority}`;
+    case "breakpoint.set":
+      return `${actorText(entry.facts.by)} sets ${entry.facts.breakpoint} before ${entry.facts.step ?? entry.facts.capability ?? ""}`;
+    case "breakpoint.cleared":
+      return `${actorText(entry.facts.by)} clears ${entry.facts.breakpoint}`;
+    case "step.intercepted":
+      return `stopped at ${entry.facts.breakpoint}: ${entry.facts.effect.capability} ${targetsText(entry.facts.effect.targets)}`.trim();
+    case "step.released":
+      return `${actorText(entry.facts.by)} lets it go on${changesText(entry.facts.params)}${because(entry.facts.comment)}`;
     case "step.skip-ordered":
       return `${actorText(entry.facts.by)} orders to go on without it${because(entry.facts.reason)}`;
     case "undo.requested":
@@ -151,6 +159,10 @@ function targetsText(targets: readonly { readonly does: string; readonly name: s
 
 export function scopeText(scope: EmergencyScope): string {
   return scope.kind === "everything" ? "everything" : `${scope.kind} ${scope.name}`;
+}
+
+function changesText(params: ValueMap | null): string {
+  return params === null ? "" : `, changing ${Object.keys(params).join(", ")}`;
 }
 
 function because(reason: string): string {

@@ -4,7 +4,7 @@ import { allSteps, type HashedProgram } from "@writ/core/program";
 import { toJson } from "@writ/core/value";
 import type { Preview, PreviewedStep } from "@writ/runtime/engine";
 import { labelOf } from "./program.ts";
-import { apiEffect } from "./run.ts";
+import { apiEffect } from "./effect.ts";
 
 type ApiStep = ApiPreview["steps"][number];
 

@@ -6,10 +6,10 @@ import type { RunEntry } from "@writ/core/entry";
 import { toJson, type Json } from "@writ/core/value";
 import { hasRole } from "@writ/runtime/registry";
 import { runStatus, type ApprovalState, type RunState, type StepState } from "@writ/runtime/state";
+import { breakpointsOf, controlOfStep } from "./control.ts";
+import { apiEffect } from "./effect.ts";
 import { actorText, entrySummary } from "./entry.ts";
 import { apiFault, labelOf } from "./program.ts";
-
-type JsonObject = { readonly [key: string]: Json };
 
 /** Names what ids stand for. */
 export type NameOf = (program: ProgramHash) => string;
@@ -21,6 +21,7 @@ export type NameOf = (program: ProgramHash) => string;
 export function statusOf(state: RunState): RunStatus {
   const status = runStatus(state);
   if (status !== "waiting") return status;
+  if ([...state.steps.values()].some(({ phase }) => phase.kind === "intercepted")) return status;
   const asked = [...state.steps.values()].flatMap(({ phase }) => (phase.kind === "approval" ? [phase] : []));
   return asked.length > 0 && asked.every(({ approval }) => approval !== null) ? status : "running";
 }
@@ -60,6 +61,7 @@ export function runDetail(
         fault: of?.fault === undefined || of.fault === null ? null : apiFault(of.fault),
         held: of === undefined ? null : heldOf(of),
         ...(of?.effect?.progress === undefined ? {} : { progress: toJson(of.effect.progress) }),
+        ...controlOfStep(state, step),
       };
     }),
     approvals: [...state.approvals.values()].map((approval) =>
@@ -69,6 +71,7 @@ export function runDetail(
         roles,
       ),
     ),
+    ...(state.control.breakpoints.length === 0 ? {} : { breakpoints: breakpointsOf(state) }),
     result: toJson(state.ended?.result ?? null),
     fault:
       state.ended?.fault === undefined || state.ended.fault === null ? null : apiFault(state.ended.fault),
@@ -106,23 +109,6 @@ export function apiApproval(approval: PlacedApproval, nameOf: NameOf, roles: rea
 /** Agents hand in work; they never decide on it, whatever other roles they were given. */
 export function mayDecide(roles: readonly string[], role: string): boolean {
   return !roles.includes("agent") && hasRole(roles, role);
-}
-
-export function apiEffect(effect: EffectPreview): Effect {
-  return {
-    step: effect.step,
-    capability: effect.capability,
-    params: toJson(effect.params) as JsonObject,
-    later: { ...effect.later },
-    targets: effect.targets.map(({ kind, name, resolved, does, state }) => ({
-      kind,
-      name,
-      resolved,
-      does,
-      state,
-    })),
-    hash: effect.hash,
-  };
 }
 
 function heldOf(step: StepState): RunDetail["steps"][number]["held"] {

@@ -186,6 +186,10 @@ export function projector(db: DatabaseSync): Projector {
       case "run.paused":
       case "run.resumed":
       case "run.priority-set":
+      case "breakpoint.set":
+      case "breakpoint.cleared":
+      case "step.intercepted":
+      case "step.released":
       case "undo.intended":
       case "undo.completed":
         return;

@@ -1,0 +1,21 @@
+// What is shown of an effect before it happens.
+import type { Effect } from "@writ/core/api";
+import type { EffectPreview } from "@writ/core/entry";
+import { toJson, type Json } from "@writ/core/value";
+
+export function apiEffect(effect: EffectPreview): Effect {
+  return {
+    step: effect.step,
+    capability: effect.capability,
+    params: toJson(effect.params) as { readonly [key: string]: Json },
+    later: { ...effect.later },
+    targets: effect.targets.map(({ kind, name, resolved, does, state }) => ({
+      kind,
+      name,
+      resolved,
+      does,
+      state,
+    })),
+    hash: effect.hash,
+  };
+}

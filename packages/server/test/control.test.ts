@@ -1,0 +1,93 @@
+// Control over runs through a real node: its API, its files, its restarts.
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openTestNode, until, type TestNode } from "./harness.ts";
+
+const file = "low-office-supplies.csv";
+let node: TestNode;
+let root: string;
+let hash: string;
+beforeEach(async () => {
+  node = await openTestNode();
+  root = (await node.call("listWorkspaces")).workspaces[0]?.root ?? "";
+  hash = await deployed("When a CSV file arrives in the inbox, move it to approved.");
+});
+afterEach(async () => {
+  await node[Symbol.asyncDispose]();
+});
+
+async function approved(text: string): Promise<string> {
+  const outcome = await node.call("compileProgram", { body: { kind: "rule", text } });
+  if (outcome.kind !== "compiled") throw new Error(JSON.stringify(outcome));
+  await node.call("approveProgram", { params: { hash: outcome.program.hash } });
+  return outcome.program.hash;
+}
+async function deployed(text: string): Promise<string> {
+  const made = await approved(text);
+  await node.call("deployProgram", { params: { hash: made } });
+  return made;
+}
+/** A run of the sample, which stops before it moves the file. */
+async function stopped(): Promise<string> {
+  copyFileSync(path.join(root, "samples", file), path.join(root, "samples", "copy.csv"));
+  const data = { path: "samples/copy.csv", name: "copy.csv", folder: "samples", sizeBytes: 1, modifiedMs: 0 };
+  const started = await node.call("startRun", {
+    params: { hash },
+    query: { wait: true },
+    body: { data, breakpoints: ["filesystem.*"] },
+  });
+  return started.run;
+}
+const show = (run: string) => node.call("getRun", { params: { run } });
+const ended = (run: string) =>
+  until(async () => {
+    const shown = await show(run);
+    return shown.endedAtMs === null ? undefined : shown;
+  }, "the end of the run");
+
+test("C1 C4 C5 a run stops at a breakpoint, is paused over a restart, and goes on with other parameters", async () => {
+  const run = await stopped();
+  const before = await show(run);
+  const step = before.steps.find(({ intercepted }) => intercepted !== undefined);
+  expect(before).toMatchObject({ status: "waiting", breakpoints: [{ where: "filesystem.*" }] });
+  expect(step?.intercepted?.effect).toMatchObject({ params: { source: "samples/copy.csv" } });
+  expect(existsSync(path.join(root, "samples", "copy.csv"))).toBe(true);
+  expect(await node.call("pauseRun", { params: { run }, body: { reason: "lunch" } })).toMatchObject({
+    status: "paused",
+  });
+  await node.restart();
+  expect((await node.call("listRuns", { query: { status: "paused" } })).runs.map(({ id }) => id)).toEqual([
+    run,
+  ]);
+  await expect(node.call("pauseRun", { params: { run } })).rejects.toMatchObject({ code: "run.paused" });
+  await node.call("setPriority", { params: { run }, body: { priority: "high" } });
+  await node.call("releaseStep", {
+    params: { run, step: step?.id ?? "" },
+    body: { params: { destination: "rejected/other.csv" }, comment: "not this one" },
+  });
+  await node.call("resumeRun", { params: { run } });
+  const approval = await until(async () => {
+    const { approvals } = await node.call("listApprovals");
+    return approvals.find((one) => one.run === run);
+  }, "the approval of the change");
+  expect(approval.effects[0]?.params).toMatchObject({ destination: "rejected/other.csv" });
+  await node.call("decideApproval", { params: { approval: approval.id }, body: { decision: "approve" } });
+  const after = await ended(run);
+  expect(after.status).toBe("finished");
+  expect(after.steps.find(({ id }) => id === step?.id)?.changed).toMatchObject({
+    params: { destination: "rejected/other.csv" },
+  });
+  expect(readFileSync(path.join(root, "rejected", "other.csv"))).toEqual(
+    readFileSync(path.join(root, "samples", file)),
+  );
+});
+
+test("C3 a step at a breakpoint is skipped with a reason that the record keeps", async () => {
+  const run = await stopped();
+  const step = (await show(run)).steps.find(({ intercepted }) => intercepted !== undefined)?.id ?? "";
+  await node.call("skipStep", { params: { run, step }, body: { reason: "already filed" } });
+  const after = await ended(run);
+  expect(after.entries.map(({ text }) => text).join("\n")).toContain("already filed");
+  expect(existsSync(path.join(root, "samples", "copy.csv"))).toBe(true);
+});
