@@ -1,12 +1,4 @@
-import type {
-  Approval,
-  Preview,
-  Replay,
-  RunDetail,
-  RunStarted,
-  RunStatus,
-  RunSummary,
-} from "@writ/core/api";
+import type { Approval, Preview, Replay, RunDetail, RunStarted, RunStatus, RunSummary } from "@writ/core/api";
 import { renderBreakpoints, renderChanged, renderIntercepted } from "./control.ts";
 import { renderEffect } from "./effect.ts";
 import { brief, duration, indent, paragraphs, section, shortHash, table, time } from "./layout.ts";

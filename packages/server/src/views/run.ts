@@ -1,9 +1,8 @@
 // What is shown of a run: folded from its entries by the machine, never kept twice.
-import type { Approval, Effect, RunDetail, RunStatus, RunSummary } from "@writ/core/api";
-import type { EffectPreview } from "@writ/core/entry";
+import type { Approval, RunDetail, RunStatus, RunSummary } from "@writ/core/api";
 import type { ApprovalId, ProgramHash, RunId } from "@writ/core/ids";
 import type { RunEntry } from "@writ/core/entry";
-import { toJson, type Json } from "@writ/core/value";
+import { toJson } from "@writ/core/value";
 import { hasRole } from "@writ/runtime/registry";
 import { runStatus, type ApprovalState, type RunState, type StepState } from "@writ/runtime/state";
 import { breakpointsOf, controlOfStep } from "./control.ts";

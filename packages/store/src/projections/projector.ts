@@ -183,6 +183,7 @@ export function projector(db: DatabaseSync): Projector {
       case "event.emitted":
       case "run.cancel-requested":
       case "effect.progress":
+      case "guard.decided":
       case "run.paused":
       case "run.resumed":
       case "run.priority-set":
