@@ -46,7 +46,7 @@ const ended = (run: string) =>
     return shown.endedAtMs === null ? undefined : shown;
   }, "the end of the run");
 
-test("C1 C4 C5 a run stops at a breakpoint, is paused over a restart, and goes on with other parameters", async () => {
+test("S85 a run stops at a breakpoint, is paused over a restart, and goes on with other parameters", async () => {
   const run = await stopped();
   const before = await show(run);
   const step = before.steps.find(({ intercepted }) => intercepted !== undefined);
@@ -83,7 +83,7 @@ test("C1 C4 C5 a run stops at a breakpoint, is paused over a restart, and goes o
   );
 });
 
-test("C3 a step at a breakpoint is skipped with a reason that the record keeps", async () => {
+test("S85 a step at a breakpoint is skipped with a reason that the record keeps", async () => {
   const run = await stopped();
   const step = (await show(run)).steps.find(({ intercepted }) => intercepted !== undefined)?.id ?? "";
   await node.call("skipStep", { params: { run, step }, body: { reason: "already filed" } });
