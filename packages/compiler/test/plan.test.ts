@@ -278,13 +278,33 @@ test("N5 what is not supported yet is refused by name, and null means absent", (
     expect(codes(plan([action("a", { [name]: {} })]))).toEqual([`plan.unsupported /actions/0/${name}`]);
     expect(codes(plan([action("a", { [name]: null })]))).toEqual([]);
   }
-  expect(codes(plan([action("a")], { execution_mode: "reactive" }))[0]).toBe(
-    "plan.unsupported /execution_mode",
-  );
   expect(codes(plan([action("a")], { trigger: { type: "cron" } }))).toEqual(["plan.unsupported /trigger"]);
   expect(codes(plan([action("a", { approval: { clarification_options: ["later"] } })]))).toEqual([
     "plan.unsupported /actions/0/approval/clarification_options",
   ]);
+});
+
+test("K101 a reactive plan is refused by its own rule, in both spellings, and never run as another mode", () => {
+  for (const field of ["execution_mode", "mode"]) {
+    expect(codes(plan([action("a")], { [field]: "reactive" }))[0]).toBe(`plan.unsupported /${field}`);
+  }
+});
+
+test("K117 a check of the result that is not supported is an error, never left out", () => {
+  for (const validate of ["$.rows[0]", "contains:paid", "regex:^ok$"]) {
+    const perception = { capture_after: true, validate_output: validate };
+    expect(codes(plan([action("a", { perception })]))).toEqual(["plan.unsupported /actions/0/perception"]);
+  }
+});
+
+test("K103 nothing is repaired: valid texts stay as they are, broken ones are refused where they break", () => {
+  const content = "https://example.org/a // no comment, it's True, {'a': [1, 2,]} /* kept */";
+  const program = compile(plan([action("a", { params: { path: "reports/x", content } })]));
+  expect(operand(program, "a", "content")).toEqual({ kind: "literal", value: content });
+  const whole = plan([action("a")]);
+  for (const cut of [whole.slice(0, -1), whole.slice(0, -3), whole.replace('"a"', "'a'")]) {
+    expect(problems(cut)[0]?.code).toBe("plan.json");
+  }
 });
 
 test("K15 a trace or an approval flag written by a model counts for nothing", () => {

@@ -28,3 +28,26 @@ test("X3 unknown names and fields are faults that list what there is", () => {
   expect(() => value("nothing", { something: 1 })).toThrow(/nothing/);
   expect(freeNames(parseExpression("a.map(b, b + c)"))).toEqual(["a", "c"]);
 });
+
+test("K43 an expression reaches the values it is given and nothing of the host", () => {
+  const given = { data: { name: "x" }, list: [1], amount: decimal("1.5") };
+  const reaching = [
+    "data.constructor",
+    "data.__proto__",
+    "data.toString",
+    'data["constructor"]',
+    "list.length",
+    "list.constructor",
+    "amount.toFixed",
+    "amount.c",
+    '"a".constructor',
+    "constructor",
+    "globalThis",
+    "process",
+    "this",
+  ];
+  for (const text of reaching) expect(() => value(text, given), text).toThrow();
+  for (const text of ["data.toString()", 'data.constructor("return 1")()', 'eval("1")', 'import("fs")'])
+    expect(() => parseExpression(text), text).toThrow();
+  expect(value('has(data.constructor) || has(data.__proto__) || "constructor" in data', given)).toBe(false);
+});
