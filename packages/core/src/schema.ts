@@ -6,6 +6,7 @@ import Type, { type Static, type TSchema } from "typebox";
 import Compile from "typebox/compile";
 import Value from "typebox/value";
 import { fault } from "./faults.ts";
+import { quickAccept } from "./schema/quick-accept.ts";
 
 export { Type };
 export type { Static, TSchema };
@@ -19,9 +20,20 @@ export interface SchemaProblem {
   readonly message: string;
 }
 
-/** All mismatches of the data with the schema, or an empty list. Never compiles code; about 20 µs for a small object. */
+/** What says yes quickly, by schema; schemas are data that nobody changes. */
+const quick = new WeakMap<Schema, (data: unknown) => boolean>();
+
+/**
+ * All mismatches of the data with the schema, or an empty list. Never compiles code; a match takes about 0.3 µs for a small object and
+ * a schema that was used before, anything else about 20 µs.
+ */
 export function schemaProblems(schema: Schema, data: unknown): readonly SchemaProblem[] {
-  if (Value.Check(schema, data)) return [];
+  let accepts = quick.get(schema);
+  if (accepts === undefined) {
+    accepts = quickAccept(schema);
+    quick.set(schema, accepts);
+  }
+  if (accepts(data) || Value.Check(schema, data)) return [];
   const problems = [...Value.Errors(schema, data)].map((error) => ({
     at: error.instancePath,
     message: error.message,

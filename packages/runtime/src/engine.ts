@@ -234,6 +234,7 @@ export function createEngine(options: EngineOptions): Engine {
   const unfinishedMax = options.runsUnfinishedMax ?? runsUnfinishedMaxDefault;
   const prepared = new Map<ProgramHash, PreparedProgram>();
   const remembered = new Map<RunId, RunState>();
+  const rememberedSizes = new Map<RunId, number>();
   let rememberedBytes = 0;
   const waiters = new Map<RunId, Waiter[]>();
 
@@ -315,7 +316,9 @@ export function createEngine(options: EngineOptions): Engine {
 
   const remember = (state: RunState): void => {
     forget(state.run);
-    rememberedBytes += valuesBytes(state);
+    const sizeBytes = valuesBytes(state);
+    rememberedBytes += sizeBytes;
+    rememberedSizes.set(state.run, sizeBytes);
     remembered.set(state.run, state);
     while (
       remembered.size > 1 &&
@@ -328,9 +331,8 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** Its entries tell the same when they are asked. */
   const forget = (run: RunId): void => {
-    const state = remembered.get(run);
-    if (state === undefined) return;
-    rememberedBytes -= valuesBytes(state);
+    rememberedBytes -= rememberedSizes.get(run) ?? 0;
+    rememberedSizes.delete(run);
     remembered.delete(run);
   };
 
