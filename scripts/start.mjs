@@ -7,7 +7,8 @@ const { node, environment } = prepare();
 const main = path.join(root, "packages", "server", "src", "main.ts");
 const child = spawn(node, ["--conditions=@writ/source", main, ...process.argv.slice(2)], {
   cwd: process.env.INIT_CWD ?? process.cwd(),
-  env: environment,
+  // What a start compiles is kept for the next one: a third of its processor time. In the clone, where nobody else can write it.
+  env: { NODE_COMPILE_CACHE: path.join(root, "node_modules", ".cache", "writ-compile"), ...environment },
   stdio: "inherit",
   // Out of the terminal's reach, so that it hears of Ctrl-C once, from here.
   detached: process.platform !== "win32",

@@ -5,6 +5,10 @@ import path from "node:path";
 import process from "node:process";
 
 const here = import.meta.dirname;
+/** As `npm start` has it. */
+const compileCache = {
+  NODE_COMPILE_CACHE: path.join(here, "..", "..", "node_modules", ".cache", "writ-compile"),
+};
 
 export interface Started {
   readonly process: ChildProcess;
@@ -30,7 +34,7 @@ export async function start(
       path.join(here, script),
       ...args,
     ],
-    { stdio: ["ignore", "pipe", "inherit"] },
+    { stdio: ["ignore", "pipe", "inherit"], env: { ...compileCache, ...process.env } },
   );
   const firstLine = await new Promise<string>((resolve, reject) => {
     let text = "";

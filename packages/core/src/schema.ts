@@ -3,7 +3,6 @@
 //       title, description, default, and Writ's `x-unit`, `x-decimal`, `x-path`, `x-host`, `x-secret`, `x-currency`.
 //   C2  A decimal is `{ type: "string", "x-decimal": true }` in JSON; inside it is a Decimal (see `decimalSchema`).
 import Type, { type Static, type TSchema } from "typebox";
-import Compile from "typebox/compile";
 import Value from "typebox/value";
 import { fault } from "./faults.ts";
 import { quickAccept } from "./schema/quick-accept.ts";
@@ -45,13 +44,10 @@ export function schemaProblems(schema: Schema, data: unknown): readonly SchemaPr
         .slice(0, 20);
 }
 
-/**
- * A fast check (about 50 ns for a small object) for a schema of our own code that is used over and over. Never for one from outside:
- * it compiles code where the platform allows that.
- */
-export function compiledCheck<S extends TSchema>(schema: S): (data: unknown) => data is Static<S> {
-  const validator = Compile(schema);
-  return (data): data is Static<S> => validator.Check(data);
+/** A check for a schema that is used over and over: about 0.3 µs for small data that matches. */
+export function preparedCheck<S extends TSchema>(schema: S): (data: unknown) => data is Static<S> {
+  const accepts = quickAccept(schema);
+  return (data): data is Static<S> => accepts(data) || Value.Check(schema, data);
 }
 
 /** The data as the schema's type. @throws core.schema-mismatch naming what it was for and every wrong field */

@@ -12,7 +12,6 @@ import { createEngine } from "@writ/runtime/engine";
 import type { Registry } from "@writ/runtime/registry";
 import { createTriggers } from "@writ/runtime/triggers";
 import { openStore, type Store } from "@writ/store/open-store";
-import { createCompileRoad } from "./compile.ts";
 import { fault } from "./faults.ts";
 import { createHandlers } from "./handlers.ts";
 import { createApp } from "./http/app.ts";
@@ -20,12 +19,11 @@ import type { KnownPerson } from "./http/guard.ts";
 import { asFault } from "./http/problem.ts";
 import { stopTimeoutMs } from "./limits.ts";
 import { openLog, type Log } from "./log.ts";
-import { createMcpEndpoint } from "./mcp.ts";
 import { createQueue, type NodeContext } from "./node/context.ts";
 import { addExample, addOwner, pinKeys, recordPolicy } from "./node/first-start.ts";
 import { removeLocalKey, writeLocalKey } from "./node/local-key.ts";
 import { createProgramLoader } from "./node/loader.ts";
-import { createProver } from "./node/prover.ts";
+import { lazyMcp, lazyRoad } from "./node/lazy.ts";
 import { followRegistry } from "./node/registry.ts";
 import { createRunWatch } from "./node/run-watch.ts";
 import { createUpkeep } from "./node/upkeep.ts";
@@ -155,9 +153,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await triggers.sync();
     closing.push(() => triggers.stop());
 
-    const prover = createProver(world);
-    closing.push(() => prover.close());
-    const road = createCompileRoad(context, prover);
+    const road = lazyRoad(context);
+    closing.push(() => road.close());
     const watch = createRunWatch(store.ledger, world, (run) => {
       const state = engine.state(run);
       return state === undefined || !["running", "cancelling", "undoing"].includes(statusOf(state));
@@ -171,7 +168,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       prove: (seqs) => store.prove(seqs),
     });
     const streams = createEntryStreams(store.ledger, world, log);
-    const mcp = createMcpEndpoint({
+    const mcp = lazyMcp({
       version,
       handlers,
       checkPlan: (text, workspace) => road.check(text, workspace),

@@ -6,6 +6,7 @@ type Accept = (data: unknown) => boolean;
 type Keywords = Readonly<Record<string, unknown>>;
 
 const nothing: Accept = () => false;
+const anything: Accept = () => true;
 const annotations: ReadonlySet<string> = new Set(["title", "description", "default", "examples", "$id"]);
 const known: Readonly<Record<string, readonly string[]>> = {
   null: [],
@@ -25,6 +26,7 @@ export function quickAccept(schema: unknown): Accept {
     const alternatives = anyOf.map(quickAccept);
     return (data) => alternatives.some((accepts) => accepts(data));
   }
+  if (type === undefined && hasOnly(schema, [])) return anything;
   if (typeof type !== "string" || !Object.hasOwn(known, type)) return nothing;
   if (!hasOnly(schema, ["type", ...(known[type] ?? [])])) return nothing;
   const listed = listedValues(schema);
@@ -77,14 +79,19 @@ function array({ items, minItems = 0, maxItems = Number.POSITIVE_INFINITY }: Key
 }
 
 function object({ properties = {}, required = [], additionalProperties }: Keywords): Accept {
-  // Open objects are rare, and theirs is the whole check.
-  if (additionalProperties !== false || !isRecord(properties) || !Array.isArray(required)) return nothing;
+  if (!isRecord(properties) || !Array.isArray(required)) return nothing;
+  const isOpen = additionalProperties === undefined || additionalProperties === true;
+  const others = isOpen
+    ? anything
+    : additionalProperties === false
+      ? nothing
+      : quickAccept(additionalProperties);
   const parts = new Map(Object.entries(properties).map(([name, part]) => [name, quickAccept(part)]));
   const names: readonly unknown[] = required;
   return (data) => {
     if (!isRecord(data) || Array.isArray(data)) return false;
     const present = Object.getOwnPropertyNames(data);
-    for (const name of present) if (parts.get(name)?.(data[name]) !== true) return false;
+    for (const name of present) if (!(parts.get(name) ?? others)(data[name])) return false;
     return names.every((name) => typeof name === "string" && Object.hasOwn(data, name));
   };
 }

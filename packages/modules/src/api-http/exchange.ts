@@ -6,7 +6,7 @@
 //       only a receiver that honours the idempotency key makes it safe to send again.
 import { lookup as systemLookup } from "node:dns";
 import type { LookupFunction } from "node:net";
-import { Agent, request, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
 import type { AbortSignalLike } from "@writ/core/capability";
 import { faultRecord } from "@writ/core/fault";
 import type { WorkspaceFile, WorkspaceHost } from "@writ/core/workspace";
@@ -60,6 +60,8 @@ export async function exchange<T>(
   options: ExchangeOptions,
   use: (answer: Answer) => Promise<T>,
 ): Promise<T> {
+  // Loaded with the first request: a node that sends nothing needs no client.
+  const { Agent, request } = await import("undici");
   const timeout = AbortSignal.timeout(sent.timeoutMs);
   const cancelled = new AbortController();
   const onAbort = () => cancelled.abort();
