@@ -174,6 +174,11 @@ export interface Capability extends CapabilityDefinition {
   perform(params: ValueMap, context: CallContext): Promise<Performed>;
   /** Asked after a crash when the contract is `queryable`. */
   resolve?(params: ValueMap, context: CallContext): Promise<Resolution>;
+  /**
+   * The risk of this very call, where the workspace's lists say one; the higher of it and `risk` counts. Total: its parameters have not
+   * been checked.
+   */
+  riskOf?(params: ValueMap, workspace: WorkspaceFile): Risk;
   /** The result it would give, for previews; no effect. Absent: the preview says it cannot know. */
   predict?(params: ValueMap, context: CallContext): Promise<Value>;
 }

@@ -6,6 +6,7 @@ export type Label =
   | "origin:file"
   | "origin:web"
   | "origin:model"
+  | "origin:command"
   | "origin:person"
   | "secret";
 
@@ -14,6 +15,7 @@ export const labels: readonly Label[] = [
   "origin:file",
   "origin:web",
   "origin:model",
+  "origin:command",
   "origin:person",
   "secret",
 ];

@@ -1,6 +1,7 @@
 // The workspace file (`workspace.json`): what a rule may speak of, who the people's roles are and which places may be touched.
 // What of it a program used is frozen into the program.
 import { fault } from "./faults.ts";
+import { checkProgram } from "./workspace-programs.ts";
 import { parse, Type, type Static } from "./schema.ts";
 
 /** Name of the workspace file in the workspace's root. No effect writes it. */
@@ -55,6 +56,23 @@ const host = Type.Object(
   { additionalProperties: false },
 );
 
+const program = Type.Object(
+  {
+    /** Absolute path of the executable on the node's machine; outside every workspace, so that no program can replace it. */
+    path: Type.String({ pattern: "^/[^\\u0000]*$", maxLength: 4096 }),
+    risk: Type.Enum(["low", "medium", "high", "critical"]),
+    /** Patterns of `*` and `?`: each argument must match one of them whole. Absent: any argument. */
+    arguments: Type.Optional(Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 128 })),
+    /** True when running the same command again does no harm: after a crash it is, and without a person. */
+    idempotent: Type.Optional(Type.Boolean()),
+    /** True when it may reach the network from its sandbox. */
+    network: Type.Optional(Type.Boolean()),
+    /** `required` unless set: without a sandbox the work is refused. `preferred`: then it runs without. `none`: it never has one. */
+    sandbox: Type.Optional(Type.Enum(["required", "preferred", "none"])),
+  },
+  { additionalProperties: false },
+);
+
 export const WorkspaceFile = Type.Object(
   {
     version: Type.Literal(1),
@@ -75,6 +93,8 @@ export const WorkspaceFile = Type.Object(
       ),
     ),
     hosts: Type.Array(host, { maxItems: 256 }),
+    /** Programs of the operating system that commands may run, by name; none unless listed. No shell is one of them. */
+    programs: Type.Optional(Type.Record(name, program)),
     /** Permission profile that applies to rules and plans of this workspace. */
     profile: Type.Enum(["readonly", "local_worker", "power_user", "unrestricted"]),
     /** A file event is raised when the file has been still for this long. */
@@ -85,6 +105,7 @@ export const WorkspaceFile = Type.Object(
 export type WorkspaceFile = Static<typeof WorkspaceFile>;
 export type WorkspacePlace = Static<typeof place>;
 export type WorkspaceHost = Static<typeof host>;
+export type WorkspaceProgram = Static<typeof program>;
 export type WorkspaceColumn = Static<typeof column>;
 
 /** @throws core.schema-mismatch, workspace.file for an unknown zone and a place that does not lie in the workspace by its path */
@@ -96,6 +117,7 @@ export function parseWorkspace(input: unknown): WorkspaceFile {
       zone: file.zone,
     });
   }
+  for (const [key, each] of Object.entries(file.programs ?? {})) checkProgram(key, each);
   for (const kind of ["folders", "files"] as const) {
     for (const [key, { path: place }] of Object.entries(file[kind])) {
       const why = whyOutside(place);

@@ -239,6 +239,64 @@ const clockFaults = {
   },
 } as const;
 
-export const modulesFaults = { ...filesystemFaults, ...csvFaults, ...httpFaults, ...clockFaults } as const;
+const execFaults = {
+  "exec.program-unknown": {
+    kind: "rejected",
+    remedy:
+      "Have the owner add the program under `programs` in the workspace file, or use one that is listed.",
+  },
+  "exec.program-missing": {
+    kind: "rejected",
+    remedy: "Install the program, or correct its path in the workspace file.",
+  },
+  "exec.program-changed": {
+    kind: "rejected",
+    remedy: "Look at what the program's path leads to now, then run the step again.",
+  },
+  "exec.shell": {
+    kind: "rejected",
+    remedy:
+      "Allow the program itself instead of a shell, a launcher or an interpreter without a list of arguments.",
+  },
+  "exec.argument": {
+    kind: "rejected",
+    remedy: "Use arguments that the workspace file allows for the program, and paths inside the workspace.",
+  },
+  "exec.environment": {
+    kind: "rejected",
+    remedy: "Set other variables: those that load code or hold secrets are not passed to commands.",
+  },
+  "exec.sandbox-missing": {
+    kind: "rejected",
+    remedy:
+      "Install bubblewrap on the node's machine, or have the owner set the program's `sandbox` in the workspace file.",
+  },
+  "exec.start-failed": {
+    kind: "rejected",
+    remedy: "Correct the program's path, or its rights, on the node's machine.",
+  },
+  "exec.exit": { kind: "rejected", remedy: "Read what the program said; it stands in the facts." },
+  "exec.timeout": { kind: "rejected", remedy: "Give the command more `timeout`, or less to do." },
+  "exec.stopped": { kind: "rejected", remedy: "Look at what the command had done until then." },
+  "exec.unsupported": { kind: "rejected", remedy: "Run the step on a node with Linux." },
+  "exec.process-missing": { kind: "rejected", remedy: "List the processes again: this one has ended." },
+  "exec.process-denied": { kind: "rejected", remedy: "Have the system's administrator end the process." },
+  "exec.foreign-process": {
+    kind: "rejected",
+    remedy: "End only processes that a command of this workspace started.",
+  },
+  "exec.no-desktop": {
+    kind: "rejected",
+    remedy: "Start the node in a desktop session, or use `run_command`.",
+  },
+} as const;
+
+export const modulesFaults = {
+  ...filesystemFaults,
+  ...csvFaults,
+  ...httpFaults,
+  ...clockFaults,
+  ...execFaults,
+} as const;
 
 export const fault = faultsOf(modulesFaults);

@@ -32,3 +32,17 @@ export const settleMsDefault = 500;
 /** Time between two looks at a watched folder, in case the system's notice was lost. */
 export const rescanMs = 2000;
 export const everyMsMin = 1000;
+/** Parts of one command, its program counted. */
+export const commandArgumentsMax = 256;
+export const commandStdinLengthMax = 1024 * 1024;
+/** Of a command's output, its beginning and its end stand in the result; the whole is kept as a blob up to `commandOutputBytesMax`. */
+export const commandOutputHeadBytes = 48 * 1024;
+export const commandOutputTailBytes = 16 * 1024;
+export const commandOutputBytesMax = 64 * 1024 * 1024;
+/** Characters of output in progress and faults. */
+export const commandExcerptLength = 800;
+/** From asking a command to end until it is ended; less than the engine waits for its answer. */
+export const commandKillGraceMs = 1000;
+export const environmentVariablesMax = 64;
+export const environmentValueLengthMax = 8192;
+export const processesListedMax = 4096;

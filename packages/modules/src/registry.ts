@@ -3,14 +3,20 @@ import type { Capability } from "@writ/core/capability";
 import type { EventSource, Modules } from "@writ/core/ports";
 import { httpCapabilities } from "./api-http/index.ts";
 import { tick } from "./clock/index.ts";
+import { execCapabilities, type ExecOptions } from "./os-exec/index.ts";
 import * as csv from "./csv/index.ts";
 import * as filesystem from "./filesystem/index.ts";
 
 /** Every built-in capability, the internal ones that only undo included, and every built-in source. */
-export function builtInModules(): Modules {
+export function builtInModules(options: { readonly exec?: ExecOptions } = {}): Modules {
   const { fileArrived, ...files } = filesystem;
   return modulesOf(
-    [...Object.values(files), ...Object.values(csv), ...httpCapabilities()],
+    [
+      ...Object.values(files),
+      ...Object.values(csv),
+      ...httpCapabilities(),
+      ...execCapabilities(options.exec),
+    ],
     [fileArrived, tick],
   );
 }

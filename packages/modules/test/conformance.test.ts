@@ -137,6 +137,15 @@ test("M2 the actions have exactly the documented parameters and defaults", () =>
     "csv.read_table": "path",
     "csv.aggregate": "path column",
     "csv.append_row": "path values",
+    "os_exec.run_command": "command working_directory? env? timeout?=30 capture_output?=true stdin?",
+    "os_exec.list_processes": "name_filter? include_children?=false",
+    "os_exec.kill_process": "pid signal?=SIGTERM",
+    "os_exec.get_process_info": "pid",
+    "os_exec.open_application": "application arguments?= working_directory?",
+    "os_exec.close_application": "application_name force?=false",
+    "os_exec.set_env_var": "name value scope?=process",
+    "os_exec.get_env_var": "name",
+    "os_exec.get_system_info": "include?=cpu,memory,disk,os",
   };
   const shown = named
     .filter(([, capability]) => capability.internal !== true)

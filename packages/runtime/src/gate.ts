@@ -5,7 +5,7 @@
 //   G3  An approval covers exactly the effect it was given for; anything else is `approval.stale`.
 //   G4  Untrusted data may not choose what a consequential step does, or whether it happens, without an approval.
 //   G5  What is secret does not leave.
-import type { CapabilityDefinition, Risk, Target, WorkspaceContext } from "@writ/core/capability";
+import type { Capability, CapabilityDefinition, Risk, Target, WorkspaceContext } from "@writ/core/capability";
 import type { Actor, EffectPreview, GateVerdict } from "@writ/core/entry";
 import { faultRecord, type FaultFacts } from "@writ/core/fault";
 import { roleName, type ApprovalId, type CapabilityId, type RoleName } from "@writ/core/ids";
@@ -37,9 +37,12 @@ export interface GateOrder {
   readonly changedBy: Actor | null;
 }
 
+/** What the gate knows of a capability: its data, and what its call risks. */
+export type Judged = CapabilityDefinition & Pick<Capability, "riskOf">;
+
 export interface GateInput {
   readonly capability: CapabilityId;
-  readonly definition: CapabilityDefinition | undefined;
+  readonly definition: Judged | undefined;
   /** Why it was revoked. */
   readonly revoked: string | undefined;
   readonly params: ValueMap;
@@ -122,19 +125,25 @@ function leaves(target: Target): boolean {
   return target.kind === "host" || target.kind === "person";
 }
 
-function policyRequest(input: GateInput, definition: CapabilityDefinition): PolicyRequest {
+function policyRequest(input: GateInput, definition: Judged): PolicyRequest {
   return {
     principal: input.principal,
     profile: input.workspace.file.profile,
     capability: input.capability,
     permission: definition.permission,
     effect: definition.effect.kind,
-    risk: definition.risk,
+    risk: riskOf(input, definition),
     workspace: input.workspace.name,
     targets: input.targets,
     labels: joinLabels(input.paramLabels, input.controlLabels),
     hostRisk: hostRiskOf(input),
   };
+}
+
+/** The higher of what the capability says of itself and of this call. */
+function riskOf(input: GateInput, definition: Judged): Risk {
+  const own = definition.riskOf?.(input.params, input.workspace.file) ?? "low";
+  return riskOrder[Math.max(riskOrder.indexOf(definition.risk), riskOrder.indexOf(own))] ?? "critical";
 }
 
 function hostRiskOf(input: GateInput): Risk | null {
@@ -200,6 +209,7 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
               resolved: target.resolved,
               writes: target.does !== "read" && target.does !== "list",
               removes: target.does === "remove",
+              whole: target.kind === "folder" && target.does === "replace",
             },
             program,
             workspace,

@@ -46,6 +46,7 @@ async function start(config: Config, version: string): Promise<void> {
     data: config.data,
     port: config.port,
     version,
+    desktop: desktopOf(process.env),
     print: (line) => print(process.stdout, line),
   });
   stopWhenAsked(node);
@@ -82,6 +83,28 @@ function stopWhenAsked(node: RunningNode): void {
     );
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+}
+
+/** What programs with a window need to find the screen; nothing else of the environment goes on. */
+function desktopOf(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  const names = [
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XDG_RUNTIME_DIR",
+    "XAUTHORITY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "HOME",
+    "LANG",
+  ];
+  if (!environment["DISPLAY"] && !environment["WAYLAND_DISPLAY"]) return {};
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = environment[name];
+      return value === undefined || value === "" ? [] : [[name, value]];
+    }),
+  );
 }
 
 function readVersion(): string {

@@ -45,6 +45,8 @@ export interface NodeOptions {
   readonly world?: World;
   /** Capabilities beside the built-in ones. */
   readonly modules?: Modules;
+  /** Variables by which applications find the desktop; absent: there is none. */
+  readonly desktop?: Readonly<Record<string, string>>;
   /** False leaves the example workspace out on the first start. */
   readonly example?: boolean;
 }
@@ -76,7 +78,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   try {
     await assertPortFree(options.port);
     const registry = await followRegistry(store);
-    const modules = options.modules ?? builtInModules();
+    const modules =
+      options.modules ??
+      builtInModules({
+        exec: { hidden: [data], ...(options.desktop === undefined ? {} : { desktop: options.desktop }) },
+      });
     const { blobs } = registry;
     const { hasher, keyRing } = store;
     const programs = createProgramLoader({ blobs, hasher, keyRing, registry: registry.now });

@@ -70,6 +70,38 @@ test.each(["process.run", "os_exec.run", "permission.grant", "module.install"])(
   },
 );
 
+test("K110 no profile but the two widest has commands, processes, variables or applications", () => {
+  const exec = builtInModules()
+    .all()
+    .filter(({ id, internal }) => id.startsWith("os_exec.") && internal !== true);
+  expect(exec).toHaveLength(9);
+  for (const { id, permission, effect, risk } of exec) {
+    const request = { ...moveFile, capability: id, permission, effect: effect.kind, risk };
+    expect(policy.decide(request).kind, id).toBe("forbid");
+    const isSystem = permission === "system.read";
+    expect(policy.decide({ ...request, profile: "readonly" }).kind, id).toBe(isSystem ? "permit" : "forbid");
+    if (permission === "process.run" || permission === "process.kill") {
+      expect(policy.decide({ ...request, profile: "power_user" }), id).toMatchObject({
+        kind: "permit-with-approval",
+        role: "owner",
+      });
+    }
+  }
+});
+
+test.each(profiles)("K173 K62 under %s text from a model is never run as a command", (profile) => {
+  for (const permission of ["process.run", "application.open"]) {
+    const request = {
+      ...moveFile,
+      profile,
+      permission,
+      effect: "irreversible",
+      labels: ["origin:model"],
+    } as const;
+    expect(policy.decide(request).kind).toBe("forbid");
+  }
+});
+
 test.each(profiles)("K112 the profile %s never lets a critical action go ahead unasked", (profile) => {
   const effect = profile === "readonly" ? "read" : "write";
   expect(policy.decide({ ...moveFile, effect, profile, risk: "critical" })).toMatchObject({
@@ -190,9 +222,10 @@ test.each(["camera.capture", "secrets.read", "memory.read", "module.list"])(
   },
 );
 
-test("S20 every capability that ships is permitted by the default profile, or asks the owner", () => {
+test("S20 every capability that ships, commands excepted, is permitted by the default profile or asks the owner", () => {
   const kinds = builtInModules()
     .all()
+    .filter(({ id }) => !id.startsWith("os_exec."))
     .map(({ id, permission, effect, risk }) => [
       id,
       policy.decide({ ...moveFile, capability: id, permission, effect: effect.kind, risk }).kind,

@@ -23,6 +23,8 @@ export interface Place {
   readonly resolved: string | null;
   readonly writes: boolean;
   readonly removes: boolean;
+  /** Anything below it may be written too, as a command does in its folder. */
+  readonly whole?: boolean;
 }
 
 export function pathProblem(
@@ -65,7 +67,10 @@ export function pathProblem(
   for (const invariant of program.invariants) {
     if (invariant.kind !== "writes-within" && invariant.kind !== "never-writes") continue;
     const inside = (path: string) => invariant.paths.some((root) => isUnder(path, root));
-    const broken = invariant.kind === "writes-within" ? !both.every(inside) : both.some(inside);
+    const holds = (path: string) =>
+      place.whole === true && invariant.paths.some((root) => isUnder(root, path));
+    const broken =
+      invariant.kind === "writes-within" ? !both.every(inside) : both.some(inside) || both.some(holds);
     if (broken) {
       return {
         code: "gate.invariant",

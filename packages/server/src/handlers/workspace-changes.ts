@@ -1,6 +1,12 @@
 // What differs between two versions of a workspace file, and which differences let programs do more than before.
 import { decimal } from "@writ/core/value";
-import type { WorkspaceColumn, WorkspaceFile, WorkspaceHost, WorkspacePlace } from "@writ/core/workspace";
+import type {
+  WorkspaceColumn,
+  WorkspaceFile,
+  WorkspaceHost,
+  WorkspacePlace,
+  WorkspaceProgram,
+} from "@writ/core/workspace";
 
 export interface WorkspaceChange {
   /** `host https://example.org:443 added, risk low` */
@@ -17,6 +23,7 @@ export function workspaceChanges(before: WorkspaceFile, after: WorkspaceFile): r
   return [
     ...between(before.profile, after.profile, "profile", isLater(profiles, before.profile, after.profile)),
     ...hostChanges(before.hosts, after.hosts),
+    ...programChanges(before.programs ?? {}, after.programs ?? {}),
     ...placeChanges("folder", before.folders, after.folders, guards),
     ...placeChanges("file", before.files, after.files, guards),
     ...columnChanges(before, after),
@@ -46,6 +53,19 @@ function hostChanges(
       ),
       ...words(`host ${name}`, old.words, now.words),
     ];
+  });
+}
+
+/** Whatever changes of an allowed program may let commands do more; taking it off the list cannot. */
+function programChanges(
+  before: Readonly<Record<string, WorkspaceProgram>>,
+  after: Readonly<Record<string, WorkspaceProgram>>,
+): readonly WorkspaceChange[] {
+  return pairs(before, after).flatMap(([name, old, now]) => {
+    if (now === undefined) return [{ text: `program ${name} removed`, widens: false }];
+    if (old === undefined)
+      return [{ text: `program ${name} added: ${now.path}, risk ${now.risk}`, widens: true }];
+    return between(JSON.stringify(old), JSON.stringify(now), `program ${name}`, true);
   });
 }
 

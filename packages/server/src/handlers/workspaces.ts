@@ -15,7 +15,14 @@ import { homedir } from "node:os";
 import path from "node:path";
 import type { AddedWorkspace, Workspace } from "@writ/core/api";
 import { parseValue } from "@writ/core/value";
-import { parseWorkspace, workspaceFileName, type WorkspaceFile } from "@writ/core/workspace";
+import { fault as coreFault } from "@writ/core/faults";
+import {
+  parseWorkspace,
+  workspaceFileName,
+  type WorkspaceFile,
+  type WorkspaceProgram,
+} from "@writ/core/workspace";
+import { checkProgram } from "@writ/core/workspace-programs";
 import { hasCode } from "@writ/core/fault";
 import { deployedPrograms, type RegisteredWorkspace } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
@@ -100,6 +107,7 @@ export async function addWorkspace(
   }
   for (const [name, place] of [...Object.entries(file.folders), ...Object.entries(file.files)])
     assertInside(root, name, place.path);
+  for (const [name, program] of Object.entries(file.programs ?? {})) assertProgram(root, name, program);
   const known = node.registry().workspaces.get(file.name);
   const changes = known === undefined ? [] : workspaceChanges(await workspaceFileOf(node, known), file);
   const widening = changes.filter(({ widens }) => widens).map(({ text }) => text);
@@ -336,6 +344,29 @@ function createWorkspace(root: string, file: string): WorkspaceFile {
     throw fault("workspace.folder", `Cannot write \`${file}\``, { file }, error);
   }
   return made;
+}
+
+/** What the path leads to counts too: a link must not hide a shell. @throws workspace.file */
+function assertProgram(root: string, name: string, program: WorkspaceProgram): void {
+  const real = realpathSync.native(existsSync(program.path) ? program.path : "/");
+  if (real === "/" || !statSync(real).isFile()) {
+    throw coreFault(
+      "workspace.file",
+      `Cannot allow \`${program.path}\` as program \`${name}\`: it is no file here`,
+      {
+        at: `/programs/${name}/path`,
+        path: program.path,
+      },
+    );
+  }
+  checkProgram(name, program, real);
+  if (isInside(real, root)) {
+    throw coreFault(
+      "workspace.file",
+      `Cannot allow \`${program.path}\` as program \`${name}\`: it lies in the workspace, where rules could replace it`,
+      { at: `/programs/${name}/path`, path: program.path },
+    );
+  }
 }
 
 function isInside(inner: string, outer: string): boolean {

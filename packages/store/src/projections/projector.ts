@@ -176,6 +176,7 @@ export function projector(db: DatabaseSync): Projector {
       case "run.started":
       case "effect.intended":
       case "effect.completed":
+      case "effect.progress":
       case "effect.failed":
       case "effect.refused":
       case "timer.set":

@@ -177,6 +177,7 @@ const origins: Readonly<Record<Label, string>> = {
   "origin:file": "from a file",
   "origin:web": "from the web",
   "origin:model": "from a model",
+  "origin:command": "from a command",
   "origin:person": "from a person",
   secret: "marked secret",
 };
