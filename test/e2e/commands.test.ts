@@ -65,7 +65,7 @@ test("K110 K175 a command is refused until the owner lists its program, and no s
   expect(JSON.stringify(completed?.facts)).toContain("$(id) ; rm -rf *");
 });
 
-test("X2 E4 a command that the node's death cut off is held, or done again when its program allows it", async () => {
+test("E10 a command that the node's death cut off is held, or done again when its program allows it", async () => {
   await using story = await Story.begin();
   const sleep = { path: "/bin/sleep", risk: "low", sandbox: "none" };
   await allow(story, { sleep, again: { ...sleep, idempotent: true } });
@@ -95,7 +95,7 @@ test("X2 E4 a command that the node's death cut off is held, or done again when 
   expect(settled.code, settled.error).toBe(0);
 });
 
-test("N4 X3 cancelling a run ends its command", async () => {
+test("E30 cancelling a run ends its command", async () => {
   await using story = await Story.begin();
   await allow(story, { sleep: { path: "/bin/sleep", risk: "low", sandbox: "none", idempotent: true } });
   const run = await begin(story, planOf(["sleep", "60"]));
