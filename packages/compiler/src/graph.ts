@@ -16,7 +16,7 @@ import { allSteps } from "@writ/core/program";
 import { freeNames, parseExpression } from "@writ/core/expression";
 import { faultRecord } from "@writ/core/fault";
 import { textsOf } from "@writ/core/program-check";
-import { outputSlotOf } from "@writ/core/program-steps";
+import { loopSlotsOf, outputSlotOf } from "@writ/core/program-steps";
 import { parseValue } from "@writ/core/value";
 import { durationText, literalText, operandText, wrapText } from "./graph/text.ts";
 
@@ -34,7 +34,7 @@ export function drawGraph(program: Program): string {
   const writers = new Map<string, string[]>();
   for (const { id, op } of allSteps(program.body)) {
     const output = outputSlotOf(op);
-    const written = [...(output === null ? [] : [output]), ...(op.op === "loop" ? loopSlots(op) : [])];
+    const written = [...(output === null ? [] : [output]), ...(op.op === "loop" ? loopSlotsOf(op) : [])];
     for (const slot of written) writers.set(slot, [...(writers.get(slot) ?? []), id]);
   }
   const lines: string[] = [];
@@ -186,14 +186,6 @@ function opNode(
         children: [],
       };
   }
-}
-
-function loopSlots({ over, index, carry }: Loop): readonly string[] {
-  return [
-    ...(over === null ? [] : [over.item]),
-    ...(index === null ? [] : [index]),
-    ...carry.map(({ slot }) => slot),
-  ];
 }
 
 function loopNode(op: Loop, writers: Writers) {

@@ -218,12 +218,13 @@ export interface RunEntries {
     readonly step: StepId;
     readonly attempt: number;
     readonly atMs: number;
-    readonly why: "wait" | "retry" | "timeout";
+    /** `loop`: a loop gives others their turn before its next iteration. */
+    readonly why: "wait" | "retry" | "timeout" | "loop";
   };
   "timer.fired": {
     readonly step: StepId;
     readonly attempt: number;
-    readonly why: "wait" | "retry" | "timeout";
+    readonly why: "wait" | "retry" | "timeout" | "loop";
   };
   /**
    * A decision on a step that has not begun: a person cancelled or acknowledged its countdown, nobody did in time, its window says skip,
@@ -271,6 +272,8 @@ export interface RunEntries {
   "undo.requested": { readonly by: Actor; readonly reason: string };
   "undo.intended": {
     readonly step: StepId;
+    /** Of a step inside a loop: which of its attempts is taken back. */
+    readonly attempt?: number;
     readonly capability: CapabilityId;
     readonly params: ValueMap | { readonly $blob: Sha256 };
     readonly verdict: GateVerdict;

@@ -1,6 +1,6 @@
 // What a step performs and writes, whatever its opcode: the one place that knows which opcodes are effects in another form.
 import { capabilityId, type CapabilityId, type SlotName } from "./ids.ts";
-import type { Compensation, Opcode, Operand, Operands, Step } from "./program.ts";
+import type { Compensation, Loop, Opcode, Operand, Operands, Step } from "./program.ts";
 import { parseValue, type Value } from "./value.ts";
 
 export const askCapability = capabilityId("model.ask@1.0.0");
@@ -57,6 +57,22 @@ export function effectCallOf(op: Opcode): EffectCall | null {
 
 function literal(value: Value): Operand {
   return { kind: "literal", value };
+}
+
+/** The slots a loop writes itself: those of each iteration, then the carried ones. */
+export function loopSlotsOf({ over, index, carry }: Loop): readonly SlotName[] {
+  return [
+    ...(over === null ? [] : [over.item]),
+    ...(index === null ? [] : [index]),
+    ...carry.map(({ slot }) => slot),
+  ];
+}
+
+/** Whether the step performs a capability itself. */
+export function isEffect(op: Opcode): boolean {
+  return (
+    op.op === "call" || op.op === "load" || op.op === "ask" || op.op === "recall" || op.op === "remember"
+  );
 }
 
 /** The slot that holds what the step gave once it has completed, or null. A loop's carried slots are its own (`Loop.carry`). */

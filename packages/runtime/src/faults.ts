@@ -23,6 +23,14 @@ export const runtimeFaults = {
   },
   "runtime.busy": { kind: "transient", remedy: "Try again after the time given in `retryAfterMs`." },
   "runtime.stopped": { kind: "transient", remedy: "Start the node again; the run goes on where it stopped." },
+  "loop.too-long": {
+    kind: "rejected",
+    remedy: "Give the loop a shorter list, or a larger `iterationsMax`; no element is left out silently.",
+  },
+  "loop.not-converged": {
+    kind: "rejected",
+    remedy: "Find out why the condition does not become true, or let the loop run more often.",
+  },
   "runtime.timeout": {
     kind: "transient",
     remedy: "Give the step more time with `timeoutMs`, or find out why the system it calls is slow.",

@@ -17,7 +17,7 @@ import { advance, emittedEvent } from "./machine/advance.ts";
 import { mayWhilePaused, resumedCommands } from "./machine/control.ts";
 import { noControl } from "./machine/control-state.ts";
 import type { PreparedProgram } from "./program-index.ts";
-import type { RunState, StepState } from "./state.ts";
+import { freshStep, type RunState } from "./state.ts";
 
 export type Command =
   /** Resolve the operands, inspect, ask the gate; then append `effect.intended`, `effect.refused` or `approval.requested`. */
@@ -31,7 +31,7 @@ export type Command =
       readonly step: StepId;
       readonly attempt: number;
       readonly atMs: number;
-      readonly why: "wait" | "retry" | "timeout";
+      readonly why: "wait" | "retry" | "timeout" | "loop";
     }
   | {
       readonly kind: "request-approval";
@@ -64,20 +64,6 @@ export interface Decision {
 
 /** The state of a run before its first entry. */
 export function initialState(run: RunId, prepared: PreparedProgram): RunState {
-  const step: StepState = {
-    status: "PENDING",
-    phase: { kind: "blocked" },
-    attempt: 1,
-    group: 1,
-    tries: 1,
-    aborting: false,
-    deadline: null,
-    fault: null,
-    outcome: null,
-    effect: null,
-    undo: null,
-    control: [],
-  };
   return {
     run,
     prepared,
@@ -89,7 +75,7 @@ export function initialState(run: RunId, prepared: PreparedProgram): RunState {
     startedAtMs: 0,
     seq: -1,
     atMs: 0,
-    steps: new Map([...prepared.steps.keys()].map((id) => [id, step])),
+    steps: new Map([...prepared.steps.keys()].map((id) => [id, freshStep])),
     blocks: prepared.blocks.map(() => ({ status: "idle", control: [], fault: null })),
     slots: new Map(),
     approvals: new Map(),
@@ -153,6 +139,10 @@ export function outstanding(
         atMs,
         why: "timeout",
       });
+    }
+    if (step.loop?.pause != null && phase.kind === "blocks") {
+      const { atMs, set } = step.loop.pause;
+      commands.push({ kind: set ? "await-timer" : "set-timer", step: id, attempt, atMs, why: "loop" });
     }
     if (undo?.phase === "asked") commands.push({ kind: "undo", step: id });
     if (undo?.phase === "intended") commands.push({ kind: "resolve-undo", step: id });

@@ -11,6 +11,7 @@ import {
   type Step,
 } from "@writ/core/program";
 import { textsOf } from "@writ/core/program-check";
+import { loopSlotsOf, outputSlotOf } from "@writ/core/program-steps";
 import { fault } from "./faults.ts";
 
 export interface StepIndex {
@@ -21,6 +22,8 @@ export interface StepIndex {
   readonly blocks: readonly number[];
   /** Number of the block of policy `degrade`, or null. */
   readonly degrade: number | null;
+  /** It stands inside a loop, however deep. */
+  readonly inLoop: boolean;
 }
 
 export interface BlockIndex {
@@ -35,6 +38,8 @@ export interface PreparedProgram {
   /** Number 0 is the program's body. */
   readonly blocks: readonly BlockIndex[];
   readonly expressions: ReadonlyMap<string, Expression>;
+  /** The steps that are loops, inner before outer. */
+  readonly loops: readonly StepId[];
 }
 
 const opcodes: ReadonlySet<string> = new Set([
@@ -49,6 +54,7 @@ const opcodes: ReadonlySet<string> = new Set([
   "emit",
   "fail",
   "finish",
+  "loop",
 ]);
 
 /** @throws runtime.unknown-opcode, program.malformed (a step named twice, `after` of a step that is not there), expression.* */
@@ -56,35 +62,40 @@ export function prepareProgram(hashed: HashedProgram): PreparedProgram {
   const steps = new Map<StepId, StepIndex>();
   const blocks: BlockIndex[] = [];
   const expressions = new Map<string, Expression>();
-  const pending: { readonly block: Block; readonly number: number }[] = [];
-  const enter = (block: Block, owner: StepId | null): number => {
+  const loops: StepId[] = [];
+  const pending: { readonly block: Block; readonly number: number; readonly inLoop: boolean }[] = [];
+  const enter = (block: Block, owner: StepId | null, inLoop: boolean): number => {
     const number = blocks.length;
     blocks.push({ owner, steps: block.steps.map((step) => step.id) });
-    pending.push({ block, number });
+    pending.push({ block, number, inLoop });
     return number;
   };
   const learn = (text: string): void => {
     if (!expressions.has(text)) expressions.set(text, parseExpression(text));
   };
-  enter(hashed.program.body, null);
+  enter(hashed.program.body, null, false);
   for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
     const known = new Set(next.block.steps.map((step) => step.id));
     for (const step of next.block.steps) {
       checkStep(step, known, steps);
       expressionsOf(step).forEach(learn);
-      const blockNumbers = blocksOf(step.op).map((block) => enter(block, step.id));
+      const { inLoop } = next;
+      if (step.op.op === "loop") loops.unshift(step.id);
+      const isInside = inLoop || step.op.op === "loop";
+      const blockNumbers = blocksOf(step.op).map((block) => enter(block, step.id, isInside));
       const degraded = degradeOf(step.failure);
       steps.set(step.id, {
         step,
         block: next.number,
         blocks: blockNumbers,
-        degrade: degraded === null ? null : enter(degraded, step.id),
+        degrade: degraded === null ? null : enter(degraded, step.id, inLoop),
+        inLoop,
       });
     }
     checkAcyclic(next.block);
   }
   slotsWritten(hashed.program.body);
-  return { hashed, steps, blocks, expressions };
+  return { hashed, steps, blocks, expressions, loops };
 }
 
 function checkStep(step: Step, known: ReadonlySet<StepId>, steps: ReadonlyMap<StepId, StepIndex>): void {
@@ -126,12 +137,13 @@ function slotsWritten(block: Block): ReadonlySet<string> {
 
 function slotsOfStep(step: Step): ReadonlySet<string> {
   const { op } = step;
-  const output = op.op === "load" || op.op === "eval" || op.op === "call" ? op.output : null;
+  const output = outputSlotOf(op);
   const slots = new Set<string>(output === null ? [] : [output]);
+  for (const slot of op.op === "loop" ? loopSlotsOf(op) : []) slots.add(slot);
   for (const block of blocksOf(op)) {
     for (const slot of slotsWritten(block)) {
-      if (op.op === "parallel" && slots.has(slot))
-        throw malformed(`slot \`${slot}\` is written by two branches`, step.id);
+      if ((op.op === "parallel" || op.op === "loop") && slots.has(slot))
+        throw malformed(`slot \`${slot}\` is written by two branches, or by a loop and its body`, step.id);
       slots.add(slot);
     }
   }
@@ -189,6 +201,11 @@ function expressionsOf(step: Step): readonly string[] {
     case "parallel":
       return [];
     case "loop":
+      return [
+        ...textsOf(step),
+        ...op.carry.map(({ next }) => next),
+        ...(op.until === null ? [] : [op.until]),
+      ];
     case "ask":
     case "recall":
     case "remember":

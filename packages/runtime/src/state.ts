@@ -122,7 +122,43 @@ export interface StepState {
   readonly undo: UndoState | null;
   /** Labels of what decided whether and with what this step ran. */
   readonly control: readonly Label[];
+  /** Of a step that is a loop and has begun. */
+  readonly loop?: LoopState;
+  /** Of a step inside a loop: what it was in earlier iterations, where something of it may still stand, oldest first. */
+  readonly past?: readonly StepInstance[];
 }
+
+/** One iteration's share of a step's state, kept when the next iteration begins. */
+export type StepInstance = Pick<
+  StepState,
+  "status" | "attempt" | "group" | "fault" | "outcome" | "effect" | "undo"
+>;
+
+export interface LoopState {
+  /** Number of the iteration from 0; -1 before the first. */
+  readonly iteration: number;
+  /** What it runs over, as it was when the loop began; null without a list. */
+  readonly items: readonly Value[] | null;
+  readonly labels: readonly Label[];
+  /** It waits for a timer before the next iteration, so that others have their turn. */
+  readonly pause: { readonly atMs: number; readonly set: boolean } | null;
+}
+
+/** A step before anything happened to it. */
+export const freshStep: StepState = {
+  status: "PENDING",
+  phase: { kind: "blocked" },
+  attempt: 1,
+  group: 1,
+  tries: 1,
+  aborting: false,
+  deadline: null,
+  fault: null,
+  outcome: null,
+  effect: null,
+  undo: null,
+  control: [],
+};
 
 export interface UndoState {
   readonly call: UndoCall | null;

@@ -15,10 +15,13 @@ import {
   accountant,
   act,
   call,
+  carry,
   describe,
+  each,
   evaluate,
   literal,
   load,
+  loop,
   owner,
   program,
   retry,
@@ -93,6 +96,19 @@ function storyOf(seed: number): Story {
   const block = (depth: number): readonly Step[] => {
     const steps = Array.from({ length: 1 + random.below(3) }, () => {
       const shape = depth > 1 ? 0 : random.below(8);
+      if (shape === 4 && depth === 0) {
+        const over = random.below(2) === 0 ? each(literal(["x", "y"]), `item${count}`) : {};
+        return step(
+          `s${count++}`,
+          loop(block(depth + 1), {
+            ...over,
+            iterationsMax: 2,
+            until: random.pick([null, null, "1 < 2"]),
+            carry: [carry(`n${count++}`, 0, "1")],
+          }),
+          { failure: policy(true) },
+        );
+      }
       if (shape === 5) {
         const id = `s${count++}`;
         return step(id, {
@@ -306,7 +322,8 @@ async function check({ made, runs, heldCount, violations }: Finish, story: Story
     );
     expect(open).toEqual([]);
     if (folded?.ended?.status === "rolled_back") {
-      const left = [...folded.steps].filter(([, each]) => each.status === "COMPLETED" && each.undo !== null);
+      const instances = [...folded.steps.values()].flatMap(({ past = [], ...last }) => [...past, last]);
+      const left = instances.filter(({ status, undo }) => status === "COMPLETED" && undo !== null);
       expect(left).toEqual([]);
     }
     const intents = entries.flatMap((entry) => (entry.kind === "effect.intended" ? [entry] : []));

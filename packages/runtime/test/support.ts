@@ -12,8 +12,17 @@ import {
   stepId,
   type RunId,
 } from "@writ/core/ids";
-import type { FailurePolicy, HashedProgram, Operand, Operands, Program, Step } from "@writ/core/program";
+import type {
+  FailurePolicy,
+  HashedProgram,
+  Loop,
+  Operand,
+  Operands,
+  Program,
+  Step,
+} from "@writ/core/program";
 import { hashedProgram } from "@writ/core/program-codec";
+import { formatNeeded } from "@writ/core/program-format";
 import type { Policy } from "@writ/core/ports";
 import type { Value, ValueMap } from "@writ/core/value";
 import { createEngine, type Engine, type EngineOptions, type StartRun } from "@writ/runtime/engine";
@@ -94,6 +103,30 @@ export const evaluate = (expression: string, output: string): Step["op"] => ({
 });
 export const finish = (expression: string): Step["op"] => ({ op: "finish", result: text(expression) });
 
+export function loop(steps: readonly Step[], fields: Partial<Loop> = {}): Loop {
+  return {
+    op: "loop",
+    body: { steps },
+    over: null,
+    index: null,
+    carry: [],
+    until: null,
+    iterationsMax: 10,
+    mustConverge: false,
+    ...fields,
+  };
+}
+
+export const each = (list: Operand, item = "item"): Partial<Loop> => ({
+  over: { list, item: slotName(item) },
+});
+
+export const carry = (slot: string, initial: Value, next: string): Loop["carry"][number] => ({
+  slot: slotName(slot),
+  initial: literal(initial),
+  next,
+});
+
 /** Each step after the one before it. */
 export function chain(...steps: readonly Step[]): readonly Step[] {
   return steps.map((each, i) => {
@@ -127,7 +160,7 @@ export function program(steps: readonly Step[], change: Partial<Program> = {}): 
     ...change,
   };
   const hasher = simulatedSite().hasher;
-  return hashedProgram(made, hasher);
+  return hashedProgram({ ...made, format: formatNeeded(made) }, hasher);
 }
 
 export const event = (data: ValueMap = {}, id = "e1"): Event => ({

@@ -72,8 +72,7 @@ async function request(
   const op = run.state.prepared.steps.get(step)?.step.op;
   let effects: readonly EffectPreview[] = [];
   try {
-    if (why === "program" && op?.op === "approve")
-      effects = await previewEffects(core, run, callsOf(op.body.steps));
+    if (why === "program" && op?.op === "approve") effects = await previewEffects(core, run, op.body.steps);
   } catch (error) {
     refuseUnshown(core, run, step, error);
     return;
@@ -134,6 +133,12 @@ function callsOf(steps: readonly Step[]): readonly Step[] {
   return allSteps({ steps }).filter((step) => step.op.op === "call");
 }
 
+/** Steps that may run more often than once after one approval: it covers none of their effects by its hash. */
+function repeatedIn(steps: readonly Step[]): ReadonlySet<StepId> {
+  const loops = allSteps({ steps }).flatMap(({ op }) => (op.op === "loop" ? [op.body] : []));
+  return new Set(loops.flatMap((body) => allSteps(body).map(({ id }) => id)));
+}
+
 /**
  * What the calls would do, as far as it can be known now, in the order in which they stand.
  * @throws what the inspection of a call throws whose parameters are all known and which no earlier effect can make possible
@@ -141,11 +146,12 @@ function callsOf(steps: readonly Step[]): readonly Step[] {
 export async function previewEffects(
   core: Core,
   run: ActiveRun,
-  calls: readonly Step[],
+  steps: readonly Step[],
 ): Promise<readonly EffectPreview[]> {
   const previews: EffectPreview[] = [];
+  const repeated = repeatedIn(steps);
   const workspace = await core.loadWorkspace(run.state.workspace);
-  for (const { id, op } of calls) {
+  for (const { id, op } of callsOf(steps)) {
     if (op.op !== "call") continue;
     const definition = core.options.modules.find(op.capability);
     if (definition?.effect.kind === "read") continue;
@@ -168,7 +174,7 @@ export async function previewEffects(
       Object.keys(later).length === 0 ? await targetsOf(core, job, previews.length > 0) : undefined;
     const targets = looked === undefined ? [] : bindingTargets(looked, previews);
     const hash =
-      looked === undefined
+      looked === undefined || repeated.has(id)
         ? null
         : effectHash({ capability: op.capability, params, targets }, core.options.hasher);
     previews.push({ step: id, capability: op.capability, params: shown, later, targets, hash });

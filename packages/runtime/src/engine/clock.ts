@@ -43,6 +43,7 @@ function isWanted(
   if (step === undefined) return false;
   if (timer.why === "timeout") return step.phase.kind === "blocks" && step.deadline?.set === timer.set;
   const { phase } = step;
+  if (timer.why === "loop") return phase.kind === "blocks" && step.loop?.pause?.set === timer.set;
   return (
     phase.kind === "timer" &&
     phase.why === timer.why &&

@@ -4,7 +4,7 @@ import type { EffectPreview } from "@writ/core/entry";
 import type { Event } from "@writ/core/event";
 import { approvalId, runId, type StepId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
-import { allSteps, type Operands } from "@writ/core/program";
+import type { Operands } from "@writ/core/program";
 import type { Value } from "@writ/core/value";
 import type { Preview, PreviewedStep } from "../engine.ts";
 import { bindingTargets, effectHash } from "../effect-hash.ts";
@@ -241,10 +241,7 @@ async function approve(
   const { core, run } = previewing;
   const { step, role, why } = command;
   const op = run.state.prepared.steps.get(step)?.step.op;
-  const calls =
-    why === "program" && op?.op === "approve"
-      ? allSteps(op.body).filter((inner) => inner.op.op === "call")
-      : [];
+  const calls = why === "program" && op?.op === "approve" ? op.body.steps : [];
   let effects: readonly EffectPreview[];
   try {
     effects = await previewEffects(core, run, calls);

@@ -38,7 +38,7 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
       controlLabels: [],
       approvals: [],
       purpose: "undo",
-      key: effectKey([run.run, id, "undo"], core.options),
+      key: effectKey([run.run, id, "undo", ...attemptOf(run, id)], core.options),
       workspace,
     };
     const looked = await look(core, job, isWanted);
@@ -54,6 +54,7 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
       return;
     }
     // Storing takes its time; something may have been revoked meanwhile.
+    const [attempt] = attemptOf(run, id);
     const verdict = large ? judge(core, job, inspection.targets) : looked.verdict;
     if (verdict.kind !== "allow" || definition === undefined) {
       release();
@@ -84,6 +85,7 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
         kind: "undo.intended",
         facts: {
           step: id,
+          ...(attempt === undefined ? {} : { attempt }),
           capability: call.capability,
           params,
           verdict,
@@ -100,6 +102,11 @@ async function lookAndIntend(core: Core, run: ActiveRun, id: StepId): Promise<vo
     if (core.halted() !== null) throw error;
     if (isWanted()) hold(core, run, id, recordOf(error));
   }
+}
+
+/** Which of its attempts, where there may be several: of a step inside a loop. */
+function attemptOf(run: ActiveRun, id: StepId): readonly number[] {
+  return run.state.prepared.steps.get(id)?.inLoop === true ? [stepOf(run, id).attempt] : [];
 }
 
 /** What takes the step back: what its author wrote, else what the capability said when it was done. */

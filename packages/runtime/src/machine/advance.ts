@@ -1,6 +1,6 @@
 // Runs everything that needs nothing from outside, until every step waits or has ended.
 import { eventId, type StepId } from "@writ/core/ids";
-import { faultRecord, type FaultRecord } from "@writ/core/fault";
+import type { FaultRecord } from "@writ/core/fault";
 import { joinLabels, type Label } from "@writ/core/label";
 import type { Opcode } from "@writ/core/program";
 import { render1 } from "@writ/core/expression";
@@ -16,19 +16,22 @@ import {
   decidedBy,
   endRun,
   enterBlock,
+  expressionFault,
   failStep,
   joinParallel,
   record,
   skipBlock,
   skipStep,
 } from "./failure.ts";
+import { instancesOf, nextToUndo } from "./instances.ts";
+import { continueLoops, startLoop } from "./loop.ts";
 import { computeOperand, computeOperands, computeText, type Scope } from "./operands.ts";
 
 export function advance(draft: Draft): void {
   // Nothing begins, ends or is taken back while a person has paused the run.
   if (draft.control.paused !== null) return;
   for (let moved = true; moved && draft.ending === null;) {
-    moved = false;
+    moved = draft.base.prepared.loops.length > 0 && continueLoops(draft);
     for (let number = 0; number < draft.blocks.length; number++) {
       if (draft.block(number).status === "active" && advanceBlock(draft, number)) moved = true;
       if (draft.ending !== null) break;
@@ -148,7 +151,13 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
         kind: "emit",
         step: id,
         event: emittedEvent(
-          { ...draft.base, event: draft.head.event, atMs: draft.atMs, slots: draft.slots },
+          {
+            ...draft.base,
+            event: draft.head.event,
+            atMs: draft.atMs,
+            slots: draft.slots,
+            steps: draft.steps,
+          },
           id,
         ),
       });
@@ -180,6 +189,8 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
       return;
     }
     case "loop":
+      startLoop(draft, id, op);
+      return;
     case "ask":
     case "recall":
     case "remember":
@@ -190,16 +201,18 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
 
 /** The event of an `emit` step: its id is the run's and the step's, so that it is the same in every replay. */
 export function emittedEvent(
-  state: Pick<RunState, "run" | "event" | "atMs" | "slots" | "prepared">,
+  state: Pick<RunState, "run" | "event" | "atMs" | "slots" | "prepared" | "steps">,
   id: StepId,
 ): Event {
   const op = state.prepared.steps.get(id)?.step.op;
   if (op?.op !== "emit")
     throw fault("runtime.diverged", `Cannot emit: step \`${id}\` emits nothing`, { step: id });
   const { event } = state;
+  const attempt = state.steps.get(id)?.attempt ?? 1;
   return {
     specversion: "1.0",
-    id: eventId(`${state.run}.${id}`),
+    // `~` stands in no step's id.
+    id: eventId(attempt === 1 ? `${state.run}.${id}` : `${state.run}.${id}~${attempt}`),
     source: `/runs/${state.run}`,
     type: op.type,
     time: isoTime(state.atMs),
@@ -285,11 +298,9 @@ function settleEnding(draft: Draft): void {
   if (ending.undo) {
     if (steps.some(([, { undo }]) => undo !== null && ["asked", "intended", "held"].includes(undo.phase)))
       return;
-    const next = steps
-      .filter(([, { undo }]) => undo?.phase === "open")
-      .sort(([, a], [, b]) => (b.undo?.completedSeq ?? 0) - (a.undo?.completedSeq ?? 0))[0];
-    if (next !== undefined) {
-      const [id, { undo }] = next;
+    const id = nextToUndo(draft);
+    if (id !== undefined) {
+      const { undo } = draft.step(id);
       if (undo !== null) draft.change(id, { undo: { ...undo, phase: "asked" } });
       draft.command({ kind: "undo", step: id });
       return;
@@ -313,10 +324,12 @@ type Standing = ReadonlyMap<StepId, "irreversible" | "left">;
 /** The effects of the run that were not taken back: one that cannot be stays for ever, one that a person left stays too. */
 function standing(draft: Draft): Standing {
   const stays = new Map<StepId, "irreversible" | "left">();
-  for (const [id, { status, undo, effect }] of draft.steps) {
-    if (undo === null) {
-      if (status === "COMPLETED" && effect?.effect === "irreversible") stays.set(id, "irreversible");
-    } else if (undo.phase !== "done") stays.set(id, "left");
+  for (const [id, step] of draft.steps) {
+    for (const { status, undo, effect } of instancesOf(step)) {
+      if (undo === null) {
+        if (status === "COMPLETED" && effect?.effect === "irreversible") stays.set(id, "irreversible");
+      } else if (undo.phase !== "done") stays.set(id, "left");
+    }
   }
   return stays;
 }
@@ -354,15 +367,4 @@ function timeOf(value: unknown): number {
     );
   }
   return Math.round(atMs);
-}
-
-/** Faults that data can cause; anything else thrown here is a bug of ours and stops the run where it is. */
-function expressionFault(error: unknown): FaultRecord | undefined {
-  const known = faultRecord(error);
-  if (known === undefined) return undefined;
-  return known.code.startsWith("expression.") ||
-    known.code === "core.invalid-value" ||
-    known.code === "runtime.time-invalid"
-    ? known
-    : undefined;
 }

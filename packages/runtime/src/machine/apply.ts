@@ -10,6 +10,7 @@ import type { EffectState, SlotState, UndoState } from "../state.ts";
 import type { MachineEntry } from "../machine.ts";
 import type { Draft } from "./draft.ts";
 import { guardDecided } from "./guard.ts";
+import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
 import { applyControl, assertNotPaused } from "./control.ts";
 import {
@@ -425,6 +426,10 @@ function notApproved(
 
 function timerSet(draft: Draft, entry: MachineEntry<"timer.set">): void {
   const { step: id, attempt, atMs, why } = entry.facts;
+  if (why === "loop") {
+    loopTimerSet(draft, entry);
+    return;
+  }
   const step = draft.step(id);
   if (why === "timeout") {
     if (step.deadline === null || step.deadline.set)
@@ -442,6 +447,10 @@ function timerSet(draft: Draft, entry: MachineEntry<"timer.set">): void {
 
 function timerFired(draft: Draft, entry: MachineEntry<"timer.fired">): void {
   const { step: id, attempt, why } = entry.facts;
+  if (why === "loop") {
+    loopTimerFired(draft, entry);
+    return;
+  }
   const step = draft.step(id);
   if (why === "timeout") {
     if (step.deadline?.set !== true || step.phase.kind !== "blocks")

@@ -25,6 +25,8 @@ export class Draft {
   ending: Ending | null;
   ended: RunState["ended"];
   control: ControlState;
+  /** Iterations of loops that this entry led to. */
+  loopTurns = 0;
   readonly #steps: Map<StepId, StepState>;
   readonly #blocks: BlockState[];
   #slots: Map<string, SlotState> | null = null;
@@ -73,6 +75,11 @@ export class Draft {
     this.#steps.set(id, { ...this.step(id), ...change });
   }
 
+  /** Another instance of the step takes the place of the present one. */
+  renew(id: StepId, step: StepState): void {
+    this.#steps.set(id, step);
+  }
+
   /** Moves along one or more lines of the table. */
   move(id: StepId, ...path: readonly StepStatus[]): void {
     const step = this.step(id);
@@ -109,6 +116,15 @@ export class Draft {
   setApproval(approval: ApprovalState): void {
     this.#approvals ??= new Map(this.base.approvals);
     this.#approvals.set(approval.approval, approval);
+  }
+
+  /** What somebody decided for the step in one iteration says nothing about the next. */
+  forgetApprovals(id: StepId): void {
+    for (const { approval, step, state } of this.approvals.values()) {
+      if (step !== id || state === "waiting") continue;
+      this.#approvals ??= new Map(this.base.approvals);
+      this.#approvals.delete(approval);
+    }
   }
 
   command(command: Command): void {

@@ -1,8 +1,9 @@
 // Ends of steps and blocks: completion, skipping, failure policies, aborting, and the end of the run.
-import type { FaultRecord } from "@writ/core/fault";
+import { faultRecord, type FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
 import { joinLabels, type Label } from "@writ/core/label";
 import type { FailurePolicy } from "@writ/core/program";
+import { loopSlotsOf, outputSlotOf } from "@writ/core/program-steps";
 import type { Value } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import type { BlockState, Ending, StepState, StepStatus } from "../state.ts";
@@ -28,7 +29,7 @@ export function settleCompleted(
   output: { readonly value: Value; readonly labels: readonly Label[] } | null,
 ): void {
   draft.change(id, { phase: settled });
-  const slot = outputOf(draft, id);
+  const slot = outputSlotOf(draft.index(id).step.op);
   // An effect that was not wanted any more leaves its slot to what replaced it.
   if (slot !== null && output !== null && !draft.step(id).aborting) {
     draft.writeSlot(slot, output.value, joinLabels(output.labels, draft.step(id).control));
@@ -122,7 +123,8 @@ export function completeBlock(draft: Draft, number: number): void {
     draft.change(owner, { outcome: "degraded" });
     completeStep(draft, owner, null);
   } else if (step.op.op === "parallel") joinParallel(draft, owner);
-  else completeStep(draft, owner, null);
+  // A loop goes on when nothing of the iteration is under way (`machine/loop.ts`).
+  else if (step.op.op !== "loop") completeStep(draft, owner, null);
 }
 
 /** Decides a parallel group by what its branches came to. */
@@ -217,6 +219,7 @@ function applyPolicy(
       if (degrade === null) throw draft.diverged(`step \`${id}\` has no alternative block`);
       toRunning(draft, id);
       for (const number of draft.index(id).blocks) dropSlots(draft, number);
+      for (const slot of ownSlotsOf(draft, id)) draft.dropSlot(slot);
       draft.change(id, { phase: { kind: "blocks", of: "degrade" } });
       enterBlock(draft, degrade, decidedBy(draft, id));
       return;
@@ -255,10 +258,9 @@ function applyPolicy(
 }
 
 /** What a step with blocks wrote before it failed is not there for what replaces it. */
-function dropSlots(draft: Draft, number: number): void {
+export function dropSlots(draft: Draft, number: number): void {
   for (const id of stepsOf(draft, number)) {
-    const slot = outputOf(draft, id);
-    if (slot !== null) draft.dropSlot(slot);
+    for (const slot of ownSlotsOf(draft, id)) draft.dropSlot(slot);
     const { blocks, degrade } = draft.index(id);
     for (const inner of degrade === null ? blocks : [...blocks, degrade]) dropSlots(draft, inner);
   }
@@ -354,9 +356,11 @@ export function record(
   return { code: made.code, kind: made.kind, message: made.message, remedy: made.remedy, facts };
 }
 
-export function outputOf(draft: Draft, id: StepId): string | null {
+function ownSlotsOf(draft: Draft, id: StepId): readonly string[] {
   const { op } = draft.index(id).step;
-  return op.op === "load" || op.op === "eval" || op.op === "call" ? op.output : null;
+  if (op.op === "loop") return loopSlotsOf(op);
+  const output = outputSlotOf(op);
+  return output === null ? [] : [output];
 }
 
 function stepsOf(draft: Draft, number: number): readonly StepId[] {
@@ -365,4 +369,15 @@ function stepsOf(draft: Draft, number: number): readonly StepId[] {
 
 function ownerOf(draft: Draft, number: number): StepId | null {
   return draft.base.prepared.blocks[number]?.owner ?? null;
+}
+
+/** Faults that data can cause; anything else thrown here is a bug of ours and stops the run where it is. */
+export function expressionFault(error: unknown): FaultRecord | undefined {
+  const known = faultRecord(error);
+  if (known === undefined) return undefined;
+  return known.code.startsWith("expression.") ||
+    known.code === "core.invalid-value" ||
+    known.code === "runtime.time-invalid"
+    ? known
+    : undefined;
 }
