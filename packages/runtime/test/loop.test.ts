@@ -58,7 +58,7 @@ test("K24 I1 a loop carries values, ends when its condition is true, and keeps t
   const hashed = program(chain(step("l", sum), step("end", finish("[total, before]"))));
   const ended = await rig().run(hashed, { event: event({ list: [1, 2, 3, 4] }) });
   expect(ended).toMatchObject({ status: "finished" });
-  expect(render1(ended.result)).toBe("[6, 3]");
+  expect(render1(ended.result)).toBe("[6,3]");
 });
 
 test("I1 a loop over nothing does nothing and keeps what it would carry; one without list or condition runs to its bound", async () => {
