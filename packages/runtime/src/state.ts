@@ -125,11 +125,11 @@ export interface StepState {
   /** Of a step that is a loop and has begun. */
   readonly loop?: LoopState;
   /** Of a step inside a loop: what it was in earlier iterations, where something of it may still stand, oldest first. */
-  readonly past?: readonly StepInstance[];
+  readonly past?: readonly PastStep[];
 }
 
 /** One iteration's share of a step's state, kept when the next iteration begins. */
-export type StepInstance = Pick<
+export type PastStep = Pick<
   StepState,
   "status" | "attempt" | "group" | "fault" | "outcome" | "effect" | "undo"
 >;

@@ -1,6 +1,6 @@
 // Instances: what a step was in the iterations of a loop before the one it is in now.
 import type { StepId } from "@writ/core/ids";
-import { freshStep, type StepInstance, type StepState } from "../state.ts";
+import { freshStep, type PastStep, type StepState } from "../state.ts";
 import type { Draft } from "./draft.ts";
 
 /** Gives every step of the block, however deep inside, a new instance; attempts and groups go on counting. */
@@ -28,7 +28,7 @@ function renewed(step: StepState): StepState {
   };
 }
 
-function instanceOf({ status, attempt, group, fault, outcome, effect, undo }: StepState): StepInstance {
+function instanceOf({ status, attempt, group, fault, outcome, effect, undo }: StepState): PastStep {
   return { status, attempt, group, fault, outcome, effect, undo };
 }
 
@@ -61,6 +61,6 @@ function recall(draft: Draft, id: StepId, place: number): void {
 }
 
 /** Every instance of a step, the present one last. */
-export function instancesOf(step: StepState): readonly StepInstance[] {
+export function instancesOf(step: StepState): readonly PastStep[] {
   return step.past === undefined ? [step] : [...step.past, step];
 }
