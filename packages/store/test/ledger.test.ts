@@ -39,6 +39,21 @@ function lastSegment(disk: SimulatedDisk): string {
 }
 
 describe("opening", () => {
+  test("L8 what a killed process left in memory only is durable before the next one builds on it", async () => {
+    for (let operations = 1; operations < 24; operations++) {
+      let disk = simulatedDisk({ seed: operations });
+      disk.crashAfter(operations);
+      await simulatedStore(disk, world).catch(() => undefined);
+      disk = disk.crash("kill");
+      const store = await simulatedStore(disk, world);
+      await appendRuns(store, 1, 3);
+      const durable = store.ledger.durableSeq();
+      disk = disk.crash("power");
+      const again = await simulatedStore(disk, world);
+      expect((await all(again)).length, `killed after ${operations} operations`).toBeGreaterThan(durable);
+    }
+  });
+
   test("L4 old segments that a checkpoint covers are not read; damage in them is found when they are", async () => {
     let disk = simulatedDisk({ seed: 11 });
     const options = { disk, keys: testKeys, world, entropy: world.entropy, version: "0.1.0" };

@@ -55,10 +55,9 @@ export async function openSegmentWriter(
   async function cut(segment: Segment): Promise<void> {
     const old = await disk.open(segmentName(segment.number), false);
     try {
-      if ((await old.size()) > segment.end) {
-        await old.truncate(segment.end);
-        await old.sync();
-      }
+      if ((await old.size()) > segment.end) await old.truncate(segment.end);
+      // Also when there is nothing to cut: a process that was killed may have left bytes that only memory has.
+      await old.sync();
     } finally {
       await old.close();
     }

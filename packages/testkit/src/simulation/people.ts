@@ -95,7 +95,8 @@ function settle(parts: PeopleParts, state: RunState, id: StepId, step: StepState
   }
   if (step.undo?.phase !== "held") return;
   if (step.undo.effect !== null && oracle.acting.has(step.undo.effect.key)) return;
-  const decision = random.pick(["leave", "again", "done"] as const);
+  const isDone = step.undo.effect !== null && oracle.isDone(step.undo.effect.key);
+  const decision = isDone ? "done" : random.pick(["leave", "again", "done"] as const);
   if (decision === "done") repair(oracle, step);
   attempt(engine.settle(state.run, id, decision, owner), problem);
 }
