@@ -89,7 +89,8 @@ class Player {
       this.#matrix.end(end, this.#watch.entries, crash?.how ?? "power");
       this.#oracle.newLife();
       this.#watch.newLife();
-      const isKill = end.kind === "stopped" || (end.kind === "died" && crash?.how === "kill");
+      const isKill =
+        end.kind === "stopped" || end.kind === "failed" || (end.kind === "died" && crash?.how === "kill");
       this.#disk = this.#disk.crash(isKill ? "kill" : "power");
       this.#loop.pass(end.kind === "stopped" ? end.downMs : (crash?.downMs ?? 1000));
       if (crash?.rot === true) await this.#rotAndRefuse();
