@@ -6,6 +6,8 @@ export interface GuideFacts {
   readonly url: string;
   readonly data: string;
   readonly version: string;
+  /** Of the process, for who wants to end it without asking. */
+  readonly pid: number;
   readonly ownerToken: string | undefined;
   readonly exampleRoot: string | undefined;
   readonly recovered: { readonly runs: number; readonly held: number };
@@ -17,8 +19,8 @@ export function guide(facts: GuideFacts): string {
   return facts.ownerToken === undefined ? startLines(facts) : firstStart(facts, facts.ownerToken);
 }
 
-function startLines({ url, data, version, recovered, broken }: GuideFacts): string {
-  const lines = [`Writ ${version} at ${url}, data in ${data}`];
+function startLines({ url, data, version, pid, recovered, broken }: GuideFacts): string {
+  const lines = [`Writ ${version} at ${url}, data in ${data}, process ${pid}`];
   if (recovered.runs > 0)
     lines.push(
       `${recovered.runs} runs go on where they stopped, ${recovered.held} of them held for a person`,
@@ -28,9 +30,9 @@ function startLines({ url, data, version, recovered, broken }: GuideFacts): stri
   return lines.join("\n");
 }
 
-function firstStart({ url, data, version, exampleRoot }: GuideFacts, token: string): string {
+function firstStart({ url, data, version, pid, exampleRoot }: GuideFacts, token: string): string {
   const root = exampleRoot ?? "FOLDER";
-  return `Writ ${version} at ${url}, data in ${data}
+  return `Writ ${version} at ${url}, data in ${data}, process ${pid}
 
 Your token, shown this once (you are the owner):
 

@@ -64,7 +64,7 @@ async function start(config: Config, version: string): Promise<void> {
   const url = `http://127.0.0.1:${node.port}`;
   print(
     process.stdout,
-    guide({ url, data: config.data, version, ownerToken, exampleRoot, recovered, broken }),
+    guide({ url, data: config.data, version, pid: process.pid, ownerToken, exampleRoot, recovered, broken }),
   );
 }
 
