@@ -54,6 +54,8 @@ const status = {
   schedule: {
     effects: { active: 3, activeMax: 4, waiting: 2 },
     turnsWaiting: 0,
+    rejected: [{ program: hash, count: 2 }],
+    stuck: [],
     endsPerSecond: 12.34,
     retryAfterMs: 81,
     lines: [

@@ -695,6 +695,10 @@ export const ScheduleView = Type.Object(
     effects: Type.Object({ active: count, activeMax: count, waiting: count }, closed),
     /** Runs that wait for their turn. */
     turnsWaiting: count,
+    /** Starts refused since the node began, by programs that do not queue. */
+    rejected: list(Type.Object({ program: hash, count }, closed), 10_000),
+    /** Runs that wait for each other and can never go on. */
+    stuck: list(run, 10_000),
     endsPerSecond: nullable(Type.Number({ minimum: 0 })),
     /** What a start that is refused now is told. */
     retryAfterMs: count,

@@ -149,6 +149,8 @@ export interface RunEntries {
     readonly principal: Actor;
     readonly workspace: string;
     readonly breakpoints?: readonly Breakpoint[];
+    /** It starts again what this run began and took back when it gave way; `times` counts how often that has happened. */
+    readonly again?: { readonly run: RunId; readonly times: number };
   };
   /** The effect's intent; durable before the effect begins. */
   "effect.intended": {
@@ -269,6 +271,16 @@ export interface RunEntries {
     readonly comment: string;
   };
   "step.skip-ordered": { readonly step: StepId; readonly by: Actor; readonly reason: string };
+  /** It gives way to the run `by`: nothing more begins, and what it did is taken back. `names`: the resources or locks it is about. */
+  "run.preempted": {
+    readonly by: RunId;
+    readonly on: "turn" | "resource" | "lock";
+    readonly names: readonly string[];
+    /** It starts again from its beginning, as a new run, once everything was taken back. */
+    readonly again: boolean;
+    /** How often this run and those it started again have given way, this time included. */
+    readonly times: number;
+  };
   "undo.requested": { readonly by: Actor; readonly reason: string };
   "undo.intended": {
     readonly step: StepId;

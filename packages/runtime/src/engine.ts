@@ -1,8 +1,8 @@
 // The engine: performs what the machine decides, and records what happened. See SPEC.md, rules E1 to E12.
 import type { WorkspaceContext } from "@writ/core/capability";
-import type { Actor, EffectPreview, EmergencyScope, EntryDraft, RunEnd } from "@writ/core/entry";
-import type { Event } from "@writ/core/event";
-import { Fault, type FaultRecord } from "@writ/core/fault";
+import type { Actor, EffectPreview, EmergencyScope, EntryDraft, EntryFacts, RunEnd } from "@writ/core/entry";
+import type { Event, Priority } from "@writ/core/event";
+import { Fault, hasCode, type FaultRecord } from "@writ/core/fault";
 import type { ApprovalId, CapabilityId, ProgramHash, RunId, StepId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
 import type {
@@ -48,6 +48,8 @@ import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { stepOf } from "./engine/job.ts";
 import { createParking } from "./engine/parking.ts";
+import { limitLease } from "./engine/lease.ts";
+import { createPreemption } from "./engine/preemption.ts";
 import { createSchedule, type Schedule } from "./engine/schedule.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
 import {
@@ -99,6 +101,20 @@ export interface EngineOptions {
   readonly sendsPerMinuteMax?: number;
   /** Effects under way at once; `effectsActiveMaxDefault` when absent. */
   readonly effectsActiveMax?: number;
+  /** Units there are of a named resource that runs share; undefined for no bound. */
+  readonly resourceUnits?: (name: string) => number | undefined;
+}
+
+interface Started {
+  readonly seq: number;
+  readonly runs: readonly RunId[];
+  readonly durable: Promise<void>;
+}
+
+/** A start of the engine's own, which may continue what another run began. */
+interface Start extends StartRun {
+  readonly priority?: Priority;
+  readonly again?: EntryFacts["run.started"]["again"];
 }
 
 export interface StartRun {
@@ -278,11 +294,22 @@ export function createEngine(options: EngineOptions): Engine {
       waiters.clear();
     },
     priorityChanged: (run) => schedule.reorder(run),
-    waits: (waiter) => schedule.waits(waiter),
+    applied: (run) => preemption.applied(run),
+    waits(waiter) {
+      schedule.waits(waiter);
+      preemption.lockWaits(waiter);
+    },
   });
   core.onApplied(() => parking.touched());
 
-  const admission = createAdmission(core);
+  const admission = createAdmission({
+    enqueue: (run, commands) => core.enqueue(run, commands),
+    retryAfterMs: () => core.pace.retryAfterMs(),
+    units: (name) => options.resourceUnits?.(name),
+    began: (run) => limitLease(core, run, endByNode),
+    waits: (run) => preemption.turnWaits(run),
+  });
+  const preemption = createPreemption(core, admission);
   const schedule = createSchedule(core, admission);
 
   const endRun = (
@@ -290,7 +317,7 @@ export function createEngine(options: EngineOptions): Engine {
     { status, result, hasResult, fault: why }: Extract<Command, { kind: "end" }>,
   ): void => {
     const append = (stored: Awaited<ReturnType<typeof store>> | null): void => {
-      const seq = core.apply(run, { kind: "run.ended", facts: { status, result: stored, fault: why } });
+      const seq = recordEnd(run, { status, result: stored, fault: why });
       for (const takeBack of run.timers.values()) takeBack();
       run.timers.clear();
       core.runs.delete(run.run);
@@ -298,6 +325,7 @@ export function createEngine(options: EngineOptions): Engine {
       remember(run.state);
       core.pace.ended();
       admission.leave(run);
+      preemption.ended(run);
       if (why !== null && status === "failed")
         core.notify("operator", "A run failed", `Run ${run.run}: ${why.message}`);
       if (why?.code === "undo.partial")
@@ -312,6 +340,32 @@ export function createEngine(options: EngineOptions): Engine {
     if (!hasResult) append(null);
     else if (sizeOf(result) <= inlineBytesMax) append({ kind: "inline", value: result });
     else core.track(store(result, options).then(append));
+  };
+
+  /** The end of a run that gave way and was taken back whole is one commit with the run that starts it again. */
+  const recordEnd = (run: ActiveRun, facts: EntryFacts["run.ended"]): number => {
+    const { state } = run;
+    const why = facts.fault;
+    const isAgain = why?.code === "runtime.preempted" && why.facts["again"] === true;
+    if (!isAgain || facts.status !== "rolled_back" || state.event === null || core.phase() !== "running")
+      return core.apply(run, { kind: "run.ended", facts });
+    const { prepared: known, event, principal, workspace, priority, preemptions = 0 } = state;
+    const draft: EntryDraft<"run.ended"> = {
+      kind: "run.ended",
+      run: run.run,
+      cause: null,
+      actor: { kind: "node" },
+      atMs: options.world.nowMs(),
+      facts,
+    };
+    const seq = ledger.head().seq + 1;
+    const ended = decide(state, { ...draft, seq });
+    const labels = state.slots.get("event")?.labels ?? [];
+    const again = { run: run.run, times: preemptions };
+    core.runs.delete(run.run);
+    append(draft, [{ program: known.hashed, event, labels, principal, workspace, priority, again }]);
+    run.state = ended.state;
+    return seq;
   };
 
   const remember = (state: RunState): void => {
@@ -364,29 +418,43 @@ export function createEngine(options: EngineOptions): Engine {
       "run",
       core.timers.at(run.state.startedAtMs + runTimeoutMs, () => {
         run.timers.delete("run");
-        if (core.phase() !== "running" || run.state.ending !== null || run.state.ended !== null) return;
-        const undo = [...run.state.prepared.steps.values()].some(({ step }) => compensates(step.failure));
-        core.apply(run, {
-          kind: "run.cancel-requested",
-          facts: { by: { kind: "node" }, undo, reason: `it did not end in ${runTimeoutMs} ms` },
-        });
-        admission.admitToEnd(run);
+        endByNode(run, `it did not end in ${runTimeoutMs} ms`);
       }),
     );
   };
 
-  const startTogether: Engine["startTogether"] = (first, starts) => begin(first, starts);
+  const endByNode = (run: ActiveRun, reason: string): void => {
+    if (core.phase() !== "running" || run.state.ending !== null || run.state.ended !== null) return;
+    const undo = [...run.state.prepared.steps.values()].some(({ step }) => compensates(step.failure));
+    core.apply(run, { kind: "run.cancel-requested", facts: { by: { kind: "node" }, undo, reason } });
+    admission.admitToEnd(run);
+  };
 
-  const begin = (
-    first: EntryDraft | null,
-    starts: readonly StartRun[],
-  ): { readonly seq: number; readonly runs: readonly RunId[]; readonly durable: Promise<void> } => {
+  const startTogether: Engine["startTogether"] = (first, starts) => {
+    const taken = starts.filter(({ program }) => {
+      try {
+        admission.check(program);
+        return true;
+      } catch (error) {
+        if (!hasCode(error, "runtime.conflict")) throw error;
+        schedule.rejected(program.hash);
+        return false;
+      }
+    });
+    return begin(first, taken);
+  };
+
+  const begin = (first: EntryDraft | null, starts: readonly StartRun[]): Started => {
     checkOpen(starts.length);
+    return append(first, starts);
+  };
+
+  const append = (first: EntryDraft | null, starts: readonly Start[]): Started => {
     const atMs = options.world.nowMs();
     const from = ledger.head().seq + 1 + (first === null ? 0 : 1);
     const begun = starts.map((start, i) => {
       if (!options.registry().workspaces.has(start.workspace)) throw unknownWorkspace(start.workspace);
-      const { program, event, labels, principal, workspace } = start;
+      const { program, event, labels, principal, workspace, priority, again } = start;
       const state = initialState(newRunId(atMs, options.entropy), prepare(program));
       const draft: EntryDraft<"run.started"> = {
         kind: "run.started",
@@ -398,10 +466,11 @@ export function createEngine(options: EngineOptions): Engine {
           program: program.hash,
           event,
           labels,
-          priority: program.program.priority,
+          priority: priority ?? program.program.priority,
           principal,
           workspace,
           ...breakpointFacts(start, state.prepared),
+          ...(again === undefined ? {} : { again }),
         },
       };
       const entry: MachineEntry = { ...draft, seq: from + i };
@@ -491,6 +560,12 @@ export function createEngine(options: EngineOptions): Engine {
     ...createControl(core, { activeRun }),
     startTogether,
     startRun(start) {
+      try {
+        admission.check(start.program);
+      } catch (error) {
+        if (hasCode(error, "runtime.conflict")) schedule.rejected(start.program.hash);
+        throw error;
+      }
       const { runs, durable } = begin(null, [start]);
       const [run] = runs;
       if (run === undefined) throw new Error("Invariant broken: one start makes one run");
@@ -512,13 +587,16 @@ export function createEngine(options: EngineOptions): Engine {
       }
       states.sort((a, b) => a.startedAtMs - b.startedAtMs || a.seq - b.seq);
       // Those that were under way first: an effect of theirs may wait for its outcome.
-      const begun = (state: RunState) => [...state.steps.values()].some((step) => step.effect !== null);
+      const begun = (state: RunState) =>
+        state.begun === true || [...state.steps.values()].some((step) => step.effect !== null);
       for (const state of [...states.filter(begun), ...states.filter((other) => !begun(other))]) {
         const run = activate(state);
         run.arrivedMs -= Math.max(0, options.world.nowMs() - state.startedAtMs);
         core.runs.set(run.run, run);
-        admission.enter(run);
+        if (state.begun === true) admission.admitAgain(run);
+        else admission.enter(run);
         if (state.ended === null) limitTime(run);
+        preemption.recovered(run);
         core.enqueue(run, outstanding(state));
       }
       return { runs: states.length, broken };

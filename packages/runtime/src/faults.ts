@@ -22,6 +22,20 @@ export const runtimeFaults = {
     remedy: "Compile the program again; two steps on one path write the same slot.",
   },
   "runtime.busy": { kind: "transient", remedy: "Try again after the time given in `retryAfterMs`." },
+  "runtime.conflict": {
+    kind: "transient",
+    remedy:
+      "Wait for the time in `retryAfterMs` until a run of the program has ended; its `conflict` says that it does not queue.",
+  },
+  "runtime.preempted": {
+    kind: "rejected",
+    remedy:
+      "Nothing has to be done where it starts again by itself; else start it again when the more urgent run has ended.",
+  },
+  "runtime.resource-units": {
+    kind: "rejected",
+    remedy: "Ask for fewer units of the resource, or tell the node that there are more of it.",
+  },
   "runtime.stopped": { kind: "transient", remedy: "Start the node again; the run goes on where it stopped." },
   "loop.too-long": {
     kind: "rejected",

@@ -215,6 +215,10 @@ export interface RunState {
   readonly principal: Actor;
   readonly priority: Priority;
   readonly startedAtMs: number;
+  /** How often it, and the runs it started again, have given way to others; absent for never. */
+  readonly preemptions?: number | undefined;
+  /** Something was done, asked or awaited since it was started: it had its turn. */
+  readonly begun?: boolean | undefined;
   /** Ledger place of the last entry folded in; -1 before the first. */
   readonly seq: number;
   readonly atMs: number;

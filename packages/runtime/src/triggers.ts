@@ -6,7 +6,7 @@
 //   T5  A source waits while the node has as many runs as it may: nothing is dropped, nothing is queued in memory only.
 import type { Entry, EntryDraft } from "@writ/core/entry";
 import { sessionOfSourceKey, type Event } from "@writ/core/event";
-import { hasCode, type FaultRecord } from "@writ/core/fault";
+import { faultRecord, hasCode, type FaultRecord } from "@writ/core/fault";
 import type { ProgramHash } from "@writ/core/ids";
 import type { EventSource, Ledger, Modules, Sighting, SourceSession, World } from "@writ/core/ports";
 import type { HashedProgram, Program } from "@writ/core/program";
@@ -138,8 +138,7 @@ export function createTriggers(options: TriggerOptions): Triggers {
         await durable;
         return;
       } catch (error) {
-        if (!hasCode(error, "runtime.busy")) throw error;
-        await world.sleep(busyRetryMs);
+        await world.sleep(retryAfterMs(error));
       }
     }
   };
@@ -188,8 +187,12 @@ export function createTriggers(options: TriggerOptions): Triggers {
       holding.fired = true;
       condition.lastStartMs = world.nowMs();
     } catch (error) {
-      if (!hasCode(error, "runtime.busy")) throw error;
-      holding.cancel = timers.at(world.nowMs() + busyRetryMs, () => held(each, condition, holding, source));
+      if (hasCode(error, "runtime.conflict")) {
+        holding.fired = true;
+        return;
+      }
+      const atMs = world.nowMs() + retryAfterMs(error);
+      holding.cancel = timers.at(atMs, () => held(each, condition, holding, source));
     }
   };
 
@@ -353,6 +356,13 @@ export function createTriggers(options: TriggerOptions): Triggers {
       sessions.clear();
     },
   };
+}
+
+/** When a start that was refused because the node, or the program's line, is full should be tried again. @throws any other error */
+function retryAfterMs(error: unknown): number {
+  if (!hasCode(error, "runtime.busy") && !hasCode(error, "runtime.full")) throw error;
+  const afterMs = faultRecord(error)?.facts["retryAfterMs"];
+  return typeof afterMs === "number" ? afterMs : busyRetryMs;
 }
 
 /** @throws capability.unknown */

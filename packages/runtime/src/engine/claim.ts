@@ -18,5 +18,7 @@ export function priorityOf({ run, step }: Claim): Priority {
 
 /** When a claim that arrived then has to be served; earlier where somebody more urgent waits for its run. */
 export function dueOf(claim: Claim, arrivedMs: number): number {
+  // What is taken back goes first: others wait for what it frees, and nothing may come in between.
+  if (claim.purpose === "undo") return Number.NEGATIVE_INFINITY;
   return Math.min(arrivedMs + waitMsMax[priorityOf(claim)], claim.run.inheritedDueMs);
 }

@@ -115,6 +115,8 @@ export interface CoreHooks {
   halted(why: FaultRecord): void;
   /** An entry of the run was applied, and its priority is another one now. */
   priorityChanged(run: ActiveRun): void;
+  /** An entry of the run was applied, and what follows from it is carried out or queued. */
+  applied(run: ActiveRun): void;
   /** A step begins to wait for a lock. */
   waits(waiter: LockWaiter): void;
 }
@@ -260,6 +262,7 @@ export function createCore(
       run.state = state;
       if (state.priority !== priority) hooks.priorityChanged(run);
       enqueue(run, commands);
+      hooks.applied(run);
       applied();
       return seq;
     },

@@ -6,6 +6,7 @@
 //   L4  A lock on a folder (`tree`) stands for everything below it, and excludes as if it named all of it.
 //   L5  A waiter only waits for holders and for waiters before it that want the same; it holds nothing. So there is no circle.
 // Nobody waits: one look into a map for each key. Trees are few; each is compared with what is held.
+import type { RunId } from "@writ/core/ids";
 import { fault } from "../faults.ts";
 import { rememberedLocksMax } from "../limits.ts";
 import { dueOf, type Claim } from "./claim.ts";
@@ -44,6 +45,9 @@ export interface Locks {
   reorder(run: ActiveRun): void;
   /** In the order in which they are served. */
   waiters(): readonly LockWaiter[];
+  /** Until `unbar` only steps of this run get these keys. */
+  bar(run: RunId, keys: readonly string[]): void;
+  unbar(run: RunId): void;
   /** What is held now, by whom. */
   grants(): readonly Grant[];
   /** The grants that keep this waiter from what it wants. */
@@ -74,6 +78,7 @@ export function createLocks(options: LocksOptions): Locks {
   /** Every waiter, in order; and the same by key, so that a release looks only at those whom it may concern. */
   const line: Waiter[] = [];
   const byKey = new Map<string, Waiter[]>();
+  const bars = new Map<string, RunId>();
   let treesWanted = 0;
   const written = new Map<string, number>();
   let forgottenBefore = 0;
@@ -81,7 +86,16 @@ export function createLocks(options: LocksOptions): Locks {
   let clock = 0;
   let numbers = 0;
 
-  const isFree = (requests: readonly LockRequest[]): boolean => {
+  const isBarred = (requests: readonly LockRequest[], { run }: Claim): boolean => {
+    for (const [key, owner] of bars) {
+      if (owner === run.run) continue;
+      if (requests.some((request) => covers(request, key))) return true;
+    }
+    return false;
+  };
+
+  const isFree = (requests: readonly LockRequest[], claim: Claim): boolean => {
+    if (bars.size > 0 && isBarred(requests, claim)) return false;
     for (const request of requests) {
       const holder = holders.get(request.key);
       if (holder !== undefined && (holder.writer || request.exclusive)) return false;
@@ -159,7 +173,7 @@ export function createLocks(options: LocksOptions): Locks {
   };
 
   const tryTake = (requests: readonly LockRequest[], claim: Claim): Grant | undefined => {
-    if (!isFree(requests)) return undefined;
+    if (!isFree(requests, claim)) return undefined;
     return line.length === 0 || !isWanted(requests, ticketOf(claim)) ? hold(requests, claim) : undefined;
   };
 
@@ -194,7 +208,7 @@ export function createLocks(options: LocksOptions): Locks {
     for (let i = 0; ;) {
       const waiter = byKey.get(key)?.[i];
       if (waiter === undefined) return;
-      if (isFree(waiter.requests) && !isWanted(waiter.requests, waiter)) serve(waiter);
+      if (isFree(waiter.requests, waiter.claim) && !isWanted(waiter.requests, waiter)) serve(waiter);
       else if (waiter.requests.some((request) => request.key === key && request.exclusive)) return;
       else i += 1;
     }
@@ -204,7 +218,7 @@ export function createLocks(options: LocksOptions): Locks {
     for (let i = 0; i < line.length;) {
       const waiter = line[i];
       if (waiter === undefined) return;
-      if (isFree(waiter.requests) && !isWanted(waiter.requests, waiter)) serve(waiter);
+      if (isFree(waiter.requests, waiter.claim) && !isWanted(waiter.requests, waiter)) serve(waiter);
       else i += 1;
     }
   };
@@ -261,6 +275,13 @@ export function createLocks(options: LocksOptions): Locks {
       // Whoever stood behind one that has moved back may be free to go.
       if (moved.length > 0) serveAll();
     },
+    bar(run, keys) {
+      for (const key of keys) bars.set(key, run);
+    },
+    unbar(run) {
+      for (const [key, owner] of bars) if (owner === run) bars.delete(key);
+      serveAll();
+    },
     waiters: () => line,
     grants: () => [...grants],
     blockers: ({ requests }) => [...grants].filter((grant) => conflict(grant.requests, requests)),
@@ -277,6 +298,10 @@ function conflict(held: readonly LockRequest[], wanted: readonly LockRequest[]):
           (other.tree === true && isBelow(one.key, other.key))),
     ),
   );
+}
+
+function covers(request: LockRequest, key: string): boolean {
+  return request.key === key || (request.tree === true && isBelow(key, request.key));
 }
 
 function isBelow(key: string, folder: string): boolean {

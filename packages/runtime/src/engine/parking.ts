@@ -161,6 +161,9 @@ export function createParking({ core, parked, activeMax, fold, resume }: Parking
 export function sleepsUntil(state: RunState): number | null | undefined {
   const { ending, ended, startedAtMs } = state;
   const times: number[] = [];
+  // Others may wait for what it has, or have it give way.
+  const { resources = [], conflict } = state.prepared.hashed.program;
+  if (resources.length > 0 || conflict === "preempt") return undefined;
   if (ending?.asked === true) return undefined;
   // Nothing of a paused run happens by itself, and whoever lists those that are paused finds it in memory.
   if (state.control.paused !== null) return undefined;

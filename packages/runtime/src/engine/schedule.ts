@@ -1,6 +1,6 @@
 // The schedule: what is waited for on this node, by whom, and who holds it. It ties the lines together:
 //
-//   turn (admission.ts)  →  locks (locks.ts)  →  permit of the module  →  permit of the node (permits.ts)
+//   turn and resources (admission.ts)  →  locks (locks.ts)  →  permit of the module  →  permit of the node (permits.ts)
 //
 // Each class is taken as a whole or not at all, and in this order. Whoever holds something waits only for a later class, so nobody
 // waits in a circle (J4). Every line is ordered by order.ts. Who waits lends its place to who holds what it wants (J5), so that a
@@ -9,9 +9,12 @@
 import type { Priority } from "@writ/core/event";
 import type { ProgramHash, RunId, StepId } from "@writ/core/ids";
 import type { Admission } from "./admission.ts";
+import { stuckRuns, type Wait } from "./circle.ts";
 import { priorityOf } from "./claim.ts";
 import type { ActiveRun, Core } from "./core.ts";
 import type { LockWaiter } from "./locks.ts";
+import { isBefore } from "./order.ts";
+import { needsOf } from "./resources.ts";
 
 export interface ScheduledWaiter {
   readonly run: RunId;
@@ -29,8 +32,8 @@ export interface ScheduledHolder {
 
 /** One line: what is waited for, who has it, who waits, most urgent first. Both lists are cut; the counts are not. */
 export interface ScheduledLine {
-  readonly kind: "turn" | "lock" | "module" | "node";
-  /** Program hash, lock, module; `` for the node. */
+  readonly kind: "turn" | "resource" | "lock" | "module" | "node";
+  /** Program hash, resource, lock, module; `` for the node. */
   readonly name: string;
   readonly held: number;
   /** Null where there is no bound. */
@@ -46,6 +49,10 @@ export interface Schedule {
   readonly effects: { readonly active: number; readonly activeMax: number; readonly waiting: number };
   /** Runs that wait for their turn. */
   readonly turnsWaiting: number;
+  /** Starts that a program refused since the node began, because it does not queue (`conflict: reject`). */
+  readonly rejected: readonly { readonly program: ProgramHash; readonly count: number }[];
+  /** Runs that can never go on, since they wait for each other; none, unless there is a bug. */
+  readonly stuck: readonly RunId[];
   /** Runs that end in a second, measured over the last ones; null while nothing was measured. */
   readonly endsPerSecond: number | null;
   readonly retryAfterMs: number;
@@ -57,10 +64,13 @@ const namedMax = 20;
 export interface Scheduling {
   reorder(run: ActiveRun): void;
   waits(waiter: LockWaiter): void;
+  /** A start of the program was refused: it does not queue. */
+  rejected(program: ProgramHash): void;
   view(): Schedule;
 }
 
 export function createSchedule(core: Core, admission: Admission): Scheduling {
+  const rejections = new Map<ProgramHash, number>();
   const nowMs = (): number => core.options.world.monotonicMs();
 
   const waiterOf = (
@@ -72,7 +82,7 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
     step: claim.step ?? null,
     priority,
     waitedMs: nowMs() - ticket.arrivedMs,
-    dueInMs: ticket.dueMs - nowMs(),
+    dueInMs: Number.isFinite(ticket.dueMs) ? ticket.dueMs - nowMs() : 0,
   });
 
   const holdersOf = (program: ProgramHash): readonly ScheduledHolder[] =>
@@ -98,6 +108,47 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
                 .map((waiter) => waiterOf(waiter, waiter, waiter.run.state.priority)),
             },
           ],
+    );
+
+  const resourceLines = (): readonly ScheduledLine[] =>
+    admission.resources.names().map((name) => {
+      const holders = admission.resources.holders(name);
+      const line = [...admission.places().values()]
+        .flatMap(({ line: waiters }) => waiters)
+        .filter(({ run }) => needsOf(run).some((need) => need.name === name))
+        .toSorted((a, b) => (isBefore(a, b) ? -1 : 1));
+      const units = admission.resources.unitsOf(name);
+      return {
+        kind: "resource" as const,
+        name,
+        held: holders.length,
+        heldMax: Number.isFinite(units) ? units : null,
+        waiting: line.length,
+        holders: holders.slice(0, namedMax).map(({ run }) => ({ run, step: null })),
+        waiters: line.slice(0, namedMax).map((waiter) => waiterOf(waiter, waiter, waiter.run.state.priority)),
+      };
+    });
+
+  const waits = (): readonly Wait[] =>
+    [...admission.places()].flatMap(([program, { active, line }]) =>
+      line.map(({ run }) => {
+        const { concurrencyMax } = run.state.prepared.hashed.program;
+        const inTurn = [...core.runs.values()].filter(
+          ({ turn, state }) => turn === "admitted" && state.program === program,
+        );
+        return {
+          run: run.run,
+          groups: [
+            ...(active >= concurrencyMax && inTurn.length > 0
+              ? [{ need: "any" as const, runs: inTurn.map((each) => each.run) }]
+              : []),
+            {
+              need: "all" as const,
+              runs: admission.resources.blockers(needsOf(run)).map((each) => each.run),
+            },
+          ],
+        };
+      }),
     );
 
   const lockLines = (): readonly ScheduledLine[] => {
@@ -150,19 +201,25 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
       core.permits.reorder(run);
     },
     waits: inherit,
+    rejected(program) {
+      rejections.set(program, (rejections.get(program) ?? 0) + 1);
+      core.options.log?.warn("run.rejected", { program });
+    },
     view() {
       const [node] = core.permits.rooms();
       const turns = turnLines();
       const permits = permitLines();
       const waitingPermits = permits.reduce((sum, { waiting }) => sum + waiting, 0);
       return {
-        lines: [...turns, ...lockLines(), ...permits],
+        lines: [...turns, ...resourceLines(), ...lockLines(), ...permits],
         effects: {
           active: node?.active ?? 0,
           activeMax: node?.activeMax ?? 0,
           waiting: core.locks.waiters().length + waitingPermits,
         },
         turnsWaiting: turns.reduce((sum, { waiting }) => sum + waiting, 0),
+        rejected: [...rejections].map(([program, count]) => ({ program, count })),
+        stuck: stuckRuns(waits()),
         endsPerSecond: core.pace.perSecond(),
         retryAfterMs: core.pace.retryAfterMs(),
       };

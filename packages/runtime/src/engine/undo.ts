@@ -161,7 +161,7 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
   if (effect === null || effect === undefined)
     throw new Error(`Invariant broken: the undo of step ${id} has no effect`);
   // Asked for before anything is awaited, so that no run that begins now comes in between.
-  const claim = { run, step: id };
+  const claim = { run, step: id, purpose: "undo" as const };
   const locks = core.locks.take(lockRequests(effect.targets), claim);
   const capability = core.options.modules.find(effect.capability);
   const workspace = await core.loadWorkspace(run.state.workspace).catch(() => undefined);

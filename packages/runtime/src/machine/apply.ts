@@ -9,6 +9,7 @@ import { computeOperands } from "./operands.ts";
 import type { EffectState, SlotState, UndoState } from "../state.ts";
 import type { MachineEntry } from "../machine.ts";
 import type { Draft } from "./draft.ts";
+import { preempted } from "./preemption.ts";
 import { guardDecided } from "./guard.ts";
 import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
@@ -28,6 +29,19 @@ import {
   toRunning,
 } from "./failure.ts";
 
+/** A run that waits for its turn may have these; they begin nothing. */
+const leavesWaiting: ReadonlySet<string> = new Set([
+  "run.started",
+  "run.cancel-requested",
+  "run.preempted",
+  "run.paused",
+  "run.resumed",
+  "run.priority-set",
+  "step.skip-ordered",
+  "breakpoint.set",
+  "breakpoint.cleared",
+]);
+
 export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | undefined): void {
   if ((draft.head.event === null) !== (entry.kind === "run.started")) {
     throw draft.diverged(`\`${entry.kind}\` is not how a run goes on here`);
@@ -36,11 +50,20 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
     throw draft.diverged(`the run has ended, yet \`${entry.kind}\` follows`);
   }
   assertNotPaused(draft, entry);
+  if (draft.head.begun !== true && !leavesWaiting.has(entry.kind))
+    draft.head = { ...draft.head, begun: true };
   switch (entry.kind) {
     case "run.started": {
-      const { event, labels, priority, principal, workspace, program } = entry.facts;
+      const { event, labels, priority, principal, workspace, program, again } = entry.facts;
       if (program !== draft.base.program) throw draft.diverged("it is a run of another program");
-      draft.head = { event, workspace, principal, priority, startedAtMs: entry.atMs };
+      draft.head = {
+        event,
+        workspace,
+        principal,
+        priority,
+        startedAtMs: entry.atMs,
+        preemptions: again?.times,
+      };
       draft.writeSlot("event", eventSlot(event), labels);
       draft.control = { ...draft.control, breakpoints: entry.facts.breakpoints ?? [] };
       enterBlock(draft, 0, []);
@@ -121,6 +144,9 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
     case "step.intercepted":
     case "step.released":
       applyControl(draft, entry);
+      return;
+    case "run.preempted":
+      preempted(draft, entry);
       return;
     case "undo.requested": {
       if (draft.ended === null || draft.ending !== null)

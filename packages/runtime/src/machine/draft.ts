@@ -21,7 +21,10 @@ export class Draft {
   readonly base: RunState;
   readonly seq: number;
   readonly atMs: number;
-  head: Pick<RunState, "event" | "workspace" | "principal" | "priority" | "startedAtMs">;
+  head: Pick<
+    RunState,
+    "event" | "workspace" | "principal" | "priority" | "startedAtMs" | "preemptions" | "begun"
+  >;
   ending: Ending | null;
   ended: RunState["ended"];
   control: ControlState;
@@ -139,7 +142,7 @@ export class Draft {
   }
 
   finish(): Decision {
-    const { event, workspace, principal, priority, startedAtMs } = this.head;
+    const { event, workspace, principal, priority, startedAtMs, preemptions, begun } = this.head;
     const state: RunState = {
       ...this.base,
       event,
@@ -147,6 +150,8 @@ export class Draft {
       principal,
       priority,
       startedAtMs,
+      preemptions,
+      begun,
       seq: this.seq,
       atMs: this.atMs,
       steps: this.#steps,

@@ -187,6 +187,7 @@ export function projector(db: DatabaseSync): Projector {
       case "guard.decided":
       case "run.paused":
       case "run.resumed":
+      case "run.preempted":
       case "run.priority-set":
       case "breakpoint.set":
       case "breakpoint.cleared":
