@@ -50,15 +50,10 @@ import { stepOf } from "./engine/job.ts";
 import { createParking } from "./engine/parking.ts";
 import { limitLease } from "./engine/lease.ts";
 import { createPreemption } from "./engine/preemption.ts";
+import { createRemembered } from "./engine/remembered.ts";
 import { createSchedule, type Schedule } from "./engine/schedule.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
-import {
-  breakpointsMax,
-  preparedProgramsMax,
-  rememberedBytesMax,
-  rememberedRunsMax,
-  stopGraceMs,
-} from "./limits.ts";
+import { breakpointsMax, preparedProgramsMax, stopGraceMs } from "./limits.ts";
 import { fault } from "./faults.ts";
 import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
 import { mayWhilePaused } from "./machine/control.ts";
@@ -249,9 +244,7 @@ export function createEngine(options: EngineOptions): Engine {
   const activeMax = options.runsActiveMax ?? runsActiveMaxDefault;
   const unfinishedMax = options.runsUnfinishedMax ?? runsUnfinishedMaxDefault;
   const prepared = new Map<ProgramHash, PreparedProgram>();
-  const remembered = new Map<RunId, RunState>();
-  const rememberedSizes = new Map<RunId, number>();
-  let rememberedBytes = 0;
+  const remembered = createRemembered();
   const waiters = new Map<RunId, Waiter[]>();
 
   const execute = (run: ActiveRun, command: AnyCommand): void => {
@@ -322,7 +315,7 @@ export function createEngine(options: EngineOptions): Engine {
       run.timers.clear();
       core.runs.delete(run.run);
       core.unmarkBroken(run.run);
-      remember(run.state);
+      remembered.keep(run.state);
       core.pace.ended();
       admission.leave(run);
       preemption.ended(run);
@@ -366,28 +359,6 @@ export function createEngine(options: EngineOptions): Engine {
     append(draft, [{ program: known.hashed, event, labels, principal, workspace, priority, again }]);
     run.state = ended.state;
     return seq;
-  };
-
-  const remember = (state: RunState): void => {
-    forget(state.run);
-    const sizeBytes = valuesBytes(state);
-    rememberedBytes += sizeBytes;
-    rememberedSizes.set(state.run, sizeBytes);
-    remembered.set(state.run, state);
-    while (
-      remembered.size > 1 &&
-      (remembered.size > rememberedRunsMax || rememberedBytes > rememberedBytesMax)
-    ) {
-      const [oldest] = remembered.keys();
-      if (oldest !== undefined) forget(oldest);
-    }
-  };
-
-  /** Its entries tell the same when they are asked. */
-  const forget = (run: RunId): void => {
-    rememberedBytes -= rememberedSizes.get(run) ?? 0;
-    rememberedSizes.delete(run);
-    remembered.delete(run);
   };
 
   const prepare = (program: HashedProgram): PreparedProgram => {
@@ -755,17 +726,6 @@ async function endedLongAgo(run: RunId, options: EngineOptions): Promise<RunOutc
   if (last?.kind !== "run.ended") throw unknownRun(run);
   const { status, result, fault: why } = last.facts;
   return { run, status, result: result === null ? null : await readStored(result, options), fault: why };
-}
-
-/** About as many bytes as the values of a state take. */
-function valuesBytes({ slots, steps, event, ended }: RunState): number {
-  const values: Value[] = [event?.data ?? null, ended?.result ?? null];
-  for (const { value } of slots.values()) values.push(value);
-  for (const { effect, undo } of steps.values()) {
-    for (const done of [effect, undo?.effect]) if (done != null) values.push(done.params, done.before);
-    if (undo?.call != null) values.push(undo.call.params);
-  }
-  return values.reduce<number>((sum, value) => sum + sizeOf(value), 0);
 }
 
 function isWaiting(state: RunState, approval: ApprovalState): boolean {
