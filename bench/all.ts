@@ -6,7 +6,7 @@ import { cpus, totalmem } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
-import { numberArgument } from "./support/counter-module.ts";
+import { numberArgument } from "./support/arguments.ts";
 import type { Figure } from "./support/figures.ts";
 
 const here = import.meta.dirname;

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { numberArgument } from "./support/counter-module.ts";
+import { numberArgument } from "./support/arguments.ts";
 import { percentile, report, rounded } from "./support/figures.ts";
 import { poster } from "./support/load.ts";
 import { start } from "./support/processes.ts";

@@ -11,7 +11,7 @@ import { decimal } from "@writ/core/value";
 import { nodeEntropy } from "@writ/store/node-crypto";
 import { openStore, type Store } from "@writ/store/open-store";
 import { verifyFolder } from "@writ/store/verify-folder";
-import { numberArgument } from "./support/counter-module.ts";
+import { numberArgument } from "./support/arguments.ts";
 import { fdatasyncRate, percentile, report, rounded } from "./support/figures.ts";
 
 const seconds = numberArgument("seconds", 3);

@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { numberArgument } from "./support/counter-module.ts";
+import { numberArgument } from "./support/arguments.ts";
 import { closedLoop } from "./support/load.ts";
 import { cpuMsOf } from "./support/processes.ts";
 import { openWorkload, threeEffects } from "./support/workload.ts";

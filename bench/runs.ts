@@ -1,152 +1,135 @@
 // Completed runs a second of a program of three `call` steps, started over HTTP; each step is a non-idempotent effect counted outside
-// the node, so each needs its durable intent. Beside it, in the same run, the disk's raw `fdatasync` rate.
-//   node --conditions=@writ/source bench/runs.ts [--seconds 8] [--history 0]
-// `--history N` first brings the ledger to N entries with the same runs, then measures again.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { counterClient } from "./support/counter-client.ts";
-import { numberArgument } from "./support/counter-module.ts";
-import { fdatasyncRate, percentile, report, rounded } from "./support/figures.ts";
-import { closedLoop, openLoop, poster } from "./support/load.ts";
-import { start } from "./support/processes.ts";
+// the node, so each needs its durable intent. Permission check, gate and ledger included. Each figure stands beside what the disk did at
+// that moment.
+//   node --conditions=@writ/source bench/runs.ts [--seconds 4] [--history 0]
+// `--history N` then writes N finished runs into the ledger (bench/support/history.ts) and measures start-up and throughput again.
+import { counted, numberArgument } from "./support/arguments.ts";
+import { diskNow, fdatasyncRate, latencies, report, rounded } from "./support/figures.ts";
+import { writeHistory } from "./support/history.ts";
+import { closedLoop, openLoop } from "./support/load.ts";
+import { openWorkload, stepsPerRun, threeEffects, type Workload } from "./support/workload.ts";
 
-const seconds = numberArgument("seconds", 8);
+const seconds = numberArgument("seconds", 4);
 const history = numberArgument("history", 0);
-const stepsPerRun = 3;
+const openLoopSeconds = Math.max(20, seconds);
 
-const data = await mkdtemp(path.join(tmpdir(), "writ-bench-"));
-// The default profile permits no capability it does not know; the counter needs a wider one.
-const root = path.join(data, "folder");
-await mkdir(root);
-await writeFile(
-  path.join(root, "workspace.json"),
-  JSON.stringify({
-    version: 1,
-    name: "bench",
-    zone: "UTC",
-    currencies: [],
-    folders: {},
-    files: {},
-    roles: {},
-    tables: {},
-    hosts: [],
-    profile: "power_user",
-  }),
-);
-const counter = await start("counter.ts", []);
-const node = await start("node.ts", [data, counter.firstLine]);
-const outside = await counterClient(Number(counter.firstLine));
-try {
-  const ready = JSON.parse(node.firstLine) as { readonly port: number; readonly ownerToken: string };
-  const http = poster({ port: ready.port, token: ready.ownerToken }, 256);
-  const post = async (at: string, body: unknown): Promise<Record<string, unknown>> => {
-    const answer = await http.post(at, JSON.stringify(body));
-    if (answer.status >= 300)
-      throw new Error(`${at} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
-    return answer.body as Record<string, unknown>;
-  };
-
-  await post("/workspaces", { root });
-
-  const plan = {
-    plan_id: "bench-runs",
-    protocol_version: "2.0",
-    description: "Three counted effects, one after the other",
-    actions: Array.from({ length: stepsPerRun }, (_, index) => ({
-      id: `a${index + 1}`,
-      module: "bench",
-      action: "count",
-      params: { name: `effect ${index + 1}` },
-    })),
-  };
-  const compiled = await post("/programs/compile", {
-    kind: "plan",
-    text: JSON.stringify(plan),
-    workspace: "bench",
+for (const kind of ["overwrite", "append"] as const) {
+  report({
+    bench: "runs",
+    figure: `raw fdatasync of 4 KiB, ${kind}`,
+    value: rounded(await fdatasyncRate(kind, 1), 0),
+    unit: "1/s",
   });
-  if (compiled["kind"] !== "compiled")
-    throw new Error(`The benchmark's plan was not compiled: ${JSON.stringify(compiled)}`);
-  const { hash: program } = compiled["program"] as { readonly hash: string };
-  await post(`/programs/${program}/approve`, { comment: "benchmark" });
-  await post(`/programs/${program}/deploy`, {});
+}
+const work = await openWorkload({ connections: 1000 });
+let completed = 0;
+try {
+  const programs = await work.deployFor(1000);
+  const runOnce = turns(work, programs);
+  await closedLoop({ inFlight: 128, seconds: 3, call: runOnce });
 
-  let completed = 0;
-  const runOnce = async (): Promise<void> => {
-    const answer = await post(`/programs/${program}/runs?wait=true`, { data: {} });
-    if (answer["status"] !== "finished") throw new Error(`A run ended otherwise: ${JSON.stringify(answer)}`);
-    completed += 1;
-  };
-
-  const measure = async (entries: number): Promise<void> => {
-    await closedLoop({ inFlight: 128, seconds: 2, call: runOnce });
-    for (const inFlight of [1, 16, 128]) {
-      const result = await closedLoop({ inFlight, seconds, call: runOnce });
-      const facts = { inFlight, entriesBefore: entries, runs: result.completed };
-      report({
-        bench: "runs",
-        figure: `runs per second, ${inFlight} in flight`,
-        value: rounded(result.completed / result.seconds, 0),
-        unit: "1/s",
-        ...facts,
-      });
-      report({
-        bench: "runs",
-        figure: `p50, ${inFlight} in flight`,
-        value: rounded(percentile(result.latenciesMs, 0.5)),
-        unit: "ms",
-        ...facts,
-      });
-    }
-    const latencies = await openLoop({ perSecond: 20, seconds: Math.max(10, seconds), call: runOnce });
-    report({
-      bench: "runs",
-      figure: "p50 at 20 a second",
-      value: rounded(percentile(latencies, 0.5)),
-      unit: "ms",
-      entriesBefore: entries,
-      runs: latencies.length,
-    });
-    report({
-      bench: "runs",
-      figure: "p99 at 20 a second",
-      value: rounded(percentile(latencies, 0.99)),
-      unit: "ms",
-      entriesBefore: entries,
-      runs: latencies.length,
-    });
-  };
-
-  for (const kind of ["overwrite", "append"] as const) {
-    report({
-      bench: "runs",
-      figure: `raw fdatasync of 4 KiB, ${kind}`,
-      value: rounded(await fdatasyncRate(kind, 2), 0),
-      unit: "1/s",
-    });
+  let most = 0;
+  for (const inFlight of [1, 16, 128, 1000]) {
+    most = Math.max(most, await throughput(`${inFlight} in flight`, inFlight, runOnce, {}));
   }
-  await measure(0);
-  if (history > 0) {
-    const entriesPerRun = 2 * stepsPerRun + 2;
-    const missing = Math.ceil(history / entriesPerRun) - completed;
-    if (missing > 0) await closedLoop({ inFlight: 128, seconds: 3600, callsMax: missing, call: runOnce });
-    await measure(completed * entriesPerRun);
-  }
+  await latency(20, runOnce);
+  await latency(Math.floor(most / 2), runOnce);
 
-  const counted = await outside.read();
+  const failing = await work.deploy(threeEffects("failing", "post", { failing: true }));
+  await throughput("128 in flight, 1 step in 10 failing once", 128, counted(work, failing, {}, done), {});
+  for (const sizeBytes of [1024, 100 * 1024]) {
+    const call = counted(work, programs[0] ?? "", { payload: "x".repeat(sizeBytes) }, done);
+    await throughput(`16 in flight, event of ${sizeBytes / 1024} KiB`, 16, call, { sizeBytes });
+  }
+  await reportCounted(work);
+
+  if (history > 0) await measureWithHistory(programs, runOnce);
+} finally {
+  await work.close();
+}
+
+async function measureWithHistory(programs: readonly string[], runOnce: () => Promise<void>): Promise<void> {
+  await work.node().stop();
+  const written = await writeHistory(work.data, history, programs[0] ?? "");
+  report({
+    bench: "runs",
+    figure: "history written",
+    value: rounded(written.seconds, 1),
+    unit: "s",
+    runs: written.runs,
+    entries: written.entries,
+  });
+  const facts = { historyRuns: written.runs, historyEntries: written.entries };
+  await work.restart();
+  report({
+    bench: "runs",
+    figure: "start with history",
+    value: rounded(work.startMs(), 0),
+    unit: "ms",
+    ...facts,
+  });
+  await closedLoop({ inFlight: 128, seconds: 3, call: runOnce });
+  for (const inFlight of [1, 16, 128]) {
+    await throughput(`${inFlight} in flight, with history`, inFlight, runOnce, facts);
+  }
+}
+
+function done(): void {
+  completed += 1;
+}
+
+/** Runs of one program after the other, in turn. */
+function turns(to: Workload, programs: readonly string[]): () => Promise<void> {
+  let next = 0;
+  const calls = programs.map((program) => counted(to, program, {}, done));
+  return () => calls[next++ % calls.length]?.() ?? Promise.resolve();
+}
+
+async function throughput(
+  what: string,
+  inFlight: number,
+  call: () => Promise<void>,
+  facts: Readonly<Record<string, number>>,
+): Promise<number> {
+  const disk = await diskNow();
+  const result = await closedLoop({ inFlight, seconds, call });
+  const perSecond = result.completed / result.seconds;
+  report({
+    bench: "runs",
+    figure: `runs a second, ${what}`,
+    value: rounded(perSecond, 0),
+    unit: "1/s",
+    ...latencies(result.latenciesMs),
+    ...facts,
+    ...disk,
+  });
+  return perSecond;
+}
+
+/** At fixed times whether or not earlier runs have ended; each wait counts from the planned start, so that no stall hides others. */
+async function latency(perSecond: number, call: () => Promise<void>): Promise<void> {
+  const disk = await diskNow();
+  const samples = await openLoop({ perSecond, seconds: openLoopSeconds, call });
+  const { p50Ms, ...rest } = latencies(samples);
+  report({
+    bench: "runs",
+    figure: `p50 at ${perSecond} a second`,
+    value: p50Ms,
+    unit: "ms",
+    ...rest,
+    runs: samples.length,
+    ...disk,
+  });
+}
+
+async function reportCounted(from: Workload): Promise<void> {
+  const outside = await from.outside.read();
   report({
     bench: "runs",
     figure: "effects counted outside, twice or never",
-    value: counted.count - completed * stepsPerRun + (counted.count - counted.distinct),
+    value: Math.abs(outside.distinct - completed * stepsPerRun) + (outside.count - outside.distinct),
     unit: "effects",
     runs: completed,
-    counted: counted.count,
-    distinct: counted.distinct,
+    counted: outside.count,
   });
-  http.close();
-} finally {
-  outside.close();
-  await node.stop();
-  await counter.stop();
-  await rm(data, { recursive: true, force: true });
 }

@@ -3,6 +3,11 @@ import { connect, type Socket } from "node:net";
 export interface CounterClient {
   /** Resolves when the counter has counted the key. */
   add(key: string): Promise<void>;
+  /** Whether the key was counted. */
+  has(key: string): Promise<boolean>;
+  /** Effects are counted and not answered until `go`. */
+  hold(): Promise<void>;
+  go(): Promise<void>;
   read(): Promise<{ readonly count: number; readonly distinct: number }>;
   close(): void;
 }
@@ -40,6 +45,9 @@ export async function counterClient(port: number): Promise<CounterClient> {
     add: async (key) => {
       await ask(key);
     },
+    has: async (key) => (await ask(`=${key}`)) === "yes",
+    hold: async () => void (await ask("!hold")),
+    go: async () => void (await ask("!go")),
     read: async () => JSON.parse(await ask("?")) as { count: number; distinct: number },
     close: () => socket.destroy(),
   };

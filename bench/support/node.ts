@@ -2,7 +2,7 @@
 import process from "node:process";
 import { builtInModules } from "@writ/modules/registry";
 import { startNode } from "@writ/server/node";
-import { counterCapability, withCapability } from "./counter-module.ts";
+import { counterCapabilities, withCapabilities } from "./counter-module.ts";
 
 const [data, counterPort] = process.argv.slice(2);
 if (data === undefined || counterPort === undefined) throw new Error("usage: node.ts DATA COUNTER_PORT");
@@ -13,11 +13,15 @@ const node = await startNode({
   port: 0,
   version: "bench",
   print: () => {},
-  modules: withCapability(builtInModules(), counterCapability(Number(counterPort))),
+  modules: withCapabilities(builtInModules(), counterCapabilities(Number(counterPort))),
 });
 process.stdout.write(
   `${JSON.stringify({ port: node.port, ownerToken: node.ownerToken ?? null, startMs: performance.now() - startedMs })}\n`,
 );
 process.on("SIGTERM", () => {
   void node.close("the benchmark ended").then(() => process.exit(0));
+});
+// For the memory figures: what is left when the garbage is gone.
+process.on("SIGUSR2", () => {
+  (globalThis as { gc?: () => void }).gc?.();
 });

@@ -13,6 +13,8 @@ export const entriesPerRun = 2 * stepsPerRun + 2;
 export interface Workload {
   readonly counter: Started;
   readonly outside: CounterClient;
+  /** The node's data folder. */
+  readonly data: string;
   /** The node that runs now; another one after `restart`. */
   node(): Started;
   /** Milliseconds from the birth of the process to its first line. */
@@ -21,6 +23,10 @@ export interface Workload {
   get(at: string): Promise<Record<string, unknown>>;
   /** Compiles, approves and deploys a plan; its program's hash. */
   deploy(plan: Plan): Promise<string>;
+  /** As many programs as it takes to have so many runs under way at once: a plan's program runs 128 times at once. */
+  deployFor(inFlight: number, action?: "count" | "post"): Promise<readonly string[]>;
+  /** Starts a run and answers when that is durable. */
+  begin(program: string): Promise<void>;
   /** Starts a run and waits for its end. @throws when it does not finish */
   runOnce(program: string, data?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Starts the node again on the same data, after a kill. */
@@ -33,15 +39,27 @@ export interface Plan {
   readonly actions: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Three counted effects, one after the other. */
-export function threeEffects(id: string, params: Readonly<Record<string, unknown>> = {}): Plan {
+/**
+ * Three counted effects, one after the other; `id` makes another program of it. `post` is the one whose outcome can be asked for after
+ * a crash; with `failing`, one in ten of its effects is refused the first time and retried after 100 ms.
+ */
+export function threeEffects(
+  id: string,
+  action: "count" | "post" = "count",
+  options: { readonly failing?: boolean } = {},
+): Plan {
+  const { failing = false } = options;
   return {
     plan_id: id,
     actions: Array.from({ length: stepsPerRun }, (_, index) => ({
       id: `a${index + 1}`,
       module: "bench",
-      action: "count",
-      params: { name: `effect ${index + 1}`, ...params },
+      action,
+      params: { name: `effect ${index + 1} of ${id}`, ...(failing ? { failing } : {}) },
+      ...(index === 0 ? {} : { depends_on: [`a${index}`] }),
+      ...(failing
+        ? { on_error: "retry", retry: { max_attempts: 3, delay_seconds: 0.1, retry_on: ["bench.busy"] } }
+        : {}),
     })),
   };
 }
@@ -74,9 +92,10 @@ export async function openWorkload(
   const post: Workload["post"] = async (at, body) => answered(at, await http.post(at, JSON.stringify(body)));
   await post("/workspaces", { root });
 
-  return {
+  const workload: Workload = {
     counter,
     outside,
+    data,
     node: () => node,
     startMs: () => node.startMs,
     post,
@@ -93,6 +112,15 @@ export async function openWorkload(
       await post(`/programs/${hash}/approve`, { comment: "benchmark" });
       await post(`/programs/${hash}/deploy`, {});
       return hash;
+    },
+    async deployFor(inFlight, action = "count") {
+      const programs: string[] = [];
+      while (programs.length * runsAtOnceMax < inFlight)
+        programs.push(await workload.deploy(threeEffects(`${action}-${programs.length + 1}`, action)));
+      return programs;
+    },
+    async begin(program) {
+      await post(`/programs/${program}/runs`, { data: {} });
     },
     async runOnce(program, body = {}) {
       const answer = await post(`/programs/${program}/runs?wait=true`, { data: body });
@@ -112,7 +140,11 @@ export async function openWorkload(
       await rm(folder, { recursive: true, force: true });
     },
   };
+  return workload;
 }
+
+/** What the compiler gives a plan's program. */
+const runsAtOnceMax = 128;
 
 interface NodeLine {
   readonly port: number;

@@ -33,6 +33,8 @@ export interface SegmentWriterOptions {
 }
 
 const fenceName = "ledger/fence";
+/** Written again and again: a buffer of its own for each extension would be megabytes of garbage a second under load. */
+const zeros = new Uint8Array(256 * 1024);
 
 /** Begins a new segment for this epoch, after cutting the last one where its valid batches end. */
 export async function openSegmentWriter(
@@ -78,7 +80,8 @@ export async function openSegmentWriter(
 
   async function extend(): Promise<void> {
     const size = Math.min(limits.preallocateBytes, limits.segmentBytesMax - allocated);
-    await file.write(allocated, new Uint8Array(size));
+    for (let done = 0; done < size; done += zeros.length)
+      await file.write(allocated + done, zeros.subarray(0, size - done));
     await file.sync();
     allocated += size;
   }
