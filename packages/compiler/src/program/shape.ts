@@ -311,7 +311,9 @@ export function programForm(catalog: Catalog, places: Places): Form<WrittenProgr
   const step: Form<Step> = (node, problems) => {
     const flat = anyStep(node, problems);
     if (flat === undefined) return undefined;
-    if (!places.has(flat.id)) places.set(flat.id, [node.start, node.end]);
+    // A step is shown by its id: its own lines may be many.
+    const named = node.kind === "object" ? (node.fields.get("id") ?? node) : node;
+    if (!places.has(flat.id)) places.set(flat.id, [named.start, named.end]);
     return stepOf(flat);
   };
 
