@@ -16,6 +16,7 @@ import {
   type Step,
   type Trigger,
 } from "@writ/core/program";
+import { capabilitiesOf } from "@writ/core/program-steps";
 import type { Value } from "@writ/core/value";
 import { parseWorkspace } from "@writ/core/workspace";
 
@@ -305,9 +306,7 @@ export const arrives = (folder = "inbox", pattern = "*.csv", filter: string | nu
 });
 
 export function program(body: Block, more: Partial<Program> = {}): Program {
-  const used = allSteps(body).flatMap(({ op }) =>
-    op.op === "call" || op.op === "load" ? [op.capability] : [],
-  );
+  const used = allSteps(body).flatMap(capabilitiesOf);
   return {
     format: 1,
     trigger: arrives(),

@@ -1,5 +1,6 @@
 // Which steps are consequential: irreversible, or leaving containment (network, a person outside). A reversible step inside the
 // workspace is not.
+import { askCapability } from "@writ/core/program-steps";
 import { schemaData } from "../model/typing.ts";
 import type { Analysis, Site } from "../model/analysis.ts";
 import { usesOf } from "./effects.ts";
@@ -18,6 +19,11 @@ export function leavesContainment(analysis: Analysis, site: Site): boolean {
     usesOf(analysis).some((use) => use.site === site && (use.kind === "host" || use.kind === "person")) ||
     paramsWith(definition.params, "x-host").length > 0
   );
+}
+
+/** True when what the step is given is seen outside of the node: also by a model, whose answer is data and changes nothing. */
+export function isSeenOutside(analysis: Analysis, site: Site): boolean {
+  return site.action?.definition.id === askCapability || leavesContainment(analysis, site);
 }
 
 /** Names of the parameters whose schema has the annotation. */

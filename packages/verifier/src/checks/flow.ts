@@ -6,14 +6,14 @@
 //   L3  What is untrusted neither chooses an argument of a consequential step nor decides whether it runs, unless an approval dominates
 //       the step. The trigger itself, with its filter, is what the person approved with the program; it steers nothing.
 import type { Expression } from "@writ/core/expression";
-import { isUntrusted, type Label } from "@writ/core/label";
+import { isUntrusted, labels as allLabels, type Label } from "@writ/core/label";
 import { decisionsBefore, type Decision } from "../model/decisions.ts";
-import { expressionsOf, outputOf, type Analysis, type Site } from "../model/analysis.ts";
+import { expressionsOf, outputOf, type Analysis, type Site, type VaryingSlot } from "../model/analysis.ts";
 import { conditionsOf, impliedChoices } from "../model/formula.ts";
 import { nameOfPath, type AccessPath } from "../model/typing.ts";
 import { pathsReadDirectly } from "../encode/replay.ts";
 import { isApproved } from "./approval.ts";
-import { isConsequential, leavesContainment, paramsWith } from "./consequence.ts";
+import { isConsequential, isSeenOutside, paramsWith } from "./consequence.ts";
 import { counterexample, holds, violated, type Result } from "./result.ts";
 
 /** Why a slot has a label: the step that wrote it and the slot or event field it took it from. */
@@ -48,7 +48,7 @@ export function checkFlow(analysis: Analysis): readonly Result[] {
   const steering: Result[] = [];
   for (const site of analysis.sites) {
     if (site.action === null) continue;
-    if (leavesContainment(analysis, site)) {
+    if (isSeenOutside(analysis, site)) {
       const references = paramsWith(site.action.definition.params, "x-secret");
       const found = firstFlow(
         analysis,
@@ -210,9 +210,31 @@ function labelsOf(analysis: Analysis, decisions: Decisions): Labels {
     labels.set(slot, present.set(label, reason));
     isChanged = true;
   };
+  /** What a loop carries or goes over comes from any iteration; what others gave may be anything. */
+  const addVarying = (slot: string, { site, from, isForeign }: VaryingSlot): void => {
+    if (isForeign) for (const label of allLabels) add(slot, label, { site, from: null });
+    const inputs = [
+      ...from,
+      ...conditionsOf(site.reach).flatMap((condition) =>
+        condition.at === "trigger" ? [] : [condition.expression],
+      ),
+      ...decisions(site).map(({ expression }) => expression),
+      ...decidedWithin(site),
+    ];
+    for (const path of inputs.flatMap(pathsReadDirectly))
+      for (const [label] of labelsAt(analysis, labels, path)) add(slot, label, { site, from: path.root });
+  };
+  /** How often a loop runs is decided by all that decides inside it. */
+  const decidedWithin = (site: Site): readonly Expression[] =>
+    site.step.op.op !== "loop"
+      ? []
+      : analysis.sites.flatMap((inner) =>
+          inner.loops.includes(site.step.id) ? decisions(inner).map(({ expression }) => expression) : [],
+        );
   // Labels are only added and there are finitely many, so this ends.
   while (isChanged) {
     isChanged = false;
+    for (const [slot, varies] of analysis.varying) addVarying(slot, varies);
     for (const site of analysis.sites) {
       if (site.action?.isCompensation === true) continue;
       const slot = outputOf(site.step);

@@ -1,7 +1,9 @@
 // Check 35: the graph is acyclic, its edges have types, every input is bound, and only known capabilities are called. Graph work.
 import type { Expression } from "@writ/core/expression";
 import { freeNames } from "@writ/core/expression";
-import { allSteps, blocksOf, type Block, type Step } from "@writ/core/program";
+import { allSteps, blocksOf, type Block, type Loop, type Step } from "@writ/core/program";
+import { textsOf } from "@writ/core/program-check";
+import { capabilitiesOf, loopSlotsOf } from "@writ/core/program-steps";
 import {
   inOrder,
   outputOf,
@@ -86,11 +88,7 @@ function order(body: Block): readonly StructuralProblem[] {
 
 function listed(analysis: Analysis): readonly StructuralProblem[] {
   const used = new Set<string>();
-  for (const step of allSteps(analysis.program.body)) {
-    const { op } = step;
-    if (op.op === "call" || op.op === "load") used.add(op.capability);
-    if (op.op === "call" && op.compensation !== null) used.add(op.compensation.capability);
-  }
+  for (const step of allSteps(analysis.program.body)) for (const id of capabilitiesOf(step)) used.add(id);
   const declared = new Set<string>(analysis.program.capabilities);
   return [...used]
     .filter((id) => !declared.has(id))
@@ -134,7 +132,7 @@ function bindings(analysis: Analysis): readonly StructuralProblem[] {
         if (step.tolerates.includes(id) && !certain.has(id)) continue;
         for (const name of after.get(id) ?? []) known.add(name);
       }
-      for (const text of expressionsOf(step)) {
+      for (const text of step.op.op === "loop" ? textsOf(step) : expressionsOf(step)) {
         const expression = analysis.expressionOf(text);
         const own = step.op.op === "call" && step.op.compensation !== null ? step.op.output : null;
         require(step, expression, own === null ? known : new Set([...known, own]));
@@ -154,6 +152,7 @@ function bindings(analysis: Analysis): readonly StructuralProblem[] {
   };
   const writes = (step: Step, known: ReadonlySet<string>): ReadonlySet<string> => {
     const { op } = step;
+    if (op.op === "loop") return loopWrites(step, op, known);
     const inner = blocksOf(op).map((block) => ({ block, names: visit(block, known) }));
     const degraded = policiesOf(step.failure).flatMap((policy) =>
       policy.kind === "degrade" ? [visit(policy.block, known)] : [],
@@ -173,6 +172,18 @@ function bindings(analysis: Analysis): readonly StructuralProblem[] {
     const all = new Set([...names, ...(own === null ? [] : [own])]);
     if (degraded.length > 0) return intersection([all, ...degraded]);
     return all;
+  };
+  /** Item and index are there in each iteration, carried slots always; the body's own only until the iteration's end. */
+  const loopWrites = (step: Step, op: Loop, known: ReadonlySet<string>): ReadonlySet<string> => {
+    const carried = op.carry.map(({ slot }) => slot);
+    const inside = new Set<string>([...known, ...loopSlotsOf(op)]);
+    const after = new Set([...inside, ...visit(op.body, inside)]);
+    for (const text of [...op.carry.map(({ next }) => next), ...(op.until === null ? [] : [op.until])])
+      require(step, analysis.expressionOf(text), after);
+    const degraded = policiesOf(step.failure).flatMap((policy) =>
+      policy.kind === "degrade" ? [visit(policy.block, known)] : [],
+    );
+    return degraded.length > 0 ? intersection([new Set(carried), ...degraded]) : new Set(carried);
   };
   visit(analysis.program.body, new Set(["event"]));
   const { trigger } = analysis.program;

@@ -1,6 +1,8 @@
 // The program as the checks see it: every place where something is done, and the formula under which it is reached.
 //   M1  Reach over-approximates: a step that can run is never said to be unreachable. Failures and approvals are free choices.
 //   M2  `fail` and `finish` end a run; a step ordered after them is not reached.
+//   M4  A loop's body may run any number of times: what decides inside it is a free choice of its own at every place, so that no two places
+//       exclude each other and nothing that held in one iteration is taken to hold in another, or after the loop.
 //   M3  An expression that cannot be read is a structural problem, never skipped.
 import type { CapabilityDefinition, Catalog, SourceDefinition } from "@writ/core/capability";
 import { parseExpression, type Expression } from "@writ/core/expression";
@@ -10,6 +12,7 @@ import {
   type Block,
   type FailurePolicy,
   type HashedProgram,
+  type Loop,
   type Operand,
   type Operands,
   type Program,
@@ -17,6 +20,7 @@ import {
   type Step,
 } from "@writ/core/program";
 import { textsOf } from "@writ/core/program-check";
+import { effectCallOf, outputSlotOf } from "@writ/core/program-steps";
 import { isDecimal, isMap, toDecimal, type Value } from "@writ/core/value";
 import { always, and, never, not, or, type Formula } from "./formula.ts";
 
@@ -42,6 +46,8 @@ export interface Site {
   readonly blocks: readonly Block[];
   readonly action: Action | null;
   readonly isInDegrade: boolean;
+  /** Ids of the loops around it, outermost first. */
+  readonly loops: readonly string[];
 }
 
 /** One way through a branch, or the block of an approval. */
@@ -68,8 +74,20 @@ export interface Analysis {
   readonly filter: Formula;
   readonly source: SourceDefinition | null;
   readonly writers: ReadonlyMap<string, readonly Site[]>;
+  /** What is not one value for the whole run (item, index, carried), or comes from elsewhere: event, another run, memory. */
+  readonly varying: ReadonlyMap<string, VaryingSlot>;
   readonly problems: readonly StructuralProblem[];
   expressionOf(text: string): Expression;
+}
+
+export interface VaryingSlot {
+  readonly site: Site;
+  /** What it is computed from, in any iteration. */
+  readonly from: readonly Expression[];
+  /** Elements of this list, where that is what it is. */
+  readonly elementOf: Expression | null;
+  /** Whoever wrote it may have known anything. */
+  readonly isForeign: boolean;
 }
 
 export function analyse(subject: Subject, catalog: Catalog): Analysis {
@@ -130,7 +148,9 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
     readonly path: readonly string[];
     readonly blocks: readonly Block[];
     readonly isInDegrade: boolean;
+    readonly loops: readonly string[];
   }
+  const varying = new Map<string, VaryingSlot>();
   // Blocks nest at most `blockDepthMax` deep (the decoder refuses more), so the recursion is bounded.
   const visitBlock = (block: Block, around: Around): void => {
     const byId = new Map(block.steps.map((step) => [String(step.id), step]));
@@ -146,6 +166,7 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
         path,
         blocks: [...around.blocks, block],
         isInDegrade: around.isInDegrade,
+        loops: around.loops,
       });
       // A step that was skipped skips those that wait for it.
       completion.set(step, and(...before.map(completes), completes(step)));
@@ -154,8 +175,12 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
   const visitStep = (step: Step, around: Around): void => {
     const { op } = step;
     const inner = (reach: Formula): Around => ({ ...around, reach });
-    const own = op.op === "call" || op.op === "load" ? action(op.capability, op.params, step, false) : null;
-    sites.push({ ...around, step, action: own });
+    const performed = effectCallOf(op);
+    const own = performed === null ? null : action(performed.capability, performed.params, step, false);
+    const site: Site = { ...around, step, action: own };
+    sites.push(site);
+    const foreign = foreignSlotOf(step);
+    if (foreign !== null) varying.set(foreign, { site, from: [], elementOf: null, isForeign: true });
     if (op.op === "call" && op.compensation !== null) {
       const undo = action(op.compensation.capability, op.compensation.params, step, true);
       const reach = and(around.reach, { kind: "choice", name: `undone ${step.id}` });
@@ -164,6 +189,12 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
     let completed: Formula = always;
     switch (op.op) {
       case "branch": {
+        if (around.loops.length > 0) {
+          for (const [index, block] of blocksOf(op).entries())
+            visitBlock(block, inner(and(around.reach, { kind: "choice", name: `turn ${step.id} ${index}` })));
+          for (const arm of op.arms) read(arm.when, step.id);
+          break;
+        }
         let passed = around.reach;
         const ends: Formula[] = [];
         let missed: Formula = always;
@@ -210,13 +241,24 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
       case "wait":
       case "emit":
         break;
-      case "loop":
+      case "loop": {
+        const list = op.over === null ? null : operand(op.over.list, step.id);
+        const varies = { site, elementOf: null, isForeign: false };
+        if (op.over !== null && list !== null)
+          varying.set(op.over.item, { ...varies, from: [list], elementOf: list });
+        if (op.index !== null) varying.set(op.index, { ...varies, from: list === null ? [] : [list] });
+        for (const { slot, initial, next } of op.carry)
+          varying.set(slot, { ...varies, from: [operand(initial, step.id), read(next, step.id)] });
+        const enters: Formula = { kind: "choice", name: `turn ${step.id}` };
+        visitBlock(op.body, { ...inner(and(around.reach, enters)), loops: [...around.loops, step.id] });
+        break;
+      }
       case "ask":
       case "recall":
       case "remember":
+        break;
       case "run":
-        problems.push({ step: step.id, message: `uses \`${op.op}\`, which this verifier cannot prove` });
-        for (const block of blocksOf(op)) visitBlock(block, around);
+        problems.push({ step: step.id, message: "runs another program, which this verifier cannot prove" });
         break;
     }
     const unproven = unprovenPart(step);
@@ -243,7 +285,7 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
   if (trigger.kind === "source" && source === null) {
     problems.push({ step: null, message: `Cannot find the event source \`${trigger.source}\`` });
   }
-  visitBlock(program.body, { reach: filter, path: [], blocks: [], isInDegrade: false });
+  visitBlock(program.body, { reach: filter, path: [], blocks: [], isInDegrade: false, loops: [] });
 
   const writers = new Map<string, Site[]>();
   for (const site of sites) {
@@ -261,14 +303,25 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
     filter,
     source,
     writers,
+    varying,
     problems,
     expressionOf: (text) => read(text, null),
   };
 }
 
 export function outputOf(step: Step): string | null {
-  const { op } = step;
-  return op.op === "load" || op.op === "eval" || op.op === "call" ? op.output : null;
+  return outputSlotOf(step.op);
+}
+
+/** The slot that holds what somebody else gave: an event, another run, what was remembered. */
+function foreignSlotOf({ op }: Step): string | null {
+  return op.op === "wait" || op.op === "recall" || op.op === "run" ? outputSlotOf(op) : null;
+}
+
+/** What decides at the end of each iteration, and what it goes over. */
+export function loopExpressions(op: Loop): readonly string[] {
+  const list = op.over?.list.kind === "expression" ? [op.over.list.text] : [];
+  return [...list, ...(op.until === null ? [] : [op.until])];
 }
 
 /** Every policy of a chain of retries. */
@@ -286,9 +339,8 @@ export function policiesOf(policy: FailurePolicy): readonly FailurePolicy[] {
 
 /** What of format 2 a known opcode has that is not modelled. */
 function unprovenPart({ op, failure }: Step): string | null {
-  if (op.op === "wait" && (op.until.kind === "event" || op.until.kind === "condition"))
-    return `a wait on \`${op.until.kind}\``;
-  if (op.op === "wait" && op.output !== undefined) return "a wait with an output";
+  // A guard's own reading is an effect beside the step's.
+  if (op.op === "call" && op.guard?.readBack !== undefined) return "a guard that reads back";
   const policy = policiesOf(failure).find(({ kind }) => kind === "ask_model" || kind === "recompile");
   return policy === undefined ? null : `the policy \`${policy.kind}\``;
 }
@@ -314,13 +366,15 @@ export function expressionsOf(step: Step): readonly string[] {
       return operands([
         ...Object.values(op.params),
         ...(op.compensation === null ? [] : Object.values(op.compensation.params)),
+        ...(op.guard?.preconditions ?? []).map((text) => ({ kind: "expression", text }) as const),
       ]);
     case "eval":
       return [op.expression];
     case "branch":
       return op.arms.map((arm) => arm.when);
-    case "wait":
     case "loop":
+      return [...textsOf(step), ...loopExpressions(op), ...op.carry.map(({ next }) => next)];
+    case "wait":
     case "ask":
     case "recall":
     case "remember":

@@ -26,6 +26,8 @@ function collect(analysis: Analysis): ReadonlyMap<string, string> {
   for (const [slot, writers] of analysis.writers) {
     const [site, ...others] = writers;
     if (site?.action == null || others.length > 0 || site.action.definition.effect.kind !== "read") continue;
+    // Read again in each iteration, and a loop may have changed it meanwhile; what was remembered, or a model says, is no file.
+    if (site.loops.length > 0 || site.step.op.op !== "load") continue;
     if (!changes.every((change) => comesBefore(site, change))) continue;
     const params = [...site.action.params].sort(([a], [b]) => (a < b ? -1 : 1));
     if (!params.every(([, expression]) => dependsOnEvent(expression))) continue;

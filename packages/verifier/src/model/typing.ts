@@ -44,6 +44,17 @@ export function schemaOf(analysis: Analysis, path: AccessPath): SchemaData | nul
     }
     return first === undefined || rest.length > 0 ? null : textSchema;
   }
+  const varies = analysis.varying.get(root);
+  if (varies !== undefined) {
+    // What a declaration says of such a slot nobody checks: a list's own schema tells what its elements are, and a number without bounds
+    // is all that a declared number is taken for.
+    const list = varies.elementOf === null ? null : accessPath(varies.elementOf);
+    const items = list === null || list.root === root ? null : itemsOf(schemaOf(analysis, list));
+    if (items !== null) return descend(items, fields);
+    const stated = analysis.program.slots.find((slot) => slot.name === root)?.schema;
+    const kind = stated === undefined || fields.length > 0 ? "unknown" : kindOf(schemaData(stated));
+    return kind === "number" || kind === "integer" ? { type: "number" } : null;
+  }
   const writers = analysis.writers.get(root);
   const declared = analysis.program.slots.find((slot) => slot.name === root)?.schema;
   const results = (writers ?? []).flatMap((site) =>
@@ -70,6 +81,11 @@ function descend(schema: SchemaData, fields: readonly string[]): SchemaData | nu
     at = typeof next === "object" && next !== null ? (next as SchemaData) : null;
   }
   return at;
+}
+
+function itemsOf(schema: SchemaData | null): SchemaData | null {
+  const items: unknown = schema === null ? undefined : present(schema)["items"];
+  return typeof items === "object" && items !== null && !Array.isArray(items) ? (items as SchemaData) : null;
 }
 
 /** A schema without its `null` alternative. */
