@@ -6,11 +6,11 @@
 //   SF5  The files of the ledger verify by themselves.
 import { evaluate, parseExpression } from "@writ/core/expression";
 import { eventSlot } from "@writ/core/event";
-import { eventId, runId, stepId, type RunId } from "@writ/core/ids";
+import { capabilityId, eventId, runId, stepId, type RunId } from "@writ/core/ids";
 import { verifyLedger, type NamedBytes } from "@writ/core/ledger-verify";
 import { toHex } from "@writ/core/bytes";
 import { hashedProgram } from "@writ/core/program-codec";
-import type { HashedProgram, Program, Step } from "@writ/core/program";
+import type { HashedProgram, Program } from "@writ/core/program";
 import { nodeHasher } from "@writ/store/node-crypto";
 import type { SimulatedDisk } from "../simulated-disk.ts";
 import { verifySimulated } from "./keys.ts";
@@ -26,6 +26,7 @@ interface Final {
   readonly oracle: Oracle;
   readonly scenario: Pick<Scenario, "happenings" | "actions" | "programs">;
   readonly programs: readonly HashedProgram[];
+  readonly probe: HashedProgram;
   readonly acknowledged: ReadonlySet<string>;
   readonly startsAcknowledged: ReadonlySet<RunId>;
 }
@@ -196,24 +197,9 @@ async function replays({ node, watch }: Final): Promise<void> {
 }
 
 /** Whoever comes next gets every lock. */
-async function everythingFree({ node, watch, oracle, scenario }: Final): Promise<void> {
-  const names = ["a", "b", ...scenario.programs.map((_, i) => `own${i}`)];
-  const steps: readonly Step[] = names.map((name, i) => putStep(stepId(`probe-${i}`), name));
-  const [first] = scenario.programs;
-  if (first === undefined || [...node.registry().revokedCapabilities.keys()].length > 0) return;
-  const probe = hashedProgram(
-    {
-      ...first,
-      trigger: { kind: "manual" },
-      runTimeoutMs: 60_000,
-      concurrencyMax: 100,
-      body: { steps },
-      slots: [],
-    },
-    nodeHasher,
-  );
+async function everythingFree({ node, watch, oracle, probe }: Final): Promise<void> {
+  if ([...node.registry().revokedCapabilities.keys()].length > 0) return;
   oracle.behave();
-  watch.expect(probe);
   const { run } = node.engine.startRun({
     program: probe,
     event: {
@@ -231,4 +217,24 @@ async function everythingFree({ node, watch, oracle, scenario }: Final): Promise
   const { status, fault } = await node.engine.ended(runId(run));
   if (status !== "finished")
     watch.problem(`SF1 a run that touches everything ${status}: ${fault?.message ?? ""}`);
+}
+
+/** A program that touches every file that the others share or own. */
+export function probeOf(programs: readonly Program[]): HashedProgram {
+  const [first] = programs;
+  if (first === undefined) throw new Error("a scenario has a program");
+  const names = ["a", "b", ...programs.map((_, i) => `own${i}`)];
+  return hashedProgram(
+    {
+      ...first,
+      format: 1,
+      trigger: { kind: "manual" },
+      runTimeoutMs: 60_000,
+      concurrencyMax: 100,
+      capabilities: [capabilityId("sim.put@1.0.0")],
+      body: { steps: names.map((name, i) => putStep(stepId(`probe-${i}`), name)) },
+      slots: [],
+    },
+    nodeHasher,
+  );
 }

@@ -45,6 +45,7 @@ export interface NodeParts {
   readonly programs: readonly HashedProgram[];
   /** Told of every durable entry, in order, beginning with those of earlier lives. */
   readonly told: (entries: readonly Entry[]) => void;
+  readonly runsActiveMax: number;
   /** Told of every blob before it is stored. */
   readonly keepBlob: (hash: Sha256, bytes: Uint8Array) => void;
 }
@@ -143,6 +144,8 @@ export async function startSimulatedNode(parts: NodeParts): Promise<SimulatedNod
     hasher: nodeHasher,
     loadProgram: open,
     unfinishedRuns: async () => store.projections.unfinishedRuns(),
+    parked: store.projections.parked,
+    runsActiveMax: parts.runsActiveMax,
   });
   const triggers = createTriggers({
     ledger,

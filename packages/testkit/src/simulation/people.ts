@@ -13,6 +13,8 @@ export interface PeopleParts {
   readonly node: SimulatedNode;
   readonly process: SimulatedProcess;
   readonly oracle: Oracle;
+  /** Runs that have not ended, as the ledger tells of them: also those that are not in memory. */
+  readonly unfinished: () => readonly RunState[];
   readonly random: SeededRandom;
   readonly temper: Scenario["people"];
   /** The story is over: everything that waits for a person is answered. */
@@ -29,6 +31,12 @@ const expected: ReadonlySet<string> = new Set([
   "run.nothing-held",
   "run.decision",
   "run.unknown",
+  "run.paused",
+  "run.not-paused",
+  "run.order",
+  "run.breakpoint",
+  "emergency.unknown",
+  "runtime.full",
   "runtime.busy",
   "runtime.stopped",
   "ledger.stopped",
@@ -47,12 +55,13 @@ export function startPeople(parts: PeopleParts): void {
       if (isLate()) lateRounds++;
       const answers = isLate() ? 1 : temper.answers;
       const approves = isLate() ? (lateRounds < patientRounds ? 1 : 0) : temper.approves;
+      if (isLate()) release(parts);
       for (const { approval } of node.engine.approvals()) {
         if (!random.chance(answers)) continue;
         const decision = random.chance(approves) ? "approve" : "reject";
         attempt(node.engine.decideApproval(approval, decision, accountant, ""), problem);
       }
-      for (const state of node.engine.active()) {
+      for (const state of parts.unfinished()) {
         for (const [id, step] of state.steps) {
           if (random.chance(answers)) settle(parts, state, id, step);
         }
@@ -60,6 +69,19 @@ export function startPeople(parts: PeopleParts): void {
     }
   };
   live().catch((error: unknown) => problem(`people: ${String(error)}`));
+}
+
+/** What somebody stopped on purpose goes on: it would wait for ever otherwise. */
+function release({ node, unfinished, problem }: PeopleParts): void {
+  const { engine } = node;
+  for (const { stop } of engine.emergencies()) attempt(engine.clearEmergency(stop, owner, "over"), problem);
+  for (const state of unfinished()) {
+    if (state.control.paused !== null) attempt(engine.resumeRun(state.run, owner, "go on"), problem);
+    for (const [id, step] of state.steps) {
+      if (step.phase.kind !== "intercepted") continue;
+      attempt(engine.releaseStep(state.run, id, owner, { params: null, comment: "" }), problem);
+    }
+  }
 }
 
 /** Notes what should not happen. A call that a crash cuts off is never answered. */

@@ -7,16 +7,18 @@ import type { Disk } from "@writ/core/ports";
 import { hashedProgram } from "@writ/core/program-codec";
 import type { HashedProgram } from "@writ/core/program";
 import { isoTime } from "@writ/runtime/iso-time";
+import type { RunState } from "@writ/runtime/state";
 import type { NodeKeys } from "@writ/store/keys";
 import { nodeHasher } from "@writ/store/node-crypto";
 import { seededRandom } from "../seeded-random.ts";
 import { simulatedDisk, type SimulatedDisk } from "../simulated-disk.ts";
-import { finalProblems } from "./invariants.ts";
+import { finalProblems, probeOf } from "./invariants.ts";
 import { withSimulatedLoop, type SimulatedLoop, type SimulatedProcess } from "./loop.ts";
 import { createMatrix, type Observation } from "./matrix.ts";
 import { mortalDisk } from "./mortal-disk.ts";
 import { accountant, owner, startSimulatedNode, workspaceName, type SimulatedNode } from "./node.ts";
 import { createOracle, type Oracle } from "./oracle.ts";
+import { giveOrder } from "./orders.ts";
 import { attempt, stackOf, startPeople } from "./people.ts";
 import { rot } from "./rot.ts";
 import type { Action, Crash, Scenario } from "./scenario.ts";
@@ -56,6 +58,7 @@ class Player {
   readonly #oracle: Oracle;
   readonly #watch: Watch;
   readonly #programs: readonly HashedProgram[];
+  readonly #probe: HashedProgram;
   readonly #matrix = createMatrix();
   readonly #acknowledged = new Set<string>();
   readonly #startsAcknowledged = new Set<RunId>();
@@ -73,7 +76,9 @@ class Player {
     this.#loop = loop;
     this.#oracle = createOracle(scenario.misbehaviours);
     this.#programs = scenario.programs.map((program) => hashedProgram(program, nodeHasher));
-    const byHash = new Map<ProgramHash, HashedProgram>(this.#programs.map((each) => [each.hash, each]));
+    this.#probe = probeOf(scenario.programs);
+    const all = [...this.#programs, this.#probe];
+    const byHash = new Map<ProgramHash, HashedProgram>(all.map((each) => [each.hash, each]));
     this.#watch = createWatch(this.#oracle, byHash);
     this.#actions = [...scenario.actions];
     this.#crashes = [...scenario.crashes];
@@ -166,7 +171,8 @@ class Player {
       oracle: this.#oracle,
       keys: this.#keys,
       source,
-      programs: this.#programs,
+      programs: [...this.#programs, this.#probe],
+      runsActiveMax: this.#scenario.runsActiveMax,
       told: (entries) => this.#watch.told(entries),
       keepBlob: (hash, bytes) => this.#watch.blob(hash, decodeCbor(bytes)),
     });
@@ -215,6 +221,7 @@ class Player {
       node,
       process,
       oracle: this.#oracle,
+      unfinished: () => this.#unfinished(),
       random: life.people,
       temper: this.#scenario.people,
       isLate: () => isLate,
@@ -250,13 +257,14 @@ class Player {
         compared = head;
         this.#watch.compare(node.engine, head);
       }
-      return isLate && node.engine.active().length === 0 && head === node.store.ledger.durableSeq();
+      const { active, parked } = node.engine.load();
+      return isLate && active + parked === 0 && head === node.store.ledger.durableSeq();
     };
     const isDone = await this.#loop.run(isOver, wakesMax);
     if (process.isDead()) return { kind: "died", point: life.last() };
     if (haltCode() !== null) return this.#halted(node, process);
     if (!isDone) {
-      const open = node.engine.active().map((state) => describeRun(state));
+      const open = this.#unfinished().map((state) => describeRun(state));
       problem(`runs are stuck: ${open.join("; ")}`);
       return { kind: "stuck" };
     }
@@ -286,6 +294,10 @@ class Player {
     return { kind: "rest" };
   }
 
+  #unfinished(): readonly RunState[] {
+    return [...this.#watch.runs.values()].filter(({ ended, ending }) => ended === null || ending !== null);
+  }
+
   /** The last invariants, on the node that is still there. Not null when the node ended meanwhile. */
   async #check(node: SimulatedNode, process: SimulatedProcess): Promise<End | null> {
     this.#isFinal = true;
@@ -300,6 +312,7 @@ class Player {
         oracle: this.#oracle,
         scenario: { happenings, actions, programs },
         programs: this.#programs,
+        probe: this.#probe,
         acknowledged: this.#acknowledged,
         startsAcknowledged: this.#startsAcknowledged,
       })
@@ -384,6 +397,17 @@ class Player {
         if (state !== undefined) attempt(engine.undoRun(state.run, owner, "take it back"), problem);
         return;
       }
+      case "order":
+        giveOrder(node, action.order, action.pick, problem);
+        return;
+      case "emergency": {
+        const scope =
+          action.scope === "everything"
+            ? ({ kind: "everything" } as const)
+            : ({ kind: "target", name: "a" } as const);
+        attempt(engine.emergencyStop(scope, owner, "stop it"), problem);
+        return;
+      }
       case "jump":
         this.#loop.jump(action.ms);
         return;
@@ -456,17 +480,7 @@ class Player {
   }
 }
 
-function describeRun(state: {
-  readonly run: RunId;
-  readonly steps: ReadonlyMap<
-    string,
-    {
-      readonly status: string;
-      readonly phase: { readonly kind: string };
-      readonly undo: { readonly phase: string } | null;
-    }
-  >;
-}): string {
+function describeRun(state: RunState): string {
   const steps = [...state.steps].filter(
     ([, { phase, undo }]) => phase.kind !== "settled" || undo?.phase === "held",
   );

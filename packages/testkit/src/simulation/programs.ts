@@ -133,6 +133,27 @@ const features: readonly {
     }),
   },
   {
+    name: "loop",
+    weight: 1.2,
+    nested: true,
+    make: ({ random, depth, block }, id) => {
+      const count = 1 + random.below(4);
+      const items = Array.from({ length: random.below(count + 1) }, (_, i) => i);
+      return {
+        op: {
+          op: "loop",
+          body: block(depth + 1),
+          over: random.chance(0.5) ? { list: literal(items), item: slotName(`item_${id}`) } : null,
+          index: slotName(`i_${id}`),
+          carry: [],
+          until: random.chance(0.4) ? `i_${id} >= ${random.below(3)}` : null,
+          iterationsMax: count,
+          mustConverge: random.chance(0.2),
+        },
+      };
+    },
+  },
+  {
     name: "approve",
     weight: 1,
     nested: true,
@@ -149,6 +170,8 @@ const features: readonly {
   },
 ];
 
+/** Of format 2. */
+const newOps: ReadonlySet<string> = new Set(["loop", "ask", "recall", "remember", "run"]);
 const acting: ReadonlySet<string> = new Set(["call", "load"]);
 
 /** A program that passes `checkProgram`, or null when what the random numbers gave does not. */
@@ -255,11 +278,16 @@ export function completed(program: Program, capabilities: readonly CapabilityDef
     steps.flatMap(({ op }) => (op.op === "call" || op.op === "load" ? [op.capability] : [])),
   );
   const slots = steps.flatMap(({ op }) =>
-    (op.op === "eval" || op.op === "load" || op.op === "call") && op.output !== null
-      ? [{ name: op.output, schema: {}, labels: [] }]
-      : [],
+    op.op === "loop"
+      ? [op.index, op.over?.item ?? null].flatMap((name) =>
+          name === null ? [] : [{ name, schema: {}, labels: [] }],
+        )
+      : (op.op === "eval" || op.op === "load" || op.op === "call") && op.output !== null
+        ? [{ name: op.output, schema: {}, labels: [] }]
+        : [],
   );
-  const made: Program = { ...program, capabilities: [...called].sort(), slots };
+  const isNew = steps.some(({ op }) => newOps.has(op.op));
+  const made: Program = { ...program, format: isNew ? 2 : 1, capabilities: [...called].sort(), slots };
   return checkProgram(made, capabilities).length === 0 ? made : null;
 }
 

@@ -16,7 +16,21 @@ export type Action = { readonly atMs: number } & (
   | { readonly kind: "pause" | "resume" | "undeploy"; readonly program: number }
   | { readonly kind: "revoke" | "restore"; readonly capability: string }
   | { readonly kind: "meddle"; readonly name: string }
+  /** A person's order to one of the runs under way. */
+  | { readonly kind: "order"; readonly order: Order; readonly pick: number }
+  | { readonly kind: "emergency"; readonly scope: "everything" | "target" }
 );
+
+export const orders = [
+  "pause",
+  "resume",
+  "priority",
+  "skip",
+  "breakpoint",
+  "clear-breakpoint",
+  "release",
+] as const;
+export type Order = (typeof orders)[number];
 
 /** The end of one life: at its n-th point, or never when it does not get there. */
 export interface Crash {
@@ -46,6 +60,8 @@ export interface Scenario {
     readonly approves: number;
     readonly everyMs: number;
   };
+  /** Runs that the node keeps in memory at once; those that only wait are parked. */
+  readonly runsActiveMax: number;
   readonly disk: { readonly turnsMax: number; readonly latencyMs: number };
 }
 
@@ -77,6 +93,17 @@ export function scenarioOf(seed: number, capabilities: readonly CapabilityDefini
       kind: "jump" as const,
       atMs: when(),
       ms: random.pick([-1, 1]) * random.below(random.pick([5000, 3_600_000, 86_400_000])),
+    })),
+    ...some(0.4, 2 * size, () => ({
+      kind: "order" as const,
+      atMs: when(),
+      order: random.pick(orders),
+      pick: random.below(100),
+    })),
+    ...some(0.1, 1, () => ({
+      kind: "emergency" as const,
+      atMs: when(),
+      scope: random.pick(["everything", "target"] as const),
     })),
     ...some(0.1, 1, () => ({ kind: "meddle" as const, atMs: when(), name: random.pick(["a", "b"]) })),
     ...some(0.1, 2, () => ({
@@ -131,6 +158,7 @@ export function scenarioOf(seed: number, capabilities: readonly CapabilityDefini
       approves: random.pick([0.2, 0.8, 1]),
       everyMs: random.pick([200, 3000, 20_000]),
     },
+    runsActiveMax: random.pick([3, 100, 100]),
     disk: { turnsMax: random.below(3), latencyMs: random.pick([0, 0, 0, 3, 200]) },
   };
 }
