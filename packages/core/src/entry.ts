@@ -137,6 +137,20 @@ export interface NodeEntries {
     readonly reason: string;
   };
   "emergency.cleared": { readonly stop: string; readonly reason: string };
+  /** Times or sightings passed while nobody listened; recorded before those that are made up for. `cursor`: where the source goes on. */
+  "source.missed": {
+    readonly source: CapabilityId;
+    readonly workspace: string;
+    /** Session of the source, as `event.received` names it in its key. */
+    readonly session: string;
+    readonly policy: "skip" | "once" | "all";
+    readonly count: number;
+    /** How many of them are reported after all. */
+    readonly reported: number;
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly cursor: ValueMap;
+  };
   "notification.sent": { readonly channel: string; readonly to: string; readonly text: string };
 }
 

@@ -215,6 +215,18 @@ export interface Sighting {
   readonly key: string;
 }
 
+/** What passed while a source had nobody to listen. */
+export interface MissedSightings {
+  readonly policy: "skip" | "once" | "all";
+  readonly count: number;
+  /** How many of them it reports after all. */
+  readonly reported: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Where it goes on after a restart that comes before it reports anything. */
+  readonly cursor: ValueMap;
+}
+
 export interface SourceSession {
   stop(): Promise<void>;
 }
@@ -232,6 +244,10 @@ export interface EventSource {
     readonly world: World;
     seen(key: string): boolean;
     report(sighting: Sighting): Promise<void>;
+    /** Records that something was missed; resolves when that is durable. */
+    missed?(what: MissedSightings): Promise<void>;
+    /** Since when somebody has wanted to listen; a source without a cursor begins there. */
+    readonly sinceMs?: number;
     problem(error: unknown): void;
   }): Promise<SourceSession>;
 }

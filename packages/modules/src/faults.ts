@@ -235,7 +235,7 @@ const httpFaults = {
 const clockFaults = {
   "clock.schedule-invalid": {
     kind: "rejected",
-    remedy: "Give `every_ms` (at least 1000), or `cron` with `zone`.",
+    remedy: "Give `every_ms` (at least 1000), `cron` with `zone`, or `at` as an RFC 3339 time.",
   },
 } as const;
 

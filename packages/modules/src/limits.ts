@@ -46,3 +46,5 @@ export const commandKillGraceMs = 1000;
 export const environmentVariablesMax = 64;
 export const environmentValueLengthMax = 8192;
 export const processesListedMax = 4096;
+/** Runs that policy `all` catches up on at once; times before the last of them are told as missed. */
+export const catchUpRunsMax = 1000;

@@ -2,7 +2,7 @@
 import type { Capability } from "@writ/core/capability";
 import type { EventSource, Modules } from "@writ/core/ports";
 import { httpCapabilities } from "./api-http/index.ts";
-import { tick } from "./clock/index.ts";
+import * as clock from "./clock/index.ts";
 import { execCapabilities, type ExecOptions } from "./os-exec/index.ts";
 import * as csv from "./csv/index.ts";
 import * as filesystem from "./filesystem/index.ts";
@@ -17,7 +17,7 @@ export function builtInModules(options: { readonly exec?: ExecOptions } = {}): M
       ...httpCapabilities(),
       ...execCapabilities(options.exec),
     ],
-    [fileArrived, tick],
+    [fileArrived, ...Object.values(clock)],
   );
 }
 

@@ -241,6 +241,8 @@ export function foldRegistry(registry: Registry, entry: EntryDraft): Registry {
         ...registry,
         cursors: withKey(registry.cursors, sessionOfSourceKey(entry.facts.sourceKey), entry.facts.cursor),
       };
+    case "source.missed":
+      return { ...registry, cursors: withKey(registry.cursors, entry.facts.session, entry.facts.cursor) };
     default:
       return registry;
   }

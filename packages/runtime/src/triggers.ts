@@ -274,6 +274,20 @@ export function createTriggers(options: TriggerOptions): Triggers {
           world,
           seen: (sightingKey) => isSeen(`${key}#${sightingKey}`),
           report: (sighting) => sighted(key, source, workspace, sighting),
+          missed: async (what) => {
+            const facts = { source: source.definition.id, workspace, session: key, ...what };
+            const atMs = world.nowMs();
+            const entry = ledger.append({
+              kind: "source.missed",
+              run: null,
+              cause: null,
+              actor: { kind: "node" },
+              atMs,
+              facts,
+            });
+            await ledger.durable(entry.seq);
+          },
+          ...sinceOf(key),
           problem: (error) =>
             log?.warn("source.problem", { source: trigger.source, workspace, fault: recordOf(error) }),
         });
@@ -285,6 +299,15 @@ export function createTriggers(options: TriggerOptions): Triggers {
         log?.error("trigger.broken", { source: trigger.source, workspace, fault: recordOf(error) });
       }
     }
+  };
+
+  /** Since when the first of the programs that listen has been deployed. */
+  const sinceOf = (key: string): { readonly sinceMs?: number } => {
+    const times = [...armed].flatMap(([hash, each]) => {
+      const atMs = each.session === key ? registry().programs.get(hash)?.deployedAtMs : null;
+      return typeof atMs === "number" ? [atMs] : [];
+    });
+    return times.length === 0 ? {} : { sinceMs: Math.min(...times) };
   };
 
   /** Hold and throttle times of programs that were just armed, from what the ledger says of the time before. */

@@ -1,1 +1,2 @@
+export { cron, interval, once } from "./sources.ts";
 export { tick } from "./tick.ts";

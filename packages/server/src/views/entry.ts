@@ -87,6 +87,10 @@ export function entryText(entry: Entry): string {
       return `emergency stop ${entry.facts.stop} cleared by ${actorText(entry.actor)}${because(entry.facts.reason)}`;
     case "event.received":
       return `${entry.facts.event.type} ${entry.facts.event.subject ?? ""}`.trim();
+    case "source.missed": {
+      const { source, count, reported, policy } = entry.facts;
+      return `${source.replace(/@.*$/, "")} missed ${count}, ${reported} made up for (${policy})`;
+    }
     case "notification.sent":
       return `${entry.facts.to} told: ${entry.facts.text}`;
     case "run.started":

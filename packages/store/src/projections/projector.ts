@@ -183,7 +183,6 @@ export function projector(db: DatabaseSync): Projector {
       case "timer.fired":
       case "event.emitted":
       case "run.cancel-requested":
-      case "effect.progress":
       case "guard.decided":
       case "run.paused":
       case "run.resumed":
