@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compileProgram } from "@writ/compiler/program";
@@ -158,4 +159,17 @@ test("J5 whatever the text holds, the answer is a program or a list of problems"
     }),
     { numRuns: 500 },
   );
+});
+
+test("J6 the page about programs names every opcode, failure policy and way to wait", () => {
+  const page = readFileSync(new URL("../../../docs/programs.md", import.meta.url), "utf8");
+  const refusal = (program: unknown) => problemsOf(program)[0]?.message ?? "";
+  const named = (message: string) => /one of (.*)$/.exec(message)?.[1]?.split(", ") ?? [];
+  const names = [
+    ...named(refusal({ body: [{ id: "x", op: "?" }] })),
+    ...named(refusal({ body: [{ id: "x", op: "eval", expression: "1", output: "y", failure: "?" }] })),
+    ...named(refusal({ body: [{ id: "x", op: "wait", until: { kind: "?" } }] })),
+  ];
+  expect(names.length).toBeGreaterThan(25);
+  for (const name of names) expect(page, name).toMatch(new RegExp(`[\`"]${name}[\`"]`));
 });
