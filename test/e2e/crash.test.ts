@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { expect, test } from "vitest";
 import { storyRule } from "../support/rules.ts";
-import { pause } from "../support/node-process.ts";
+import { pause, root } from "../support/node-process.ts";
 import { Story } from "../support/story.ts";
 
 const high = "high-machine-parts.csv";
@@ -52,4 +54,29 @@ test("E10 a deployed program is verified and armed again after a restart", async
   story.drop(low);
   await story.node.start();
   expect((await story.runOf(low, "finished")).status).toBe("finished");
+});
+
+test("E21 the crash demonstration: counting goes on through kills, no line lost, none twice, and is taken back whole", async () => {
+  await using story = await Story.begin();
+  const client = story.node.client();
+  const text = readFileSync(path.join(root, "examples", "programs", "count-to-fifty.program.json"), "utf8");
+  const outcome = await client.call("compileProgram", {
+    body: { kind: "program", text: text.replace('"ms": 200', '"ms": 40') },
+  });
+  if (outcome.kind !== "compiled") throw new Error(JSON.stringify(outcome));
+  const params = { hash: outcome.program.hash };
+  await client.call("approveProgram", { params, body: {} });
+  await client.call("deployProgram", { params, body: {} });
+  const { run } = await client.call("startRun", { params, query: {}, body: {} });
+  for (let kill = 0; kill < 3; kill++) {
+    await pause(300 + 170 * kill);
+    await story.node.kill();
+    await story.node.start();
+  }
+  expect((await story.ended(run)).status).toBe("finished");
+  const lines = story.read("reports/count.txt").trimEnd().split("\n");
+  expect(lines).toEqual(Array.from({ length: 50 }, (_, i) => String(i + 1)));
+  const undone = await story.writ("undo", run);
+  expect(undone.code, undone.out + undone.error).toBe(0);
+  expect(story.has("reports/count.txt")).toBe(false);
 });
