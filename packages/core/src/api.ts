@@ -1122,6 +1122,16 @@ export const routes = {
     ),
     response: RunSummary,
   },
+  retryStep: {
+    method: "POST",
+    path: "/runs/{run}/steps/{step}/retry",
+    summary: "Try a failed step again, with what fell with it; a run that ended as failed goes on",
+    access: "operator",
+    status: 200,
+    params: byRunStep,
+    body: Type.Object({ reason: Type.Optional(comment) }, closed),
+    response: RunSummary,
+  },
   skipStep: {
     method: "POST",
     path: "/runs/{run}/steps/{step}/skip",

@@ -260,6 +260,8 @@ export interface RunEntries {
   "run.paused": { readonly by: Actor; readonly reason: string };
   "run.resumed": { readonly by: Actor; readonly reason: string };
   "run.priority-set": { readonly priority: Priority; readonly by: Actor };
+  /** A person's order to try a failed step again, with what was skipped or aborted because of it; a failed run goes on by it. */
+  "step.retry-ordered": { readonly step: StepId; readonly by: Actor; readonly reason: string };
   /** A person's order to go on without a step. */
   /** Stops before a step, or before every step of a capability, until somebody releases it. Exactly one of both is not null. */
   "breakpoint.set": {

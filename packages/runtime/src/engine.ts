@@ -383,11 +383,14 @@ export function createEngine(options: EngineOptions): Engine {
   });
 
   /** The run's time limit; when it has passed the run is cancelled, with undo where its program knows `compensate`. */
-  const limitTime = (run: ActiveRun): void => {
+  const limitTime = (
+    run: ActiveRun,
+    fromMs = run.state.control.clockFromMs ?? run.state.startedAtMs,
+  ): void => {
     const { runTimeoutMs } = run.state.prepared.hashed.program;
     run.timers.set(
       "run",
-      core.timers.at(run.state.startedAtMs + runTimeoutMs, () => {
+      core.timers.at(fromMs + runTimeoutMs, () => {
         run.timers.delete("run");
         endByNode(run, `it did not end in ${runTimeoutMs} ms`);
       }),
@@ -527,8 +530,32 @@ export function createEngine(options: EngineOptions): Engine {
   };
   const parking = createParking({ core, parked: options.parked, activeMax, fold: foldRun, resume });
 
+  /** A run that has ended comes back into memory when nothing speaks against it; the order that reopens it follows at once. */
+  const reopened = async (
+    run: RunId,
+    problem: (state: RunState) => FaultRecord | null,
+  ): Promise<ActiveRun> => {
+    const awake = await parking.wake(run);
+    if (awake !== undefined) return awake;
+    const folded = remembered.get(run) ?? (await foldRun(run));
+    const known = core.runs.get(run);
+    if (known !== undefined) return known;
+    // Somebody else may have changed it while it was folded.
+    const state = remembered.get(run) ?? folded;
+    const why = state.ended === null ? unknownRun(run) : problem(state);
+    if (why !== null) throw "remedy" in why ? new Fault(why) : why;
+    checkOpen(1);
+    const active = activate(state);
+    forget(run);
+    core.runs.set(run, active);
+    admission.enter(active);
+    // The limit that its order sets: from now on.
+    limitTime(active, options.world.nowMs());
+    return active;
+  };
+
   return {
-    ...createControl(core, { activeRun }),
+    ...createControl(core, { activeRun, reopened }),
     startTogether,
     startRun(start) {
       try {

@@ -35,6 +35,14 @@ export interface MemoryLedgerOptions {
   readonly reach?: (point: "before-sync" | "after-sync") => boolean;
 }
 
+/** What begins a run, or lets one that has ended go on. */
+const opens: ReadonlySet<string> = new Set([
+  "run.started",
+  "undo.requested",
+  "step.retry-ordered",
+  "step.skip-ordered",
+]);
+
 const zeroHash = sha256("0".repeat(64));
 
 export function memoryLedger(options: MemoryLedgerOptions = {}): MemoryLedger {
@@ -169,7 +177,7 @@ export function memoryLedger(options: MemoryLedgerOptions = {}): MemoryLedger {
     unfinishedRuns: () => {
       const open = new Set<RunId>();
       for (const entry of entries.slice(0, durable)) {
-        if (entry.kind === "run.started" || entry.kind === "undo.requested") open.add(entry.run);
+        if (entry.run !== null && opens.has(entry.kind)) open.add(entry.run);
         if (entry.kind === "run.ended") open.delete(entry.run);
       }
       return [...open];

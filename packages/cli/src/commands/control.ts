@@ -48,6 +48,11 @@ export function addControlCommands(run: Command, act: Act): void {
     )
     .action(act(goOn));
   run
+    .command("retry <id> <step>")
+    .description("try a failed step again, with what fell with it; a run that ended as failed goes on")
+    .option("--reason <text>", "kept in the ledger")
+    .action(act(retry));
+  run
     .command("skip <id> <step>")
     .description("go on without a step; what depends on it is skipped too, unless it tolerates that")
     .requiredOption("--reason <text>", "why; kept in the ledger")
@@ -119,6 +124,12 @@ async function priority(
   level: BodyOf<"setPriority">["priority"],
 ): Promise<ExitCode> {
   const run = await context.client.call("setPriority", { params: { run: id }, body: { priority: level } });
+  return context.answer(run, renderRunSummary);
+}
+
+async function retry(context: Context, id: string, step: string, { reason }: Reason): Promise<ExitCode> {
+  const body = reason === undefined ? {} : { reason };
+  const run = await context.client.call("retryStep", { params: { run: id, step }, body });
   return context.answer(run, renderRunSummary);
 }
 

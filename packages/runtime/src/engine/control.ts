@@ -9,6 +9,8 @@ import { releaseProblem } from "../machine/intercept.ts";
 import { fault } from "../faults.ts";
 import { breakpointsMax } from "../limits.ts";
 import { breakpointAt, checkParams } from "./breakpoints.ts";
+import { retryProblem } from "../machine/reopen.ts";
+import type { RunState } from "../state.ts";
 import type { ActiveRun, Core, RunChange } from "./core.ts";
 
 export interface Control {
@@ -18,7 +20,12 @@ export interface Control {
   resumeRun(run: RunId, actor: Actor, reason: string): Promise<void>;
   /** @throws run.unknown, run.ended */
   setPriority(run: RunId, actor: Actor, priority: Priority): Promise<void>;
-  /** Goes on without the step. @throws run.unknown, run.ended, run.order */
+  /**
+   * Tries a failed step again, with what fell with it; a run that ended as failed goes on. Its time limit begins anew.
+   * @throws run.unknown, run.ended, run.order, runtime.busy
+   */
+  retryStep(run: RunId, step: StepId, actor: Actor, reason: string): Promise<void>;
+  /** Goes on without the step, also in a run that ended because of it. @throws run.unknown, run.ended, run.order */
   skipStep(run: RunId, step: StepId, actor: Actor, reason: string): Promise<void>;
   /** `where`: a step's id, or a capability (`*` for any characters). Resolves with its id. @throws run.unknown, run.ended, run.breakpoint */
   setBreakpoint(run: RunId, actor: Actor, where: string): Promise<string>;
@@ -40,8 +47,13 @@ const reasonLengthMax = 1024;
 
 export function createControl(
   core: Core,
-  { activeRun }: { readonly activeRun: (run: RunId) => Promise<ActiveRun> },
+  parts: {
+    readonly activeRun: (run: RunId) => Promise<ActiveRun>;
+    /** The run in memory, also one that has ended and of which `problem` says nothing. */
+    readonly reopened: (run: RunId, problem: (state: RunState) => FaultRecord | null) => Promise<ActiveRun>;
+  },
 ): Control {
+  const { activeRun, reopened } = parts;
   const order = async (
     run: ActiveRun,
     problem: FaultRecord | null,
@@ -67,8 +79,16 @@ export function createControl(
       const facts = { by: actor, priority };
       await order(active, priorityProblem(active.state), actor, { kind: "run.priority-set", facts });
     },
+    async retryStep(run, step, actor, reason) {
+      const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax) };
+      const change = { kind: "step.retry-ordered", facts } as const;
+      const problem = (state: RunState) => retryProblem(state, step);
+      const active = await reopened(run, problem);
+      await order(active, problem(active.state), actor, change);
+    },
     async skipStep(run, step, actor, reason) {
-      const active = await activeRun(run);
+      const problem = (state: RunState) => skipProblem(state, step);
+      const active = await reopened(run, problem);
       const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax) };
       await order(active, skipProblem(active.state, step), actor, { kind: "step.skip-ordered", facts });
     },

@@ -167,7 +167,8 @@ export function sleepsUntil(state: RunState): number | null | undefined {
   if (ending?.asked === true) return undefined;
   // Nothing of a paused run happens by itself, and whoever lists those that are paused finds it in memory.
   if (state.control.paused !== null) return undefined;
-  if (ending === null && ended === null) times.push(startedAtMs + state.prepared.hashed.program.runTimeoutMs);
+  if (ending === null && ended === null)
+    times.push((state.control.clockFromMs ?? startedAtMs) + state.prepared.hashed.program.runTimeoutMs);
   for (const { phase, deadline, undo, loop } of state.steps.values()) {
     if (phase.kind === "blocks" && loop?.pause != null) return undefined;
     if (undo?.phase === "asked" || undo?.phase === "intended") return undefined;

@@ -137,7 +137,8 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
     case "approve": {
       const expiresAtMs = draft.atMs + op.withinMs;
       const reason = op.message === null ? "" : render1(computeOperand(op.message, scope).value);
-      draft.move(id, "AWAITING_APPROVAL");
+      // One that failed and was ordered again stays FAILED until somebody decides.
+      if (draft.step(id).status === "WAITING") draft.move(id, "AWAITING_APPROVAL");
       draft.change(id, {
         phase: { kind: "approval", why: "program", role: op.role, approval: null, expiresAtMs, reason },
       });

@@ -13,7 +13,7 @@ import { preempted } from "./preemption.ts";
 import { guardDecided } from "./guard.ts";
 import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
-import { applyControl, assertNotPaused } from "./control.ts";
+import { applyControl, assertNotPaused, reopens } from "./control.ts";
 import {
   abortBlock,
   completeStep,
@@ -46,7 +46,7 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
   if ((draft.head.event === null) !== (entry.kind === "run.started")) {
     throw draft.diverged(`\`${entry.kind}\` is not how a run goes on here`);
   }
-  if (draft.ended !== null && draft.ending === null && entry.kind !== "undo.requested") {
+  if (draft.ended !== null && draft.ending === null && !reopens(entry.kind)) {
     throw draft.diverged(`the run has ended, yet \`${entry.kind}\` follows`);
   }
   assertNotPaused(draft, entry);
@@ -138,6 +138,7 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
     case "run.paused":
     case "run.resumed":
     case "run.priority-set":
+    case "step.retry-ordered":
     case "step.skip-ordered":
     case "breakpoint.set":
     case "breakpoint.cleared":

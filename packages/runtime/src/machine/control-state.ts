@@ -2,12 +2,17 @@
 import type { Actor, Breakpoint } from "@writ/core/entry";
 import type { Sha256, StepId } from "@writ/core/ids";
 import type { ValueMap } from "@writ/core/value";
+import type { SlotState } from "../state.ts";
 
 export interface ControlState {
   /** Nothing new begins while it is not null. */
   readonly paused: { readonly by: Actor; readonly atMs: number; readonly reason: string } | null;
   readonly breakpoints: readonly Breakpoint[];
   readonly steps: ReadonlyMap<StepId, StepControl>;
+  /** Results of effects that finished when they were not wanted any more; their slots are written if the run goes on after all. */
+  readonly late: ReadonlyMap<StepId, SlotState>;
+  /** When the run's time limit begins: when it was reopened; null for its start. */
+  readonly clockFromMs: number | null;
 }
 
 export interface StepControl {
@@ -19,5 +24,11 @@ export interface StepControl {
   readonly orderedGroup: number;
 }
 
-export const noControl: ControlState = { paused: null, breakpoints: [], steps: new Map() };
+export const noControl: ControlState = {
+  paused: null,
+  breakpoints: [],
+  steps: new Map(),
+  late: new Map(),
+  clockFromMs: null,
+};
 export const noStepControl: StepControl = { released: null, changed: null, orderedGroup: 0 };

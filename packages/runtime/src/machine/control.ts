@@ -1,4 +1,4 @@
-// Orders of people while a run runs: pause, resume, priority, skip.
+// Orders of people while a run runs: pause, resume, priority, retry, skip.
 //   C1  While a run is paused nothing begins, fires, ends or is taken back; what is under way is let finish and recorded.
 //   C3  A skipped step behaves as with policy `skip`: not attempted → SKIPPED, attempted → FAILED with the outcome `skipped`.
 import type { FaultRecord } from "@writ/core/fault";
@@ -8,11 +8,13 @@ import type { RunState, StepState } from "../state.ts";
 import type { Draft } from "./draft.ts";
 import { applyIntercept } from "./intercept.ts";
 import { record, settleFailed, skipStep } from "./failure.ts";
+import { reopen, reopenProblem, retryOrdered, retryProblem } from "./reopen.ts";
 
 export type ControlKind =
   | "run.paused"
   | "run.resumed"
   | "run.priority-set"
+  | "step.retry-ordered"
   | "step.skip-ordered"
   | "breakpoint.set"
   | "breakpoint.cleared"
@@ -20,30 +22,42 @@ export type ControlKind =
   | "step.released";
 
 /** What an order is judged by. */
-export type Ordered = Pick<RunState, "steps" | "ending" | "ended" | "control">;
+export type Ordered = Pick<RunState, "steps" | "blocks" | "ending" | "ended" | "control" | "prepared">;
+
+/** The entries by which a run that has ended goes on. */
+export function reopens(kind: string): boolean {
+  return kind === "undo.requested" || kind === "step.retry-ordered" || kind === "step.skip-ordered";
+}
 
 export function applyControl(draft: Draft, entry: MachineEntry<ControlKind>): void {
   const refused = (why: FaultRecord | null): void => {
     if (why !== null) throw draft.diverged(why.message);
   };
+  const run = orderedOf(draft);
   switch (entry.kind) {
     case "run.paused": {
       const { by, reason } = entry.facts;
-      refused(pauseProblem(draft));
+      refused(pauseProblem(run));
       draft.control = { ...draft.control, paused: { by, reason, atMs: entry.atMs } };
       return;
     }
     case "run.resumed":
-      refused(resumeProblem(draft));
+      refused(resumeProblem(run));
       draft.control = { ...draft.control, paused: null };
       return;
     case "run.priority-set":
-      refused(priorityProblem(draft));
+      refused(priorityProblem(run));
       draft.head = { ...draft.head, priority: entry.facts.priority };
       return;
+    case "step.retry-ordered": {
+      const { step } = entry.facts;
+      refused(retryProblem(run, step));
+      retryOrdered(draft, step);
+      return;
+    }
     case "step.skip-ordered": {
       const { step, reason } = entry.facts;
-      refused(skipProblem(draft, step));
+      refused(skipProblem(run, step));
       skipOrdered(draft, step, reason);
       return;
     }
@@ -53,6 +67,10 @@ export function applyControl(draft: Draft, entry: MachineEntry<ControlKind>): vo
     case "step.released":
       applyIntercept(draft, entry);
   }
+}
+
+function orderedOf({ steps, blocks, ending, ended, control, base }: Draft): Ordered {
+  return { steps, blocks, ending, ended, control, prepared: base.prepared };
 }
 
 /** The entries that begin, fire or end something; none of them follows while the run is paused. */
@@ -132,11 +150,14 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
       state: step?.status ?? "",
     });
   if (step === undefined) return why("the program has no such step");
+  if (step.phase.kind === "settled" && step.status === "FAILED") return reopenProblem(run, id, "skip");
   if (run.ending !== null || run.ended !== null)
     return record("run.ended", `Cannot skip step \`${id}\`: the run is ending or has ended`, { step: id });
   switch (step.phase.kind) {
     case "blocked":
-      return step.status === "WAITING" ? null : why("the block it stands in has not begun");
+      return step.status === "WAITING" || step.status === "FAILED"
+        ? null
+        : why("the block it stands in has not begun");
     case "attempting":
     case "intercepted":
     case "timer":
@@ -165,7 +186,8 @@ function mayHaveHappened({ status, fault, effect }: StepState): boolean {
 }
 
 function skipOrdered(draft: Draft, id: StepId, reason: string): void {
-  const { status, fault } = draft.step(id);
+  const { status, fault, phase } = draft.step(id);
+  if (phase.kind === "settled") reopen(draft, id);
   if (status === "WAITING" || status === "AWAITING_APPROVAL" || status === "HELD") skipStep(draft, id);
   else {
     if (fault === null) {

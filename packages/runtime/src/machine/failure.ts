@@ -30,10 +30,13 @@ export function settleCompleted(
 ): void {
   draft.change(id, { phase: settled });
   const slot = outputSlotOf(draft.index(id).step.op);
+  if (slot === null || output === null) return;
+  const labels = joinLabels(output.labels, draft.step(id).control);
   // An effect that was not wanted any more leaves its slot to what replaced it.
-  if (slot !== null && output !== null && !draft.step(id).aborting) {
-    draft.writeSlot(slot, output.value, joinLabels(output.labels, draft.step(id).control));
-  }
+  if (draft.step(id).aborting) {
+    const late = new Map(draft.control.late).set(id, { value: output.value, labels });
+    draft.control = { ...draft.control, late };
+  } else draft.writeSlot(slot, output.value, labels);
 }
 
 /** The step and every step inside it is not run. */

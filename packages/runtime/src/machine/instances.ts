@@ -16,7 +16,7 @@ export function renewBlock(draft: Draft, number: number): void {
   }
 }
 
-function renewed(step: StepState): StepState {
+export function renewed(step: StepState): StepState {
   const { past = [] } = step;
   const mayStand = step.undo !== null || step.effect?.effect === "irreversible";
   const kept = mayStand ? [...past, instanceOf(step)] : past;

@@ -9,7 +9,14 @@ export function controlHandlers(
   node: NodeContext,
 ): Pick<
   Handlers,
-  "pauseRun" | "resumeRun" | "setPriority" | "skipStep" | "setBreakpoint" | "clearBreakpoint" | "releaseStep"
+  | "pauseRun"
+  | "resumeRun"
+  | "setPriority"
+  | "skipStep"
+  | "setBreakpoint"
+  | "clearBreakpoint"
+  | "releaseStep"
+  | "retryStep"
 > {
   const { engine } = node;
   const nameOf = namesOf(node);
@@ -46,6 +53,11 @@ export function controlHandlers(
         params: body.params === undefined ? null : dataOf(body.params),
         comment: body.comment ?? "",
       });
+      return summary(run);
+    },
+    retryStep: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      await engine.retryStep(run, stepId(params.step), caller.actor, body.reason ?? "");
       return summary(run);
     },
     skipStep: async ({ params, body, caller }) => {

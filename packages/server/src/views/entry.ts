@@ -140,6 +140,8 @@ export function entryText(entry: Entry): string {
       return `stopped at ${entry.facts.breakpoint}: ${entry.facts.effect.capability} ${targetsText(entry.facts.effect.targets)}`.trim();
     case "step.released":
       return `${actorText(entry.facts.by)} lets it go on${changesText(entry.facts.params)}${because(entry.facts.comment)}`;
+    case "step.retry-ordered":
+      return `${actorText(entry.facts.by)} orders another attempt${because(entry.facts.reason)}`;
     case "step.skip-ordered":
       return `${actorText(entry.facts.by)} orders to go on without it${because(entry.facts.reason)}`;
     case "undo.requested":

@@ -70,6 +70,9 @@ export function projector(db: DatabaseSync): Projector {
   const insertBatch = db.prepare("INSERT OR IGNORE INTO run_batch (run_no, position) VALUES (?, ?)");
   const endRun = db.prepare("UPDATE run SET status = ?, is_open = 0, ended_ms = ?, fault = ? WHERE no = ?");
   const reopenRun = db.prepare("UPDATE run SET status = 'undoing', is_open = 1 WHERE no = ? AND is_open = 0");
+  const goOnRun = db.prepare(
+    "UPDATE run SET status = 'running', is_open = 1, ended_ms = NULL, fault = NULL WHERE no = ? AND is_open = 0",
+  );
   // An open run is held, waiting, or otherwise what it was (undoing or running).
   const settleStatus = db.prepare(`
     UPDATE run SET status = CASE
@@ -159,7 +162,9 @@ export function projector(db: DatabaseSync): Projector {
       case "approval.expired":
         removeApproval.run(entry.facts.approval);
         break;
+      case "step.retry-ordered":
       case "step.skip-ordered":
+        goOnRun.run(no);
         removeHeld.run(no, entry.facts.step, "effect");
         removeStepApprovals(no, entry.facts.step);
         break;
