@@ -6,9 +6,10 @@ import { approvalId, eventId, runId, type StepId } from "@writ/core/ids";
 import { decide, initialState, outstanding, type MachineEntry } from "@writ/runtime/machine";
 import { pauseProblem, resumeProblem, skipProblem } from "@writ/runtime/machine/control";
 import { releaseProblem } from "@writ/runtime/machine/intercept";
+import { instancesOf } from "@writ/runtime/machine/instances";
 import { retryProblem } from "@writ/runtime/machine/reopen";
 import { prepareProgram } from "@writ/runtime/program-index";
-import { runStatus, transitions, type RunState, type StepStatus } from "@writ/runtime/state";
+import { runStatus, transitions, type RunState, type StepState, type StepStatus } from "@writ/runtime/state";
 import { programArbitrary } from "@writ/testkit/program-arbitrary";
 import { program } from "./support.ts";
 
@@ -168,17 +169,23 @@ function isReachable(from: StepStatus, to: StepStatus): boolean {
   return reached.has(to);
 }
 
-function checkStep(before: RunState, after: RunState, id: StepId): void {
+const undosOf = (step: StepState): readonly number[] =>
+  instancesOf(step).flatMap(({ undo }) => (undo === null ? [] : [undo.completedSeq]));
+
+function checkStep(before: RunState, after: RunState, id: StepId, hasLoops: boolean): void {
   const [was, is] = [before.steps.get(id), after.steps.get(id)];
   if (was === undefined || is === undefined) throw new Error("a step is gone");
+  // What can be taken back stays so until it is, or somebody leaves it.
+  const kept = undosOf(is);
+  for (const seq of undosOf(was)) expect([id, kept.includes(seq), seq]).toEqual([id, true, seq]);
+  // Instances of earlier iterations come back for their undo; that their own moves are legal is the test of the machine.
+  if (hasLoops) return;
   const isNew = is.group > was.group && (was.status === "SKIPPED" || was.status === "ABORTED");
   const from: StepStatus = isNew ? "PENDING" : was.status;
   if (from !== is.status)
     expect([id, from, is.status, isReachable(from, is.status)]).toEqual([id, from, is.status, true]);
   if (!isNew && (was.status === "SKIPPED" || was.status === "ABORTED" || was.status === "ROLLED_BACK"))
     expect([id, is.status]).toEqual([id, was.status]);
-  // What can be taken back stays so until it is, or somebody leaves it.
-  if (was.undo !== null) expect([id, is.undo?.completedSeq]).toEqual([id, was.undo.completedSeq]);
   expect(is.attempt).toBeGreaterThanOrEqual(was.attempt);
 }
 
@@ -190,7 +197,7 @@ test("C1 C3 C6 K92 K93 K95 K97 K114 K115 whatever people order, no step leaves t
       fc.array(fc.nat(1_000_000), { minLength: 40, maxLength: 120 }),
       fc.array(fc.tuple(fc.nat(60), fc.nat(1_000_000)), { minLength: 1, maxLength: 14 }),
       (made, picks, orders) => {
-        fc.pre(!allSteps(made.body).some(({ op }) => op.op === "loop"));
+        const hasLoops = allSteps(made.body).some(({ op }) => op.op === "loop");
         const { hash, bytes } = program([]);
         const prepared = prepareProgram({ hash, bytes, program: made });
         let seq = 0;
@@ -201,12 +208,12 @@ test("C1 C3 C6 K92 K93 K95 K97 K114 K115 whatever people order, no step leaves t
           const entry = { ...change, run, seq, atMs: seq++, cause: null, actor: by } as never as MachineEntry;
           const next = decide(state, entry).state;
           entries.push(entry);
-          for (const id of state.steps.keys()) checkStep(state, next, id);
+          for (const id of state.steps.keys()) checkStep(state, next, id, hasLoops);
           if (entry.kind === "undo.intended")
             undone.set(entry.facts.step, (undone.get(entry.facts.step) ?? 0) + 1);
           if (entry.kind === "undo.settled" && entry.facts.decision === "again")
             undone.delete(entry.facts.step);
-          for (const count of undone.values()) expect(count).toBeLessThanOrEqual(1);
+          if (!hasLoops) for (const count of undone.values()) expect(count).toBeLessThanOrEqual(1);
           if (state.ended !== null && next.ended === null) reopened += 1;
           return next;
         };
@@ -249,7 +256,7 @@ test("C1 C3 C6 K92 K93 K95 K97 K114 K115 whatever people order, no step leaves t
           const command = open[pick() % Math.max(1, open.length)];
           // A wait that came due while the run is paused fires when it is resumed.
           const isLate =
-            state.control.paused !== null && command !== undefined && /^await/.test(command.kind);
+            state.control.paused !== null && command !== undefined && command.kind.startsWith("await");
           const change = command === undefined || isLate ? undefined : answer(state, command, pick());
           const other = change ?? settle(state, pick()) ?? help(state);
           expect(other, `${runStatus(state)}: nobody can do anything`).toBeDefined();

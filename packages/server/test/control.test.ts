@@ -91,3 +91,26 @@ test("S85 a step at a breakpoint is skipped with a reason that the record keeps"
   expect(after.entries.map(({ text }) => text).join("\n")).toContain("already filed");
   expect(existsSync(path.join(root, "samples", "copy.csv"))).toBe(true);
 });
+
+test("S85 a run that failed goes on from the failed step, also after a restart", async () => {
+  const started = await node.call("startRun", {
+    params: { hash },
+    query: { wait: true },
+    body: {
+      data: { path: "inbox/later.csv", name: "later.csv", folder: "inbox", sizeBytes: 1, modifiedMs: 0 },
+    },
+  });
+  expect(started.status).toBe("failed");
+  const { run } = started;
+  const failed = (await show(run)).steps.find(({ state }) => state === "FAILED")?.id ?? "";
+  await node.call("pauseProgram", { params: { hash } });
+  copyFileSync(path.join(root, "samples", file), path.join(root, "inbox", "later.csv"));
+  await node.restart();
+  await node.call("retryStep", { params: { run, step: failed }, body: { reason: "it is there now" } });
+  const after = await ended(run);
+  expect(after).toMatchObject({ status: "finished", fault: null });
+  expect(existsSync(path.join(root, "approved", "later.csv"))).toBe(true);
+  await expect(node.call("retryStep", { params: { run, step: failed } })).rejects.toMatchObject({
+    code: "run.order",
+  });
+});
