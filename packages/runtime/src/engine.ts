@@ -546,7 +546,7 @@ export function createEngine(options: EngineOptions): Engine {
     if (why !== null) throw "remedy" in why ? new Fault(why) : why;
     checkOpen(1);
     const active = activate(state);
-    forget(run);
+    remembered.forget(run);
     core.runs.set(run, active);
     admission.enter(active);
     // The limit that its order sets: from now on.
@@ -625,6 +625,7 @@ export function createEngine(options: EngineOptions): Engine {
       }
       checkOpen(1);
       const active = activate(state);
+      remembered.forget(run);
       core.runs.set(run, active);
       admission.admitToEnd(active);
       const facts = { by: actor, reason: reason.slice(0, 1024) };

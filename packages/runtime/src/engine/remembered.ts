@@ -10,6 +10,8 @@ export interface Remembered {
   keep(state: RunState): void;
   get(run: RunId): RunState | undefined;
   has(run: RunId): boolean;
+  /** It goes on: what it was at its end is not what it is. */
+  forget(run: RunId): void;
 }
 
 export function createRemembered(): Remembered {
@@ -37,6 +39,7 @@ export function createRemembered(): Remembered {
     },
     get: (run) => states.get(run),
     has: (run) => states.has(run),
+    forget,
   };
 }
 
