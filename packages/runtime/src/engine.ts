@@ -94,6 +94,8 @@ export interface EngineOptions {
   readonly runsUnfinishedMax?: number;
   /** Sends to one host in a minute; 60 000 when absent. */
   readonly sendsPerMinuteMax?: number;
+  /** Effects of one session (of one principal, where the event names none) in a minute; no bound when absent. */
+  readonly actionsPerMinuteMax?: number;
   /** Effects under way at once; `effectsActiveMaxDefault` when absent. */
   readonly effectsActiveMax?: number;
   /** Units there are of a named resource that runs share; undefined for no bound. */

@@ -216,7 +216,7 @@ export const runtimeFaults = {
   },
   "gate.rate": {
     kind: "transient",
-    remedy: "Wait for the time in `retryAfterMs`; the host was called too often.",
+    remedy: "Wait for the time in `retryAfterMs`; the facts say what was done too often.",
   },
   "trigger.source-unknown": {
     kind: "rejected",

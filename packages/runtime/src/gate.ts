@@ -40,6 +40,13 @@ export interface GateOrder {
 /** What the gate knows of a capability: its data, and what its call risks. */
 export type Judged = CapabilityDefinition & Pick<Capability, "riskOf">;
 
+export interface Rate {
+  /** In words: `effects of one session`. */
+  readonly what: string;
+  readonly count: number;
+  readonly countMax: number;
+}
+
 export interface GateInput {
   readonly capability: CapabilityId;
   readonly definition: Judged | undefined;
@@ -59,7 +66,9 @@ export interface GateInput {
   /** Emergency stops in force. */
   readonly stops?: readonly EmergencyStop[];
   /** Sends to the busiest of the targets' hosts in the last minute, and how many may be. */
-  readonly sends: { readonly count: number; readonly countMax: number };
+  readonly sends: { readonly count: number; readonly countMax: number; readonly retryAfterMs?: number };
+  /** What else is counted by the minute. */
+  readonly rates?: readonly Rate[];
   /** An undo takes back what was allowed before: its parameters come from the capability itself, so labels do not apply. */
   readonly purpose: "effect" | "undo";
   readonly hasher: Hasher;
@@ -229,12 +238,15 @@ function secretDenial(input: GateInput): GateVerdict | undefined {
 }
 
 function rateDenial(input: GateInput): GateVerdict | undefined {
-  const { count, countMax } = input.sends;
-  if (count < countMax) return undefined;
-  return deny("gate.rate", `Cannot use \`${input.capability}\` now: ${count} sends to one host in a minute`, {
+  const sends = { what: "sends to one host", ...input.sends };
+  const over = [sends, ...(input.rates ?? [])].find(({ count, countMax }) => count >= countMax);
+  if (over === undefined) return undefined;
+  const { what, count, countMax } = over;
+  return deny("gate.rate", `Cannot use \`${input.capability}\` now: ${count} ${what} in a minute`, {
+    what,
     count,
     countMax,
-    retryAfterMs: 60_000,
+    retryAfterMs: input.sends.retryAfterMs ?? 60_000,
   });
 }
 

@@ -37,6 +37,8 @@ export const busyRetryMsMin = 20;
 export const busyRetryMsMax = 60_000;
 /** Ends of runs from which the pace is measured. */
 export const paceSamples = 64;
+/** Hosts, sessions and capabilities counted in one minute. */
+export const ratedKeysMax = 100_000;
 /** Times that a run, with those it started again, gives way to others; then it is let finish. */
 export const preemptionsMax = 3;
 /** Effects under way at once, where the node says nothing else. */

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { RunId } from "@writ/core/ids";
 import type { Priority } from "@writ/core/event";
 import type { Program } from "@writ/core/program";
-import { act, chain, load, program, rig, step, type Rig } from "./support.ts";
+import { act, chain, event, load, policies, program, rig, step, type Rig } from "./support.ts";
 
 const wait = (id: string, ms: number) => step(id, { op: "wait", until: { kind: "duration", ms } });
 
@@ -103,6 +103,39 @@ test("K82 permits are given back in success, failure and cancel", async () => {
   await made.site.advance(2000);
   expect(made.engine.schedule().effects).toEqual({ active: 0, activeMax: 1, waiting: 0 });
   expect((await made.run(program([step("d", act("put", "d"))]))).status).toBe("finished");
+});
+
+test("G11 a session begins so many effects a minute, and another session as many", async () => {
+  const made = rig({ options: { actionsPerMinuteMax: 2 } });
+  const two = program(chain(step("a", act("put", "a")), step("b", act("put", "b"))));
+  const of = (session: string) => ({ event: { ...event(), session } });
+  expect((await made.run(two, of("s1"))).status).toBe("finished");
+  const refused = await made.run(two, of("s1"));
+  expect(refused).toMatchObject({
+    status: "failed",
+    fault: {
+      code: "gate.rate",
+      facts: { what: "effects of one session", count: 2, countMax: 2, retryAfterMs: 60_000 },
+    },
+  });
+  expect((await made.run(two, of("s2"))).status).toBe("finished");
+  await made.site.advance(60_000);
+  expect((await made.run(two, of("s1"))).status).toBe("finished");
+});
+
+test("G11 a capability is begun so many times a minute, and what is taken back is not counted", async () => {
+  const site = rig().site;
+  const limited = site.modules.all().map((each) => ({ ...each, perMinuteMax: 1 }));
+  const modules = {
+    ...site.modules,
+    all: () => limited,
+    find: (id: string) => limited.find((each) => each.id === id),
+  };
+  const made = rig({ site, options: { modules } });
+  const twice = program(
+    chain(step("a", act("put", "a")), step("b", act("put", "b"), { failure: policies.compensate })),
+  );
+  expect(await made.run(twice)).toMatchObject({ status: "rolled_back", fault: { code: "gate.rate" } });
 });
 
 test("B4 a start that is refused is told when a place is likely, by what was measured", async () => {

@@ -11,6 +11,20 @@ export interface Config {
   readonly data: string;
   /** 0: any free port. */
   readonly port: number;
+  readonly limits?: NodeLimits;
+}
+
+/** How much the node does at once and in a minute; from the file only. What is left out has no bound, or that of the engine. */
+export interface NodeLimits {
+  /** Runs in memory at once. */
+  readonly runsActiveMax?: number;
+  readonly effectsActiveMax?: number;
+  /** Effects of one session, or of one principal. */
+  readonly actionsPerMinuteMax?: number;
+  /** Requests with one key. */
+  readonly requestsPerMinuteMax?: number;
+  /** Units there are of a resource that programs name and share. */
+  readonly resources?: Readonly<Record<string, number>>;
 }
 
 export type Command =
@@ -68,8 +82,25 @@ function readFlags(args: readonly string[]) {
   }
 }
 
+const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }));
 const ConfigFile = Type.Object(
-  { port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })) },
+  {
+    port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          runsActiveMax: limit,
+          effectsActiveMax: limit,
+          actionsPerMinuteMax: limit,
+          requestsPerMinuteMax: limit,
+          resources: Type.Optional(
+            Type.Record(Type.String({ maxLength: 256 }), Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
   { additionalProperties: false },
 );
 
@@ -83,6 +114,7 @@ function readConfig(
   return {
     data,
     port: written === undefined ? (file.port ?? portDefault) : readPort(written),
+    ...(file.limits === undefined ? {} : { limits: file.limits }),
   };
 }
 

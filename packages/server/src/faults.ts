@@ -16,6 +16,11 @@ export const serverFaults = {
   "request.too-large": { kind: "rejected", remedy: "Send less; the facts say how much is accepted." },
   "request.route": { kind: "rejected", remedy: "Look up the routes at /openapi.json." },
   "request.invalid": { kind: "rejected", remedy: "Correct the named fields; /openapi.json has their form." },
+  "request.rate": {
+    kind: "transient",
+    remedy:
+      "Wait for the time in `Retry-After`; the owner sets `limits.requestsPerMinuteMax` in `config.json`.",
+  },
   "request.host": {
     kind: "rejected",
     remedy:

@@ -45,6 +45,7 @@ async function start(config: Config, version: string): Promise<void> {
   const node = await startNode({
     data: config.data,
     port: config.port,
+    ...(config.limits === undefined ? {} : { limits: config.limits }),
     version,
     desktop: desktopOf(process.env),
     print: (line) => print(process.stdout, line),

@@ -10,8 +10,10 @@ import type { Modules, World } from "@writ/core/ports";
 import { builtInModules } from "@writ/modules/registry";
 import { createEngine } from "@writ/runtime/engine";
 import type { Registry } from "@writ/runtime/registry";
+import { createRates } from "@writ/runtime/rates";
 import { createTriggers } from "@writ/runtime/triggers";
 import { openStore, type Store } from "@writ/store/open-store";
+import type { NodeLimits } from "./config.ts";
 import { fault } from "./faults.ts";
 import { createHandlers } from "./handlers.ts";
 import { createApp } from "./http/app.ts";
@@ -47,6 +49,7 @@ export interface NodeOptions {
   readonly modules?: Modules;
   /** Variables by which applications find the desktop; absent: there is none. */
   readonly desktop?: Readonly<Record<string, string>>;
+  readonly limits?: NodeLimits;
   /** False leaves the example workspace out on the first start. */
   readonly example?: boolean;
 }
@@ -107,6 +110,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       parked: store.projections.parked,
       log,
       notifier,
+      ...engineLimits(options.limits),
     });
     const triggers = createTriggers({
       ledger: store.ledger,
@@ -187,6 +191,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       version,
       handlers,
       findByKey,
+      ...rateOf(options.limits, world),
       stream(socket, { query, caller }) {
         const { actor } = caller;
         streams.open(socket, query, () => actor.kind === "person" && findByKey(actor.key) !== undefined);
@@ -305,5 +310,29 @@ function peopleByKey(
         byKey.set(local.key, { ...owner, key: local.key, tokenHash: local.tokenHash, isMachine: true });
     }
     return byKey.get(key);
+  };
+}
+
+function engineLimits({ resources, requestsPerMinuteMax: _, ...limits }: NodeLimits = {}) {
+  if (resources === undefined) return limits;
+  return {
+    ...limits,
+    resourceUnits: (name: string) => (Object.hasOwn(resources, name) ? resources[name] : undefined),
+  };
+}
+
+/** Counts the requests of a key; two limits, since one request may start many effects and many may start none. */
+function rateOf({ requestsPerMinuteMax: countMax }: NodeLimits = {}, world: World) {
+  if (countMax === undefined) return {};
+  const rates = createRates(() => world.monotonicMs());
+  return {
+    checkRate(key: string) {
+      const count = rates.count(key);
+      if (count >= countMax) {
+        const facts = { count, countMax, retryAfterMs: rates.retryAfterMs() };
+        throw fault("request.rate", `Cannot serve a request now: ${count} with this key in a minute`, facts);
+      }
+      rates.add(key);
+    },
   };
 }

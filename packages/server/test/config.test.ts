@@ -27,6 +27,21 @@ test("S30 flags come before environment, environment before file, file before de
   }
 });
 
+test("S30 limits come from the file, and a wrong one stops the start", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "writ-config-"));
+  const limits = {
+    runsActiveMax: 100,
+    actionsPerMinuteMax: 100,
+    requestsPerMinuteMax: 60,
+    resources: { pump: 2 },
+  };
+  writeFileSync(path.join(folder, "config.json"), JSON.stringify({ limits }));
+  expect(configOf(["--data", folder]).limits).toEqual(limits);
+  writeFileSync(path.join(folder, "config.json"), '{"limits": {"effectsActiveMax": 0}}');
+  expect(() => configOf(["--data", folder])).toThrow(expect.objectContaining({ code: "server.flag" }));
+  rmSync(folder, { recursive: true });
+});
+
 test("S30 a configuration that is there and cannot be read stops the start", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "writ-config-"));
   const isRefused = expect.objectContaining({ code: "server.flag" }) as Error;

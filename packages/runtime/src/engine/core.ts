@@ -23,6 +23,7 @@ import type { StreamedBlob } from "./reports.ts";
 import { createStops, type Stops } from "./stops.ts";
 import { createLocks, type Locks, type LockWaiter } from "./locks.ts";
 import { createPace, type Pace } from "./pace.ts";
+import { createRates, type Rates } from "../rates.ts";
 import { createPermits, type Permits } from "./permits.ts";
 import { createTimers, type Timers } from "./timers.ts";
 
@@ -73,6 +74,8 @@ export interface Core {
   readonly locks: Locks;
   readonly permits: Permits;
   readonly pace: Pace;
+  /** What was begun in the running minute: `host NAME`, `session ID`, `capability ID`. */
+  readonly rates: Rates;
   readonly timers: Timers;
   readonly stops: Stops;
   readonly runs: Map<RunId, ActiveRun>;
@@ -104,8 +107,6 @@ export interface Core {
   /** @throws workspace.unknown, core.schema-mismatch */
   loadWorkspace(name: string): Promise<WorkspaceContext>;
   decidePolicy(request: PolicyRequest): PolicyVerdict;
-  /** Sends to the host in the running minute; `count` adds one. */
-  sends(host: string, count: boolean): number;
   /** Tells somebody, once everything that was appended until now is durable. */
   notify(to: string, subject: string, text: string): void;
 }
@@ -131,7 +132,6 @@ export function createCore(
   const work = new Set<Promise<void>>();
   const queue: { readonly run: ActiveRun; readonly command: AnyCommand }[] = [];
   const workspaces = new WeakMap<RegisteredWorkspace, WorkspaceContext>();
-  const sendCounts = new Map<string, { minute: number; count: number }>();
   let verdicts = new Map<string, PolicyVerdict>();
   let verdictsOf: Sha256 | null = null;
   let applied = (): void => undefined;
@@ -226,6 +226,7 @@ export function createCore(
     locks,
     permits,
     pace,
+    rates: createRates(nowMs),
     timers,
     stops: createStops(registry),
     runs,
@@ -311,16 +312,6 @@ export function createCore(
         verdicts.set(key, verdict);
       }
       return verdict;
-    },
-    sends(host, add) {
-      const minute = Math.floor(world.monotonicMs() / 60_000);
-      let counted = sendCounts.get(host);
-      if (counted?.minute !== minute) {
-        counted = { minute, count: 0 };
-        sendCounts.set(host, counted);
-      }
-      if (add) counted.count += 1;
-      return counted.count;
     },
     notify,
   };

@@ -25,7 +25,7 @@ import {
 import { stopsAtBreakpoint } from "./intercept.ts";
 import { isOpen, withDeadline, type Called } from "./deadline.ts";
 import { jobOf, stepOf, type Job } from "./job.ts";
-import { judge, look, lookNow, type Looked } from "./look.ts";
+import { countIntent, judge, look, lookNow, type Looked } from "./look.ts";
 import { askWorld, cancelledFault, close, failed, hold, recordPerformed } from "./outcome.ts";
 
 /** Resolve the operands, look, ask the gate, record the intent or the refusal. */
@@ -152,9 +152,7 @@ function recordIntent(core: Core, job: Job, looked: Looked, params: ValueMap): v
   const { inspection, verdict, release } = looked;
   if (definition === undefined) throw new Error("Invariant broken: the gate let an unknown capability pass");
   const step = stepOf(run, id);
-  for (const target of inspection.targets) {
-    if (target.kind === "host" && target.does === "send") core.sends(target.name, true);
-  }
+  countIntent(core, job, inspection.targets);
   run.inFlight.set(id, {
     capability: definition,
     workspace: job.workspace,

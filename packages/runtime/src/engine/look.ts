@@ -7,7 +7,7 @@ import type { PolicyRequest } from "@writ/core/ports";
 import type { ValueMap } from "@writ/core/value";
 import type { Actor } from "@writ/core/entry";
 import { fault } from "../faults.ts";
-import { gate } from "../gate.ts";
+import { gate, type Rate } from "../gate.ts";
 import { hostOf } from "../gate/containment.ts";
 import { looksMax, sendsPerMinuteMaxDefault } from "../limits.ts";
 import { revocationOf, rolesOf, type Registry } from "../registry.ts";
@@ -119,13 +119,49 @@ export function judge(core: Core, job: Job, targets: readonly Target[]): GateVer
     approvals: job.approvals,
     stops: core.stops.now(),
     sends: {
-      count: Math.max(0, ...hosts.map(({ name }) => core.sends(name, false))),
+      count: Math.max(0, ...hosts.map(({ name }) => core.rates.count(`host ${name}`))),
       countMax: options.sendsPerMinuteMax ?? sendsPerMinuteMaxDefault,
+      retryAfterMs: core.rates.retryAfterMs(),
     },
+    ...(job.purpose === "effect" ? { rates: ratesOf(core, job) } : {}),
     purpose: job.purpose,
     ...(job.order === undefined ? {} : { order: job.order }),
     hasher: options.hasher,
   });
+}
+
+const noRates: readonly Rate[] = [];
+
+/** What else is counted by the minute for this effect; nothing where nobody set a limit. */
+function ratesOf(core: Core, { run, capability, definition }: Job): readonly Rate[] {
+  const { actionsPerMinuteMax } = core.options;
+  const perMinuteMax = definition?.perMinuteMax;
+  if (actionsPerMinuteMax === undefined && perMinuteMax === undefined) return noRates;
+  const rates: Rate[] = [];
+  if (actionsPerMinuteMax !== undefined) {
+    const count = core.rates.count(sessionKey(run.state));
+    rates.push({ what: "effects of one session", count, countMax: actionsPerMinuteMax });
+  }
+  if (perMinuteMax !== undefined) {
+    const count = core.rates.count(`capability ${capability}`);
+    rates.push({ what: "uses of the capability", count, countMax: perMinuteMax });
+  }
+  return rates;
+}
+
+/** The intent of an effect is about to be recorded. */
+export function countIntent(core: Core, job: Job, targets: readonly Target[]): void {
+  for (const { kind, does, name } of targets) {
+    if (kind === "host" && does === "send") core.rates.add(`host ${name}`);
+  }
+  if (core.options.actionsPerMinuteMax !== undefined) core.rates.add(sessionKey(job.run.state));
+  if (job.definition?.perMinuteMax !== undefined) core.rates.add(`capability ${job.capability}`);
+}
+
+/** The session that the event names, else whoever the run acts for. */
+function sessionKey({ event, principal, program }: RunState): string {
+  if (event?.session !== undefined) return `session ${event.session}`;
+  return `principal ${principal.kind === "person" ? principal.id : program}`;
 }
 
 export async function inspect(core: Core, job: Job): Promise<Inspection> {

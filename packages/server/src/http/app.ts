@@ -54,6 +54,8 @@ export interface AppOptions {
   readonly stream: (socket: Socket, request: RequestOf<"streamEntries">) => void;
   readonly mcp: (request: FastifyRequest, reply: FastifyReply, caller: Caller) => Promise<void>;
   readonly log: Log;
+  /** Counts a request with this key. @throws request.rate */
+  readonly checkRate?: (key: string) => void;
 }
 
 declare module "fastify" {
@@ -174,6 +176,8 @@ function guard(name: string, route: RouteDefinition, options: AppOptions) {
       if (route.access !== "public") {
         request.caller = callerOf(request.headers.authorization, options.findByKey);
         checkAccess(request.caller, route.access, name);
+        const { actor } = request.caller;
+        if (actor.kind === "person") options.checkRate?.(actor.key);
       }
       done();
     } catch (error) {

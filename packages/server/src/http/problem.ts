@@ -19,6 +19,7 @@ const statusOfCode: Readonly<Record<string, number>> = {
   "request.too-large": 413,
   "request.route": 404,
   "runtime.busy": 429,
+  "request.rate": 429,
   "runtime.conflict": 409,
   "gate.rate": 429,
   "approval.wrong-role": 403,
