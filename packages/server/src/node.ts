@@ -313,10 +313,16 @@ function peopleByKey(
   };
 }
 
-function engineLimits({ resources, requestsPerMinuteMax: _, ...limits }: NodeLimits = {}) {
-  if (resources === undefined) return limits;
+function engineLimits({
+  runsActiveMax,
+  effectsActiveMax,
+  actionsPerMinuteMax,
+  resources = {},
+}: NodeLimits = {}) {
   return {
-    ...limits,
+    ...(runsActiveMax === undefined ? {} : { runsActiveMax }),
+    ...(effectsActiveMax === undefined ? {} : { effectsActiveMax }),
+    ...(actionsPerMinuteMax === undefined ? {} : { actionsPerMinuteMax }),
     resourceUnits: (name: string) => (Object.hasOwn(resources, name) ? resources[name] : undefined),
   };
 }

@@ -52,7 +52,7 @@ test("S54 S53 K81 a flood by HTTP: what does not fit is refused with a time, and
   expect((await node.call("listRuns", { query: { limit: 100 } })).runs.length).toBe(5);
 });
 
-test("S54 T5 a flood by a source: it waits for places, and every file is carried through once", async () => {
+test("S54 a flood by a source: it waits for places, and every file is carried through once", async () => {
   await using node = await openTestNode({ limits: { runsActiveMax: 2, effectsActiveMax: 1 } });
   const root = (await node.call("listWorkspaces")).workspaces[0]?.root ?? "";
   await deployed(node, rule);
