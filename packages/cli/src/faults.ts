@@ -15,6 +15,10 @@ export const cliFaults = {
     kind: "rejected",
     remedy: "Look up what waits with `writ approvals` and write more of the id.",
   },
+  "command.countdown": {
+    kind: "rejected",
+    remedy: "Look up what is announced with `writ countdown list` and write more of the id.",
+  },
   "command.stop-scope": {
     kind: "rejected",
     remedy: "Name a target, or give `--workspace NAME`, or `--everything`: one of the three.",

@@ -7,6 +7,7 @@ import { printableJson, printableLine } from "@writ/core/printable";
 import { Command, CommanderError } from "commander";
 import { addApprovalCommands } from "./commands/approvals.ts";
 import { addCatalogCommands } from "./commands/catalog.ts";
+import { addCountdownCommands } from "./commands/countdowns.ts";
 import { addEmergencyCommands } from "./commands/emergencies.ts";
 import { addLedgerCommands } from "./commands/ledger.ts";
 import { addNodeCommands } from "./commands/node.ts";
@@ -39,6 +40,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     addProgramCommands,
     addRunCommands,
     addApprovalCommands,
+    addCountdownCommands,
     addEmergencyCommands,
     addPeopleCommands,
     addWorkspaceCommands,

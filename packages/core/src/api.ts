@@ -308,6 +308,8 @@ export const Effect = Type.Object(
       Type.Object({ kind: line, name: words, resolved: words, does: line, state: nullable(hash) }, closed),
       10_000,
     ),
+    /** What its guard has it wait for and how it is seen to have happened; empty without a guard. */
+    guard: Type.Optional(list(words, 100)),
     /** What an approval of it binds to; null while `later` is not empty. */
     hash: nullable(hash),
   },
@@ -779,6 +781,35 @@ export const Emergency = Type.Object(
 export type Emergency = Static<typeof Emergency>;
 const stepOfRun = Type.Object({ run, step: line }, closed);
 
+export const Countdown = Type.Object(
+  {
+    id: line,
+    run,
+    step: line,
+    program: hash,
+    programName: line,
+    workspace: line,
+    /** Who acknowledges and may cancel; operators and owners may cancel too. */
+    role: line,
+    effect: Effect,
+    announcedAtMs: timeMs,
+    /** When it will be done. */
+    endsAtMs: timeMs,
+    requiresAcknowledgment: Type.Boolean(),
+    onMissed: Type.Enum(["abort", "execute", "escalate"]),
+    escalated: Type.Boolean(),
+    acknowledgedBy: nullable(line),
+    mayCancel: Type.Boolean(),
+  },
+  closed,
+);
+export type Countdown = Static<typeof Countdown>;
+const byCountdown = Type.Object(
+  { countdown: Type.String({ pattern: "^c_[0-9a-z]{8,40}$", maxLength: 42 }) },
+  closed,
+);
+const countdownDecided = Type.Object({ countdown: line, run, step: line }, closed);
+
 const byHash = Type.Object({ hash }, closed);
 const byRun = Type.Object({ run }, closed);
 const byRunStep = Type.Object(
@@ -1201,6 +1232,34 @@ export const routes = {
       closed,
     ),
     response: Type.Object({ approval: line, decision: Type.Enum(["approve", "reject"]), run }, closed),
+  },
+  listCountdowns: {
+    method: "GET",
+    path: "/countdowns",
+    summary: "Effects that are announced, the one that comes first in front",
+    access: "anyone",
+    status: 200,
+    response: Type.Object({ countdowns: list(Countdown) }, closed),
+  },
+  cancelCountdown: {
+    method: "POST",
+    path: "/countdowns/{countdown}/cancel",
+    summary: "Stop an announced effect; anybody with its role, and every operator, may",
+    access: "anyone",
+    status: 200,
+    params: byCountdown,
+    body: Type.Object({ reason: Type.Optional(comment) }, closed),
+    response: countdownDecided,
+  },
+  acknowledgeCountdown: {
+    method: "POST",
+    path: "/countdowns/{countdown}/acknowledge",
+    summary: "Say that an announced effect was seen; it is done at the end of its countdown",
+    access: "anyone",
+    status: 200,
+    params: byCountdown,
+    body: Type.Object({ reason: Type.Optional(comment) }, closed),
+    response: countdownDecided,
   },
   listEmergencyStops: {
     method: "GET",

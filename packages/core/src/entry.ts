@@ -49,6 +49,8 @@ export interface EffectPreview {
   readonly params: ValueMap;
   readonly later: Readonly<Record<string, string>>;
   readonly targets: readonly Target[];
+  /** What its guard has it wait for and how it is seen to have happened, one line each; absent without a guard. */
+  readonly guard?: readonly string[];
   /** SHA-256 of deterministic CBOR of {capability, params, targets}, or null while `later` is not empty. */
   readonly hash: Sha256 | null;
 }
@@ -241,6 +243,47 @@ export interface RunEntries {
     readonly step: StepId;
     readonly attempt: number;
     readonly why: "wait" | "retry" | "timeout" | "loop";
+  };
+  /** It will be done at `endsAtMs` unless somebody cancels it; what exactly, and who may. */
+  "guard.announced": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly countdown: string;
+    readonly effect: EffectPreview;
+    readonly role: RoleName;
+    readonly endsAtMs: number;
+    readonly requiresAcknowledgment: boolean;
+    readonly onMissed: "abort" | "execute" | "escalate";
+    /** Nobody acknowledged the one before: the owners are asked. */
+    readonly escalated: boolean;
+  };
+  /** It may not move yet: outside its window, or too soon after the last effect on the same target. All checks run again at `untilMs`. */
+  "guard.postponed": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly untilMs: number;
+    /** Beyond this it is refused instead of waiting longer. */
+    readonly queueEndsAtMs: number;
+    readonly why: "window" | "rate";
+    readonly reason: string;
+  };
+  /** A wait of the guard is over. `countdown` null: the end of a postponement. */
+  "guard.passed": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly countdown: string | null;
+    readonly why: "reached" | "elapsed" | "acknowledged" | "missed";
+  };
+  /** What was read back: the first reading, those that differ from the one before, and the last. */
+  "guard.read-back": {
+    readonly step: StepId;
+    readonly attempt: number;
+    /** How many readings there have been, this one included. */
+    readonly poll: number;
+    /** What the capability returned; null where it could not be read (`fault`). */
+    readonly reading: Value;
+    readonly fault: FaultRecord | null;
+    readonly outcome: "open" | "observed" | "failed";
   };
   /**
    * A decision on a step that has not begun: a person cancelled or acknowledged its countdown, nobody did in time, its window says skip,

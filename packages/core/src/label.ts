@@ -1,6 +1,6 @@
 // Labels: where a value came from and whether it may leave. They travel through slots; policy and verifier speak of them.
 
-/** `origin:*` labels make a value untrusted; `secret` means it may not leave the node. */
+/** `origin:*` labels make a value untrusted; `secret` means it may not leave the node; `simulated`: no real thing was asked or moved. */
 export type Label =
   | "origin:event"
   | "origin:file"
@@ -8,7 +8,8 @@ export type Label =
   | "origin:model"
   | "origin:command"
   | "origin:person"
-  | "secret";
+  | "secret"
+  | "simulated";
 
 export const labels: readonly Label[] = [
   "origin:event",
@@ -18,11 +19,12 @@ export const labels: readonly Label[] = [
   "origin:command",
   "origin:person",
   "secret",
+  "simulated",
 ];
 
 /** Untrusted: chosen by somebody outside. A person's recorded answer is trusted. */
 export function isUntrusted(label: Label): boolean {
-  return label !== "secret" && label !== "origin:person";
+  return label !== "secret" && label !== "simulated" && label !== "origin:person";
 }
 
 /** Union of label sets, sorted and distinct. */

@@ -211,7 +211,7 @@ export interface Guard {
   readonly readBack?: {
     readonly capability: CapabilityId;
     readonly params: Operands;
-    /** CEL over the slots and `result`, what was read. */
+    /** CEL over the slots, `result` (what was read) and `tolerance`, such as `abs(result.position - target) <= tolerance`. */
     readonly check: string;
     readonly tolerance: Decimal | null;
     readonly pollMs: number;

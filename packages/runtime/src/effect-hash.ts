@@ -43,6 +43,8 @@ export function bindingTargets(
   );
   return targets.map((target) => {
     if (target.kind === "host") return { ...target, resolved: target.name, state: null };
+    // What a device shows moves by itself; ranges, preconditions and read-backs look at it when it counts.
+    if (target.kind === "device") return { ...target, state: null };
     const moving =
       target.does === "append" || target.does === "list" || touched.has(`${target.kind} ${target.resolved}`);
     return moving ? { ...target, state: null } : target;

@@ -46,7 +46,9 @@ import { createControl, type Control } from "./engine/control.ts";
 import { resolveEffect } from "./engine/crash.ts";
 import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/emergency.ts";
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
+import { awaitGuard, countdowns, decideCountdown, type RunningCountdown } from "./engine/guard.ts";
 import { stepOf } from "./engine/job.ts";
+import { beginReadBack } from "./engine/read-back.ts";
 import { createParking } from "./engine/parking.ts";
 import { limitLease } from "./engine/lease.ts";
 import { createPreemption } from "./engine/preemption.ts";
@@ -64,6 +66,7 @@ import type { EmergencyStop, Registry } from "./registry.ts";
 import type { ApprovalState, RunState } from "./state.ts";
 
 export type { Schedule, ScheduledLine, ScheduledWaiter } from "./engine/schedule.ts";
+export type { RunningCountdown } from "./engine/guard.ts";
 
 export interface Log {
   info(event: string, facts: Readonly<Record<string, unknown>>): void;
@@ -188,6 +191,15 @@ export interface Engine extends Control {
   emergencyStop(scope: EmergencyScope, actor: Actor, reason: string): Promise<StoppedEverything>;
   /** Resolves when the stop is over. @throws emergency.unknown */
   clearEmergency(stop: string, actor: Actor, reason: string): Promise<EmergencyStop>;
+  /** Countdowns that run, the one that ends first in front. */
+  countdowns(): readonly RunningCountdown[];
+  /** Resolves when the decision is durable. @throws countdown.unknown, countdown.wrong-role */
+  decideCountdown(
+    countdown: string,
+    decision: "cancel" | "acknowledge",
+    actor: Actor,
+    reason: string,
+  ): Promise<{ readonly run: RunId; readonly step: StepId }>;
   /** Emergency stops in force. */
   emergencies(): readonly EmergencyStop[];
   /** The workspace as capabilities and sources see it. @throws workspace.unknown */
@@ -269,6 +281,10 @@ export function createEngine(options: EngineOptions): Engine {
         return requestApproval(core, run, command);
       case "await-approval":
         return awaitApproval(core, run, command.step, command.expiresAtMs);
+      case "await-guard":
+        return awaitGuard(core, run, command);
+      case "read-back":
+        return beginReadBack(core, run, command.step);
       case "emit":
         if (stepOf(run, command.step).phase.kind !== "emitting") return;
         core.apply(run, { kind: "event.emitted", facts: { step: command.step, event: command.event } });
@@ -382,6 +398,7 @@ export function createEngine(options: EngineOptions): Engine {
     timers: new Map(),
     arrivedMs: options.world.monotonicMs(),
     inheritedDueMs: Number.POSITIVE_INFINITY,
+    readBacks: new Map(),
   });
 
   /** The run's time limit; when it has passed the run is cancelled, with undo where its program knows `compensate`. */
@@ -714,6 +731,12 @@ export function createEngine(options: EngineOptions): Engine {
     },
     clearEmergency: (stop, actor, reason) => clearEmergency(core, { stop, actor, reason }),
     emergencies: () => core.stops.now(),
+    countdowns: () => countdowns(core),
+    async decideCountdown(countdown, decision, actor, reason) {
+      const { run, step, seq } = decideCountdown(core, { countdown, decision, actor, reason });
+      await ledger.durable(seq);
+      return { run, step };
+    },
     workspace: (name) => core.loadWorkspace(name),
     halted: () => core.halted(),
     broken: () => [...core.broken].map(([run, why]) => ({ run, fault: why })),

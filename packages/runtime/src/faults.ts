@@ -210,6 +210,58 @@ export const runtimeFaults = {
     kind: "rejected",
     remedy: "Make the place safe; then an owner clears the stop with `writ emergency clear`.",
   },
+  "guard.missing": {
+    kind: "rejected",
+    remedy: "Give the step what its capability's integrity level demands, and have the program proven again.",
+  },
+  "guard.precondition": {
+    kind: "rejected",
+    remedy: "Bring about what the precondition says, then start the run again.",
+  },
+  "guard.range": {
+    kind: "rejected",
+    remedy: "Ask for a value inside the bounds in the facts, or for a smaller step.",
+  },
+  "guard.window": {
+    kind: "rejected",
+    remedy: "Start the run again inside the window, or have the window changed and proven.",
+  },
+  "guard.rate": {
+    kind: "transient",
+    remedy: "Wait for the time in `retryAfterMs`; the target was moved too recently or too often.",
+  },
+  "guard.cancelled": {
+    kind: "rejected",
+    remedy: "Read why it was cancelled in the run's entries, then start the run again if it is still wanted.",
+  },
+  "guard.missed": {
+    kind: "rejected",
+    remedy: "Start the run again when somebody can acknowledge its countdown.",
+  },
+  "guard.unsettled": {
+    kind: "rejected",
+    remedy: "What it would do kept changing while it was announced: find out why, then start the run again.",
+  },
+  "guard.not-observed": {
+    kind: "rejected",
+    remedy: "Look at the target: it was commanded, and the last reading in the facts does not show it.",
+  },
+  "guard.unverified": {
+    kind: "rejected",
+    remedy: "Look at the target: it was commanded, and the run ended before anybody read whether it moved.",
+  },
+  "guard.reading": {
+    kind: "rejected",
+    remedy: "Have the read-back return a small value of its declared shape.",
+  },
+  "countdown.unknown": {
+    kind: "rejected",
+    remedy: "List the countdowns that run with `writ countdown list` and use one of their ids.",
+  },
+  "countdown.wrong-role": {
+    kind: "rejected",
+    remedy: "Ask somebody with the role in the facts, an operator or an owner.",
+  },
   "emergency.unknown": {
     kind: "rejected",
     remedy: "List the emergency stops in force with `writ emergency list` and use one of their ids.",

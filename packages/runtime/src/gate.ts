@@ -11,7 +11,8 @@ import { faultRecord, type FaultFacts } from "@writ/core/fault";
 import { roleName, type ApprovalId, type CapabilityId, type RoleName } from "@writ/core/ids";
 import { isUntrusted, joinLabels, type Label } from "@writ/core/label";
 import type { Policy, PolicyRequest, PolicyVerdict } from "@writ/core/ports";
-import type { Program } from "@writ/core/program";
+import { guardProblems } from "@writ/core/guard-rules";
+import type { FailurePolicy, Guard, Program } from "@writ/core/program";
 import type { ValueMap } from "@writ/core/value";
 import { fault, type runtimeFaults } from "./faults.ts";
 import { problemsOf } from "./fit.ts";
@@ -63,6 +64,8 @@ export interface GateInput {
   readonly policy: Pick<Policy, "hash">;
   readonly decide: (request: PolicyRequest) => PolicyVerdict;
   readonly approvals: readonly GivenApproval[];
+  /** What the step says of its guard and its failures; absent for what is no step of a program. */
+  readonly step?: { readonly guard: Guard | undefined; readonly failure: FailurePolicy };
   /** Emergency stops in force. */
   readonly stops?: readonly EmergencyStop[];
   /** Sends to the busiest of the targets' hosts in the last minute, and how many may be. */
@@ -117,6 +120,7 @@ export function gate(input: GateInput): GateVerdict {
     });
   }
   return (
+    guardDenial(input, definition) ??
     schemaDenial(input, definition) ??
     containmentDenial(input, definition) ??
     secretDenial(input) ??
@@ -163,6 +167,19 @@ function hostRiskOf(input: GateInput): Risk | null {
     return listed === undefined ? riskOrder.length - 1 : riskOrder.indexOf(listed.risk);
   });
   return riskOrder[Math.max(...risks)] ?? "critical";
+}
+
+/** G11: what moves something is guarded as its integrity level demands, whoever proved the program. */
+function guardDenial(input: GateInput, definition: CapabilityDefinition): GateVerdict | undefined {
+  if (input.purpose === "undo" || input.step === undefined) return undefined;
+  const problems = guardProblems(definition, input.step);
+  if (problems.length === 0) return undefined;
+  const { capability } = input;
+  return deny(
+    "guard.missing",
+    `Cannot move something by \`${capability}\`: ${problems.map(({ message }) => message).join("; ")}`,
+    { capability, criticality: definition.criticality, missing: problems.map(({ missing }) => missing) },
+  );
 }
 
 function schemaDenial(input: GateInput, definition: CapabilityDefinition): GateVerdict | undefined {
@@ -321,6 +338,9 @@ function needsOf(
   const { effect } = definition;
   if (effect.kind === "irreversible" && effect.approval !== "listed") {
     needs.push({ role: effect.approval, reason: "it cannot be taken back" });
+  }
+  if (input.purpose === "effect" && definition.criticality === "critical" && effect.kind !== "read") {
+    needs.push({ role: null, reason: "it is critical, and no profile lets it go ahead without a person" });
   }
   if (input.purpose === "effect" && isConsequential(definition, input.targets)) {
     const untrusted = [

@@ -64,3 +64,13 @@ export const roomEveryMs = 100;
 
 /** Breakpoints of one run at once. */
 export const breakpointsMax = 100;
+/** How long after its end a countdown still stands for its effect; later it is announced again. */
+export const announcedValidMs = 60_000;
+/** Announcements of one attempt: beyond, what it would do does not come to rest. */
+export const announcementsMax = 8;
+/** How long a step waits for a rate where its guard names no queue of its own. */
+export const guardQueueMsDefault = 3_600_000;
+/** Targets whose last effects are remembered, and how many of each. */
+export const guardTargetsMax = 10_000;
+export const guardEffectsMax = 2048;
+export const guardLookBackChunk = 4096;

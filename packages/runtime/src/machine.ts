@@ -13,6 +13,7 @@ import type { Value } from "@writ/core/value";
 import { fault } from "./faults.ts";
 import { applyEntry } from "./machine/apply.ts";
 import { Draft } from "./machine/draft.ts";
+import { guardWaitsUntil } from "./machine/guard.ts";
 import { advance, emittedEvent } from "./machine/advance.ts";
 import { mayWhilePaused, resumedCommands } from "./machine/control.ts";
 import { noControl } from "./machine/control-state.ts";
@@ -41,6 +42,10 @@ export type Command =
       readonly expiresAtMs: number;
     }
   | { readonly kind: "await-approval"; readonly step: StepId; readonly expiresAtMs: number }
+  /** The guard's wait is over at this time, at the earliest. */
+  | { readonly kind: "await-guard"; readonly step: StepId; readonly attempt: number; readonly atMs: number }
+  /** Read until the world agrees or the time is over. */
+  | { readonly kind: "read-back"; readonly step: StepId }
   | { readonly kind: "emit"; readonly step: StepId; readonly event: Event }
   | { readonly kind: "undo"; readonly step: StepId }
   | { readonly kind: "perform-undo"; readonly step: StepId }
@@ -129,6 +134,9 @@ export function outstanding(
       if (phase.approval !== null) commands.push({ kind: "await-approval", step: id, expiresAtMs });
       else if (why !== "gate") commands.push({ kind: "request-approval", step: id, why, role, expiresAtMs });
     }
+    const waitsUntilMs = guardWaitsUntil(phase);
+    if (waitsUntilMs !== null) commands.push({ kind: "await-guard", step: id, attempt, atMs: waitsUntilMs });
+    if (phase.kind === "read-back") commands.push({ kind: "read-back", step: id });
     if (phase.kind === "emitting") commands.push({ kind: "emit", step: id, event: emittedEvent(state, id) });
     if (deadline !== null && phase.kind === "blocks") {
       const { atMs } = deadline;

@@ -9,6 +9,7 @@ import type {
   ProgramHash,
   RoleName,
   RunId,
+  Sha256,
   StepId,
 } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
@@ -82,12 +83,50 @@ export type Phase =
       readonly reason: string;
     }
   | { readonly kind: "emitting" }
+  /** The guard has it wait; then all checks run again. */
+  | {
+      readonly kind: "postponed";
+      readonly why: "window" | "rate";
+      readonly untilMs: number;
+      readonly reason: string;
+    }
+  | { readonly kind: "countdown"; readonly countdown: CountdownState }
+  /** The effect was performed; whether the world agrees is being read. */
+  | {
+      readonly kind: "read-back";
+      readonly untilMs: number;
+      readonly output: SlotState;
+      readonly polls: number;
+      readonly last: Value;
+    }
   /** Blocks of it are active. */
   | { readonly kind: "blocks"; readonly of: "op" | "degrade" }
   /** It stands at a breakpoint until a person releases it. */
   | { readonly kind: "intercepted"; readonly breakpoint: string; readonly effect: EffectPreview }
   | { readonly kind: "held"; readonly reason: string }
   | { readonly kind: "settled" };
+
+export interface CountdownState {
+  readonly countdown: string;
+  readonly effect: EffectPreview;
+  readonly role: RoleName;
+  readonly announcedAtMs: number;
+  readonly endsAtMs: number;
+  readonly requiresAcknowledgment: boolean;
+  readonly onMissed: "abort" | "execute" | "escalate";
+  readonly escalated: boolean;
+  readonly acknowledgedBy: Actor | null;
+}
+
+/** What the guard remembers of one attempt. */
+export interface GuardState {
+  readonly attempt: number;
+  /** When waiting for a window or a rate ends in refusal; null before the first wait. */
+  readonly queueEndsAtMs: number | null;
+  readonly announcements: number;
+  /** The countdown that passed, and the effect it was for. */
+  readonly passed: { readonly hash: Sha256 | null; readonly endsAtMs: number } | null;
+}
 
 export interface EffectState {
   readonly capability: CapabilityId;
@@ -120,6 +159,7 @@ export interface StepState {
   readonly effect: EffectState | null;
   /** How to take it back, with the ledger place of its completion; null when there is nothing to take back. */
   readonly undo: UndoState | null;
+  readonly guard?: GuardState;
   /** Labels of what decided whether and with what this step ran. */
   readonly control: readonly Label[];
   /** Of a step that is a loop and has begun. */
@@ -251,6 +291,8 @@ export function runStatus(state: RunState): RunStatus {
     return state.ending.status === "cancelled" ? "cancelling" : "running";
   }
   const active = steps.filter((step) => step.phase.kind !== "settled" && step.phase.kind !== "blocked");
-  const busy = active.some(({ phase }) => ["attempting", "intended", "emitting"].includes(phase.kind));
+  const busy = active.some(({ phase }) =>
+    ["attempting", "intended", "emitting", "read-back"].includes(phase.kind),
+  );
   return busy || active.length === 0 ? "running" : "waiting";
 }

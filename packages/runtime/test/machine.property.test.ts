@@ -44,6 +44,16 @@ function answer(
   switch (command.kind) {
     case "attempt":
       if (each.phase.kind !== "attempting") return undefined;
+      if (pick % 11 === 3) {
+        const waits = { untilMs: 0, queueEndsAtMs: 0, why: "rate", reason: "" };
+        return { kind: "guard.postponed", facts: { ...at, ...waits } } as Change;
+      }
+      if (pick % 11 === 4) {
+        const effect = { step, capability: "demo.x@1.0.0", params: {}, later: {}, targets: [], hash: null };
+        const asked = { requiresAcknowledgment: pick % 2 === 0, onMissed: "abort", escalated: false };
+        const facts = { ...at, countdown: "c_1", effect, role: "owner", endsAtMs: 0, ...asked };
+        return { kind: "guard.announced", facts } as unknown as Change;
+      }
       if (pick % 5 === 0) return { kind: "effect.refused", facts: { ...at, fault } } as Change;
       return {
         kind: "effect.intended",
@@ -94,6 +104,23 @@ function answer(
         kind: "approval.decided",
         facts: { approval, step, decision, by: { kind: "node" }, comment: "" },
       } as Change;
+    }
+    case "await-guard": {
+      const { phase } = each;
+      if (phase.kind !== "countdown")
+        return { kind: "guard.passed", facts: { ...at, countdown: null, why: "reached" } } as Change;
+      const { countdown, requiresAcknowledgment } = phase.countdown;
+      const decided = pick % 3 === 0 ? "cancel" : pick % 3 === 1 ? "stop" : "missed";
+      if (requiresAcknowledgment || pick % 4 === 0) {
+        const facts = { ...at, countdown, decision: decided, by: { kind: "node" }, reason: "" };
+        return { kind: "guard.decided", facts } as Change;
+      }
+      return { kind: "guard.passed", facts: { ...at, countdown, why: "elapsed" } } as Change;
+    }
+    case "read-back": {
+      if (each.phase.kind !== "read-back") return undefined;
+      const facts = { ...at, poll: each.phase.polls + 1, reading: null, fault: null, outcome: "failed" };
+      return { kind: "guard.read-back", facts } as unknown as Change;
     }
     case "emit":
       return { kind: "event.emitted", facts: { step, event: command.event } } as Change;

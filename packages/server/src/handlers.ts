@@ -3,6 +3,7 @@ import type { Projections } from "@writ/store/projections";
 import type { CompileRoad } from "./compile.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
 import { capabilityHandlers } from "./handlers/capabilities.ts";
+import { countdownHandlers } from "./handlers/countdowns.ts";
 import { emergencyHandlers } from "./handlers/emergencies.ts";
 import { ledgerHandlers } from "./handlers/ledger.ts";
 import { controlHandlers } from "./handlers/control.ts";
@@ -39,6 +40,7 @@ export function createHandlers({ node, road, watch, projections, upkeep, prove }
     ...timeTravelHandlers(node, { nodeEntries: () => projections.nodeEntries(), prove }),
     ...planHandlers(node, road, watch),
     ...approvalHandlers(node),
+    ...countdownHandlers(node),
     ...emergencyHandlers(node),
     ...ledgerHandlers(node, { projections, upkeep }),
   };

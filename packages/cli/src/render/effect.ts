@@ -12,5 +12,8 @@ export function renderEffect(effect: Effect): string {
       (target.state === null ? "" : `, now ${shortHash(target.state)}`),
   );
   const hash = effect.hash === null ? [] : [`  hash ${effect.hash}`];
-  return [`${effect.step}: ${effect.capability}`, ...params, ...later, ...targets, ...hash].join("\n");
+  const guard = (effect.guard ?? []).map((asked) => `  ${asked}`);
+  return [`${effect.step}: ${effect.capability}`, ...params, ...later, ...targets, ...guard, ...hash].join(
+    "\n",
+  );
 }

@@ -2,6 +2,7 @@
 //   A step of `after` that is not tolerated has COMPLETED. One that is tolerated may also have FAILED or been SKIPPED, unless it is *certain*:
 //   its policy lets nothing pass but success, and it waits only for certain or tolerated steps.
 // Sets of steps of one block are bit sets in a bigint.
+import { readBackNames } from "../guard-rules.ts";
 import {
   blocksOf,
   type Block,
@@ -99,7 +100,9 @@ function readsOfStep(step: Step, report: Report): Reads {
     before: op.op === "check" ? [...before, op.slot] : before,
     after: [
       ...namesOf(after),
-      ...(readBack === undefined ? [] : namesOf([readBack.check]).filter((name) => name !== "result")),
+      ...(readBack === undefined
+        ? []
+        : namesOf([readBack.check]).filter((name) => !readBackNames.includes(name))),
     ],
     ending: op.op === "loop" ? namesOf([...op.carry.map(({ next }) => next), ...until(op)]) : [],
   };

@@ -18,7 +18,7 @@ import { computeKnown } from "../machine/operands.ts";
 import { hasRole, rolesOf } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import { isRefusedEntry, recordOf, sizeOf, type ActiveRun, type Core } from "./core.ts";
-import { fitted, stepOf, type Job } from "./job.ts";
+import { fitted, guardedOf, guardOfPreview, stepOf, type Job } from "./job.ts";
 import { inspect } from "./look.ts";
 
 /** The gate wants somebody's approval of one effect. */
@@ -38,6 +38,7 @@ export function requestGateApproval(
       params,
       later: {},
       targets,
+      ...guardOfPreview(job),
       hash: effectHash({ capability: job.capability, params: job.params, targets }, core.options.hasher),
     };
     appendRequest(core, run, {
@@ -47,7 +48,7 @@ export function requestGateApproval(
       effects: [effect],
       expiresAtMs: core.options.world.nowMs() + approvalTimeoutMsDefault,
       reason: "gate",
-      onExpiry: onExpiryOf(run.state, step),
+      onExpiry: onExpiryOf(run.state, step, job.definition?.criticality === "critical"),
       ...(verdict.notBy === undefined ? {} : { notBy: verdict.notBy }),
     });
   });
@@ -125,8 +126,10 @@ function cancelUnshown(core: Core, run: ActiveRun, error: unknown): void {
   core.apply(run, { kind: "run.cancel-requested", facts: { by: { kind: "node" }, undo: false, reason } });
 }
 
-function onExpiryOf(state: RunState, step: StepId): "reject" | "skip" {
-  return state.prepared.steps.get(step)?.step.failure.kind === "skip" ? "skip" : "reject";
+/** What is critical is never passed over in silence. */
+function onExpiryOf(state: RunState, step: StepId, isCritical = false): "reject" | "skip" {
+  const failure = state.prepared.steps.get(step)?.step.failure;
+  return failure?.kind === "skip" && !isCritical ? "skip" : "reject";
 }
 
 function callsOf(steps: readonly Step[]): readonly Step[] {
@@ -167,6 +170,7 @@ export async function previewEffects(
       controlLabels: [],
       approvals: [],
       purpose: "effect",
+      guarded: guardedOf(run.state, id),
       key: "",
       workspace,
     };
@@ -177,7 +181,15 @@ export async function previewEffects(
       looked === undefined || repeated.has(id)
         ? null
         : effectHash({ capability: op.capability, params, targets }, core.options.hasher);
-    previews.push({ step: id, capability: op.capability, params: shown, later, targets, hash });
+    previews.push({
+      step: id,
+      capability: op.capability,
+      params: shown,
+      later,
+      targets,
+      ...guardOfPreview(job),
+      hash,
+    });
   }
   return previews;
 }

@@ -20,6 +20,7 @@ import { decide, type Command, type Decision, type MachineEntry } from "../machi
 import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import type { StreamedBlob } from "./reports.ts";
+import { createGuardHistory, type GuardHistory } from "./guard-history.ts";
 import { createStops, type Stops } from "./stops.ts";
 import { createLocks, type Locks, type LockWaiter } from "./locks.ts";
 import { createPace, type Pace } from "./pace.ts";
@@ -47,6 +48,13 @@ export interface InFlight {
   attachments?: StreamedBlob[];
 }
 
+/** What a step that is read back holds. */
+export interface ReadBackHold {
+  readonly release: () => void;
+  /** Somebody reads already. */
+  isReading: boolean;
+}
+
 export interface ActiveRun {
   readonly run: RunId;
   state: RunState;
@@ -61,6 +69,8 @@ export interface ActiveRun {
   arrivedMs: number;
   /** When the most urgent of those who wait for this run is due; infinite when nobody does. */
   inheritedDueMs: number;
+  /** Steps whose effect is being read back, with the locks it holds. */
+  readonly readBacks: Map<StepId, ReadBackHold>;
 }
 
 export type AnyCommand = Command | { readonly kind: "resolve" | "resolve-undo"; readonly step: StepId };
@@ -78,6 +88,7 @@ export interface Core {
   readonly rates: Rates;
   readonly timers: Timers;
   readonly stops: Stops;
+  readonly guardHistory: GuardHistory;
   readonly runs: Map<RunId, ActiveRun>;
   /** Runs that stand where they are, since the machine could not go on with them. */
   readonly broken: ReadonlyMap<RunId, FaultRecord>;
@@ -129,6 +140,7 @@ export function createCore(
 ): Core {
   const { ledger, world, registry } = options;
   const runs = new Map<RunId, ActiveRun>();
+  const guardHistory = createGuardHistory(ledger);
   const work = new Set<Promise<void>>();
   const queue: { readonly run: ActiveRun; readonly command: AnyCommand }[] = [];
   const workspaces = new WeakMap<RegisteredWorkspace, WorkspaceContext>();
@@ -229,6 +241,7 @@ export function createCore(
     rates: createRates(nowMs),
     timers,
     stops: createStops(registry),
+    guardHistory,
     runs,
     broken,
     markBroken,
@@ -254,6 +267,7 @@ export function createCore(
         const entry = ledger.append(draft);
         if (entry.seq !== seq)
           throw new Error(`Invariant broken: E1 the ledger gave ${entry.seq}, not ${seq}`);
+        guardHistory.note(entry);
       } catch (error) {
         if (isRefusedEntry(error)) contained.add(error);
         halt(error);

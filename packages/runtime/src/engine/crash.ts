@@ -4,7 +4,8 @@ import type { StepId } from "@writ/core/ids";
 import { fault } from "../faults.ts";
 import { recordOf, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { perform, timeoutOf } from "./effects.ts";
-import { approvalsFor, labelsOf, orderOf, stepOf, type Job } from "./job.ts";
+import { guardNow, loadHistory } from "./guard.ts";
+import { approvalsFor, guardedOf, labelsOf, orderOf, stepOf, type Job } from "./job.ts";
 import { inspect, judge, lockRequests, releaseOf, type Looked } from "./look.ts";
 import { askWorld, close, failed, hold, recordPerformed } from "./outcome.ts";
 
@@ -43,6 +44,7 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
     controlLabels: step.control,
     approvals: approvalsFor(run.state, id),
     purpose: "effect",
+    guarded: guardedOf(run.state, id),
     key: effect.key,
     workspace,
     ...(order === undefined ? {} : { order }),
@@ -101,6 +103,18 @@ async function resolveAfterCrash(core: Core, run: ActiveRun, id: StepId): Promis
     else hold(core, run, id, `it may not be done again: ${why}`);
     return;
   }
+  await loadHistory(core, job, effect.targets);
+  const guarded = guardNow(
+    core,
+    job,
+    { inspection: { targets: effect.targets, before: effect.before } },
+    true,
+  );
+  if (guarded.kind !== "pass") {
+    const why = guarded.kind === "deny" ? guarded.fault.message : "its guard does not let it move now";
+    hold(core, run, id, `it may not be done again: ${why}`);
+    return;
+  }
   await perform(core, run, id, flight, "again");
 }
 
@@ -116,7 +130,7 @@ async function movedOn(
       now.targets.length === targets.length &&
       targets.every(({ kind, name, resolved, state, does }, i) => {
         const target = now.targets[i];
-        if (kind === "host") return target?.name === name;
+        if (kind === "host" || kind === "device") return target?.name === name;
         return target?.resolved === resolved && (target.state === state || does === "append");
       });
     if (same) return undefined;

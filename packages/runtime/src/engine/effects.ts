@@ -24,6 +24,8 @@ import {
 } from "./core.ts";
 import { stopsAtBreakpoint } from "./intercept.ts";
 import { isOpen, withDeadline, type Called } from "./deadline.ts";
+import { guardNow, recordGuard } from "./guard.ts";
+import { endReadBack } from "./read-back.ts";
 import { jobOf, stepOf, type Job } from "./job.ts";
 import { countIntent, judge, look, lookNow, type Looked } from "./look.ts";
 import { askWorld, cancelledFault, close, failed, hold, recordPerformed } from "./outcome.ts";
@@ -116,6 +118,35 @@ function intend(
       refuse(core, run, id, recordOf(late));
     }
     return;
+  }
+  const guarded = guardNow(core, job, looked);
+  switch (guarded.kind) {
+    case "pass":
+      break;
+    case "load": {
+      // Reading back takes its time; the gate is asked again, since something may have been revoked meanwhile.
+      const { targets } = inspection;
+      const loading = core.guardHistory.load(targets, core.options.world.nowMs()).then(() => {
+        if (isWanted())
+          intend(core, job, { ...looked, verdict: judge(core, job, targets) }, isWanted, stored);
+        else release();
+      });
+      core.track(
+        loading.catch((error: unknown) => {
+          release();
+          throw error;
+        }),
+      );
+      return;
+    }
+    case "deny":
+      release();
+      refuse(core, run, id, guarded.fault);
+      return;
+    default:
+      release();
+      recordGuard(core, job, looked, guarded);
+      return;
   }
   if (stored !== undefined || sizeOf(job.params) <= inlineBytesMax) {
     tryRecordIntent(core, job, looked, stored ?? job.params);
@@ -323,6 +354,7 @@ async function resolveUnknown(
  * can be taken back.
  */
 export function abortEffect(run: ActiveRun, id: StepId): void {
+  endReadBack(run, id);
   const flight = run.inFlight.get(id);
   if (flight === undefined) return;
   const { effect, interruptible } = flight.capability;

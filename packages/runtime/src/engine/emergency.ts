@@ -8,9 +8,9 @@ import { Fault } from "@writ/core/fault";
 import type { RunId, StepId } from "@writ/core/ids";
 import { fault } from "../faults.ts";
 import { stopOf, stoppedFault } from "../gate/emergency.ts";
+import { isStoppable } from "../machine/guard.ts";
 import { computeKnown } from "../machine/operands.ts";
 import type { EmergencyStop } from "../registry.ts";
-import type { Phase } from "../state.ts";
 import { recordOf, type ActiveRun, type Core } from "./core.ts";
 import { targetsWithoutInspection } from "./look.ts";
 
@@ -107,7 +107,7 @@ export async function clearEmergency(
 function take(core: Core, run: ActiveRun, step: StepId, stop: EmergencyStop): number | undefined {
   const current = run.state.steps.get(step);
   // What was taken away before may have ended the run or aborted this step.
-  if (current === undefined || !isWaiting(current.phase)) return undefined;
+  if (current === undefined || !isStoppable(current.phase)) return undefined;
   return core.apply(
     run,
     {
@@ -133,14 +133,6 @@ function abort(run: ActiveRun, step: StepId, stop: EmergencyStop): boolean {
   return true;
 }
 
-function isWaiting(phase: Phase): boolean {
-  return (
-    phase.kind === "attempting" ||
-    (phase.kind === "approval" && phase.why !== "program") ||
-    (phase.kind === "timer" && phase.why === "retry")
-  );
-}
-
 /** What the stop means for the step, by what it touches or, as far as that can be known, would touch. */
 function coveredBy(
   core: Core,
@@ -151,7 +143,7 @@ function coveredBy(
   const step = run.state.steps.get(id);
   if (step === undefined) return undefined;
   const flying = step.phase.kind === "intended" || step.undo?.phase === "intended";
-  if (!flying && !isWaiting(step.phase)) return undefined;
+  if (!flying && !isStoppable(step.phase)) return undefined;
   const effect = step.undo?.phase === "intended" ? step.undo.effect : step.effect;
   if (flying && effect !== null) {
     const definition = core.options.modules.find(effect.capability);

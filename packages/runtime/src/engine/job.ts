@@ -2,10 +2,11 @@
 import type { Capability, WorkspaceContext } from "@writ/core/capability";
 import type { CapabilityId, StepId } from "@writ/core/ids";
 import { joinLabels, type Label } from "@writ/core/label";
-import type { Operands } from "@writ/core/program";
+import type { FailurePolicy, Guard, Operands } from "@writ/core/program";
 import { isMap, type ValueMap } from "@writ/core/value";
 import { fit } from "../fit.ts";
 import type { GateOrder, GivenApproval } from "../gate.ts";
+import { guardText } from "../gate/guard.ts";
 import type { StepControl } from "../machine/control-state.ts";
 import { computeOperands, type Computed } from "../machine/operands.ts";
 import type { RunState, StepState } from "../state.ts";
@@ -22,6 +23,8 @@ export interface Job {
   readonly controlLabels: readonly Label[];
   readonly approvals: readonly GivenApproval[];
   readonly purpose: "effect" | "undo";
+  /** What the step says of its guard and its failures; absent for undo and for reading back. */
+  readonly guarded?: { readonly guard: Guard | undefined; readonly failure: FailurePolicy };
   readonly key: string;
   readonly workspace: WorkspaceContext;
   readonly order?: GateOrder;
@@ -47,6 +50,7 @@ export function jobOf(core: Core, run: ActiveRun, id: StepId, workspace: Job["wo
     controlLabels: step.control,
     approvals: approvalsFor(state, id),
     purpose: "effect",
+    guarded: guardedOf(state, id),
     key: effectKey([state.run, id, step.group], core.options),
     workspace,
     ...(order === undefined ? {} : { order }),
@@ -72,6 +76,19 @@ export function orderOf(state: RunState, id: StepId): GateOrder | undefined {
 function changedOf(state: RunState, id: StepId): StepControl["changed"] {
   const changed = state.control.steps.get(id)?.changed ?? null;
   return changed?.group === state.steps.get(id)?.group ? changed : null;
+}
+
+/** What the step says of its guard and its failures. */
+export function guardedOf(state: RunState, id: StepId): NonNullable<Job["guarded"]> {
+  const step = state.prepared.steps.get(id)?.step;
+  if (step === undefined) throw new Error(`Invariant broken: no step ${id}`);
+  return { guard: step.op.op === "call" ? step.op.guard : undefined, failure: step.failure };
+}
+
+/** What an approver and a preview are shown of the guard. */
+export function guardOfPreview({ guarded }: Pick<Job, "guarded">): { readonly guard?: readonly string[] } {
+  const guard = guardText(guarded?.guard);
+  return guard.length === 0 ? {} : { guard };
 }
 
 export function fitted(schema: Parameters<typeof fit>[0], value: ValueMap): ValueMap {

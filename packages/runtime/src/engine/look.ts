@@ -117,6 +117,7 @@ export function judge(core: Core, job: Job, targets: readonly Target[]): GateVer
     policy: options.policy(),
     decide: (request) => core.decidePolicy(request),
     approvals: job.approvals,
+    ...(job.guarded === undefined ? {} : { step: job.guarded }),
     stops: core.stops.now(),
     sends: {
       count: Math.max(0, ...hosts.map(({ name }) => core.rates.count(`host ${name}`))),

@@ -1,5 +1,5 @@
 // The outcome of an effect, as it is recorded.
-import type { Performed, Resolution } from "@writ/core/capability";
+import type { Capability, Performed, Resolution } from "@writ/core/capability";
 import type { FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
 import { joinLabels } from "@writ/core/label";
@@ -9,6 +9,7 @@ import { fault } from "../faults.ts";
 import { fit, problemsOf } from "../fit.ts";
 import { isRefusedEntry, recordOf, sizeOf, store, type ActiveRun, type Core, type InFlight } from "./core.ts";
 import { withDeadline, type Called } from "./deadline.ts";
+import { readBackOf } from "../machine/guard.ts";
 import { stepOf } from "./job.ts";
 
 interface Outcome {
@@ -36,6 +37,9 @@ export async function recordPerformed(
     sizeOf(value) <= inlineBytesMax ? ({ kind: "inline", value } as const) : await store(value, core.options);
   const { attempt } = stepOf(run, id);
   const { undo, evidence } = outcome.performed;
+  // Whatever the capability says: it is observed when it has been read back.
+  const op = run.state.prepared.steps.get(id)?.step.op;
+  const reads = op !== undefined && readBackOf(op) !== undefined;
   close(
     core,
     run,
@@ -48,7 +52,7 @@ export async function recordPerformed(
         result: stored,
         labels: joinLabels(capability.labels, labels),
         undo,
-        evidence,
+        evidence: reads ? "commanded" : evidence,
         resolved: outcome.resolved,
         ...(attachments === undefined || attachments.length === 0 ? {} : { attachments }),
       },
@@ -65,37 +69,42 @@ function checkResult({
   | { readonly kind: "bad"; readonly fault: FaultRecord } {
   const { capability } = flight;
   try {
-    const value = parseValue(performed.result);
-    const sizeBytes = sizeOf(value);
-    const sizeBytesMax = Math.min(capability.resultBytesMax, resultBytesMax);
-    if (sizeBytes > sizeBytesMax) {
-      throw fault(
-        "runtime.result-too-large",
-        `the result of \`${capability.id}\` has about ${sizeBytes} bytes`,
-        {
-          sizeBytes,
-          sizeBytesMax,
-        },
-      );
-    }
-    const shaped = fit(capability.result, value);
-    const problems = problemsOf(capability.result, shaped);
-    if (problems.length > 0) {
-      const found = problems
-        .map(({ at, message }) => `${at === "" ? "it" : `\`${at}\``} ${message}`)
-        .join("; ");
-      throw fault(
-        "runtime.result-mismatch",
-        `the result of \`${capability.id}\` does not match its contract: ${found}`,
-        {
-          problems: problems.map(({ at, message }) => ({ at, message })),
-        },
-      );
-    }
-    return { kind: "good", value: shaped };
+    return { kind: "good", value: shapedResult(capability, performed.result) };
   } catch (error) {
     return { kind: "bad", fault: recordOf(error) };
   }
+}
+
+/** The result as the capability's contract says. @throws core.invalid-value, runtime.result-too-large, runtime.result-mismatch */
+export function shapedResult(capability: Capability, result: unknown): Value {
+  const value = parseValue(result);
+  const sizeBytes = sizeOf(value);
+  const sizeBytesMax = Math.min(capability.resultBytesMax, resultBytesMax);
+  if (sizeBytes > sizeBytesMax) {
+    throw fault(
+      "runtime.result-too-large",
+      `the result of \`${capability.id}\` has about ${sizeBytes} bytes`,
+      {
+        sizeBytes,
+        sizeBytesMax,
+      },
+    );
+  }
+  const shaped = fit(capability.result, value);
+  const problems = problemsOf(capability.result, shaped);
+  if (problems.length > 0) {
+    const found = problems
+      .map(({ at, message }) => `${at === "" ? "it" : `\`${at}\``} ${message}`)
+      .join("; ");
+    throw fault(
+      "runtime.result-mismatch",
+      `the result of \`${capability.id}\` does not match its contract: ${found}`,
+      {
+        problems: problems.map(({ at, message }) => ({ at, message })),
+      },
+    );
+  }
+  return shaped;
 }
 
 export function failed(run: ActiveRun, id: StepId, why: FaultRecord, retryable: boolean) {
@@ -127,6 +136,15 @@ export function close(
 ): void {
   const flight = run.inFlight.get(id);
   run.inFlight.delete(id);
+  const op = run.state.prepared.steps.get(id)?.step.op;
+  // What is read back stays locked until that has ended.
+  if (
+    change.kind === "effect.completed" &&
+    flight !== undefined &&
+    op !== undefined &&
+    readBackOf(op) !== undefined
+  )
+    run.readBacks.set(id, { release: flight.release, isReading: false });
   try {
     core.apply(run, change, stored === undefined ? {} : { stored });
   } catch (error) {
@@ -136,7 +154,10 @@ export function close(
     const reason = `its outcome cannot be recorded: ${recordOf(error).message}`;
     core.apply(run, { kind: "effect.held", facts: { step: id, attempt, reason } });
   } finally {
-    flight?.release();
+    if (stepOf(run, id).phase.kind !== "read-back") {
+      run.readBacks.delete(id);
+      flight?.release();
+    }
   }
 }
 

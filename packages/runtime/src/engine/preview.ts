@@ -14,7 +14,8 @@ import { computeKnown } from "../machine/operands.ts";
 import type { PreparedProgram } from "../program-index.ts";
 import { previewEffects } from "./approvals.ts";
 import { recordOf, type ActiveRun, type Core, type RunChange } from "./core.ts";
-import { jobOf, stepOf, type Job } from "./job.ts";
+import { guardNow, loadHistory } from "./guard.ts";
+import { guardOfPreview, jobOf, stepOf, type Job } from "./job.ts";
 import { contextOf, inspect, judge } from "./look.ts";
 
 interface Previewing {
@@ -41,6 +42,7 @@ export async function preview(
     timers: new Map(),
     arrivedMs: 0,
     inheritedDueMs: Number.POSITIVE_INFINITY,
+    readBacks: new Map(),
   };
   const queue: Command[] = [];
   let seq = 0;
@@ -125,6 +127,9 @@ async function carryOut(previewing: Previewing, command: Command): Promise<void>
       feed({ kind: "run.ended", facts: { status, result: null, fault } });
       return;
     }
+    // A preview waits for nothing, and nobody can know whether the world will show it.
+    case "await-guard":
+    case "read-back":
     case "perform":
     case "abort":
     case "await-approval":
@@ -143,7 +148,13 @@ async function attempt(previewing: Previewing, id: StepId): Promise<void> {
     job = jobOf(core, run, id, await core.loadWorkspace(run.state.workspace));
     const { targets } = await inspect(core, job);
     const bound = { capability: job.capability, params: job.params, targets: bindingTargets(targets, []) };
-    effect = { step: id, ...bound, later: {}, hash: effectHash(bound, core.options.hasher) };
+    effect = {
+      step: id,
+      ...bound,
+      later: {},
+      ...guardOfPreview(job),
+      hash: effectHash(bound, core.options.hasher),
+    };
     const verdict = judge(core, job, targets);
     if (verdict.kind === "deny") {
       show(previewing, id, {
@@ -166,6 +177,29 @@ async function attempt(previewing: Previewing, id: StepId): Promise<void> {
       });
       give(previewing, { step: id, role: verdict.role, effects: [effect], reason: "gate" });
       return;
+    }
+    if (verdict.kind === "allow") {
+      await loadHistory(core, job, targets);
+      const guarded = guardNow(core, job, { inspection: { targets, before: {} } });
+      if (guarded.kind === "deny") {
+        const { fault } = guarded;
+        show(previewing, id, {
+          capability: job.capability,
+          params: job.params,
+          effect,
+          verdict: "refused",
+          fault,
+        });
+        feed({ kind: "effect.refused", facts: { ...facts, fault } });
+        return;
+      }
+      if (guarded.kind === "skip") {
+        show(previewing, id, { capability: job.capability, params: job.params, effect, verdict: "unknown" });
+        const by = { kind: "node" } as const;
+        const { reason } = guarded;
+        feed({ kind: "guard.decided", facts: { ...facts, countdown: null, decision: "skip", by, reason } });
+        return;
+      }
     }
   } catch (error) {
     const fault = recordOf(error);

@@ -10,6 +10,7 @@ import type { RunState } from "../state.ts";
 import { isoTime, parseIsoTime } from "../iso-time.ts";
 import { problemsOf } from "../fit.ts";
 import type { Draft } from "./draft.ts";
+import { joinGuardLabels } from "./guard.ts";
 import {
   completeBlock,
   completeStep,
@@ -105,6 +106,7 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
   switch (op.op) {
     case "load":
     case "call":
+      if (op.op === "call") joinGuardLabels(draft, id, op.guard);
       draft.change(id, { phase: { kind: "attempting" } });
       draft.command({ kind: "attempt", step: id });
       return;
@@ -326,13 +328,19 @@ type Standing = ReadonlyMap<StepId, "irreversible" | "left">;
 function standing(draft: Draft): Standing {
   const stays = new Map<StepId, "irreversible" | "left">();
   for (const [id, step] of draft.steps) {
-    for (const { status, undo, effect } of instancesOf(step)) {
+    for (const { status, undo, effect, fault: why } of instancesOf(step)) {
       if (undo === null) {
-        if (status === "COMPLETED" && effect?.effect === "irreversible") stays.set(id, "irreversible");
+        // One whose read-back failed was performed all the same.
+        const isDone = status === "COMPLETED" || (status === "FAILED" && wasPerformed(why));
+        if (isDone && effect?.effect === "irreversible") stays.set(id, "irreversible");
       } else if (undo.phase !== "done") stays.set(id, "left");
     }
   }
   return stays;
+}
+
+function wasPerformed(why: FaultRecord | null): boolean {
+  return why?.code === "guard.not-observed" || why?.code === "guard.unverified";
 }
 
 const namedStaysMax = 20;

@@ -9,8 +9,16 @@ import { computeOperands } from "./operands.ts";
 import type { EffectState, SlotState, UndoState } from "../state.ts";
 import type { MachineEntry } from "../machine.ts";
 import type { Draft } from "./draft.ts";
+import {
+  beginReadBack,
+  guardAnnounced,
+  guardDecided,
+  guardPassed,
+  guardPostponed,
+  guardReadBack,
+  readBackOf,
+} from "./guard.ts";
 import { preempted } from "./preemption.ts";
-import { guardDecided } from "./guard.ts";
 import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
 import { applyControl, assertNotPaused, reopens } from "./control.ts";
@@ -112,6 +120,18 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
       return;
     case "timer.fired":
       timerFired(draft, entry);
+      return;
+    case "guard.announced":
+      guardAnnounced(draft, entry);
+      return;
+    case "guard.postponed":
+      guardPostponed(draft, entry);
+      return;
+    case "guard.passed":
+      guardPassed(draft, entry);
+      return;
+    case "guard.read-back":
+      guardReadBack(draft, entry);
       return;
     case "guard.decided":
       guardDecided(draft, entry);
@@ -268,10 +288,18 @@ function effectCompleted(
       },
     );
   }
-  if (resolved) draft.move(step, "UNKNOWN", "COMPLETED");
-  else draft.move(step, "COMPLETED");
-  settleCompleted(draft, step, { value, labels });
   const { op } = draft.index(step).step;
+  const { undo: earlier, aborting } = draft.step(step);
+  if (readBackOf(op) !== undefined && !aborting) {
+    if (resolved) draft.move(step, "UNKNOWN", "RUNNING");
+    beginReadBack(draft, step, { value, labels });
+    // An attempt before this one was commanded too and never seen to be done: what was before that one is to be restored.
+    if (earlier?.phase === "open") return;
+  } else {
+    if (resolved) draft.move(step, "UNKNOWN", "COMPLETED");
+    else draft.move(step, "COMPLETED");
+    settleCompleted(draft, step, { value, labels });
+  }
   if (op.op === "call" && op.compensation !== null) {
     const { call, fault: why } = compensationOf(draft, op, value);
     draft.change(step, { undo: { call, completedSeq: entry.seq, phase: "open", effect: null, fault: why } });

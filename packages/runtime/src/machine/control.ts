@@ -79,6 +79,9 @@ const begins: ReadonlySet<string> = new Set([
   "step.intercepted",
   "undo.intended",
   "timer.fired",
+  "guard.announced",
+  "guard.postponed",
+  "guard.passed",
   "approval.expired",
   "event.emitted",
   "run.ended",
@@ -100,6 +103,8 @@ const whilePaused: ReadonlySet<string> = new Set([
   "await-timer",
   "request-approval",
   "await-approval",
+  "await-guard",
+  "read-back",
 ]);
 
 export function mayWhilePaused(command: { readonly kind: string }): boolean {

@@ -329,6 +329,15 @@ function abortStep(draft: Draft, id: StepId, idle: "ABORTED" | "SKIPPED"): void 
     draft.change(id, { aborting: true });
     return;
   }
+  if (step.phase.kind === "read-back") {
+    // It was performed, and nobody will know whether it did what it should: not completed, and to be taken back like one that was.
+    draft.change(id, {
+      fault: record("guard.unverified", `Nobody waited for the read-back of step \`${id}\``, { step: id }),
+    });
+    settleFailed(draft, id, null);
+    draft.command({ kind: "abort", step: id });
+    return;
+  }
   const to: StepStatus | null = step.status === "PENDING" ? idle : abortable(step) ? "ABORTED" : null;
   if (to !== null) draft.move(id, to);
   draft.change(id, { phase: settled });

@@ -76,7 +76,7 @@ export function isKnown(text: string, scope: Scope): boolean {
   return namesOf(expressionOf(text, scope)).every((name) => scope.slots.has(name));
 }
 
-function expressionOf(text: string, scope: Scope): Expression {
+export function expressionOf(text: string, scope: Scope): Expression {
   return scope.prepared.expressions.get(text) ?? parseExpression(text);
 }
 

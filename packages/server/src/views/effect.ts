@@ -9,6 +9,7 @@ export function apiEffect(effect: EffectPreview): Effect {
     capability: effect.capability,
     params: toJson(effect.params) as { readonly [key: string]: Json },
     later: { ...effect.later },
+    ...(effect.guard === undefined ? {} : { guard: [...effect.guard] }),
     targets: effect.targets.map(({ kind, name, resolved, does, state }) => ({
       kind,
       name,

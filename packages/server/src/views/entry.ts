@@ -118,6 +118,16 @@ export function entryText(entry: Entry): string {
       return `${entry.facts.why} set`;
     case "timer.fired":
       return `${entry.facts.why} over`;
+    case "guard.announced":
+      return `announced: ${entry.facts.effect.capability} ${targetsText(entry.facts.effect.targets)} in ${secondsText(entry.facts.endsAtMs - entry.atMs)} unless the ${entry.facts.role} cancels ${entry.facts.countdown}`;
+    case "guard.postponed":
+      return `waits ${secondsText(entry.facts.untilMs - entry.atMs)}: ${entry.facts.reason}`;
+    case "guard.passed":
+      return entry.facts.countdown === null
+        ? "the wait is over, all checks run again"
+        : `countdown over: ${entry.facts.why}`;
+    case "guard.read-back":
+      return `read back (${entry.facts.poll}): ${entry.facts.outcome}${entry.facts.fault === null ? "" : `, ${entry.facts.fault.message}`}`;
     case "guard.decided":
       return `${actorText(entry.facts.by)}: ${entry.facts.decision}${because(entry.facts.reason)}`;
     case "event.emitted":
@@ -171,6 +181,10 @@ export function scopeText(scope: EmergencyScope): string {
 
 function changesText(params: ValueMap | null): string {
   return params === null ? "" : `, changing ${Object.keys(params).join(", ")}`;
+}
+
+function secondsText(ms: number): string {
+  return `${Math.max(0, Math.round(ms / 1000))} s`;
 }
 
 function because(reason: string): string {

@@ -180,6 +180,7 @@ const origins: Readonly<Record<Label, string>> = {
   "origin:command": "from a command",
   "origin:person": "from a person",
   secret: "marked secret",
+  simulated: "from a simulation",
 };
 
 /** The steps the label came through, first one first. */
