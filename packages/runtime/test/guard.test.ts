@@ -294,7 +294,7 @@ test("K38 a step queues until its window opens, and all checks run again", async
   expect(after.plant.commands[0]?.atMs).toBe(Date.parse("2026-01-01T01:00:00Z"));
 });
 
-test("K39 outside its window a step is refused, skipped, or refused for waiting too long", async () => {
+test("B5 outside its window a step is refused, skipped, or refused for waiting too long", async () => {
   const window: TimeWindow = { ...always, fromMinute: 120, toMinute: 180 };
   const r = plantRig();
   const of = (outside: "refuse" | "skip" | "queue") =>
