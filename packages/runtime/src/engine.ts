@@ -1,4 +1,5 @@
 // The engine: performs what the machine decides, and records what happened. See SPEC.md, rules E1 to E12.
+// Long because it is the engine's one face: its whole API, and how its parts are wired, are read together.
 import type { WorkspaceContext } from "@writ/core/capability";
 import type { Actor, EffectPreview, EmergencyScope, EntryDraft, EntryFacts, RunEnd } from "@writ/core/entry";
 import type { Event, Priority } from "@writ/core/event";
