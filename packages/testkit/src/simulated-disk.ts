@@ -2,6 +2,7 @@
 //   D1  A write is visible at once and durable when a sync that began after it has resolved; so are sizes.
 //   D2  A new name is durable when its folder was synced, or when it was given by `rename`.
 //   D3  In a crash every unsynced write is kept, lost, or torn at sectors of 512 bytes, in any order.
+//   D5  `writeDurably` makes its own bytes durable and nothing else; cut off, they are kept, lost or torn.
 //   D4  After a crash the old disk refuses every operation; `crash` returns the disk that the restart sees.
 import type { Disk, DiskFile } from "@writ/core/ports";
 import { diskFault } from "@writ/store/node-disk";
@@ -77,10 +78,24 @@ export function simulatedDisk(
     if (isCrashed) throw diskFault(what, name, { code: "EIO" });
   }
 
-  function open(name: string): DiskFile {
-    // The file itself, not its name: a handle keeps working when the name is given to another file.
+  function existing(name: string): StoredFile {
     const file = files.get(name);
     if (file === undefined) throw diskFault("open", name, { code: "ENOENT" });
+    return file;
+  }
+
+  function open(name: string): DiskFile {
+    // The file itself, not its name: a handle keeps working when the name is given to another file.
+    const file = existing(name);
+    function failIfAsked(): void {
+      const failing = failingSyncs.findIndex((each) => name.startsWith(each.prefix) && each.left-- <= 0);
+      if (failing < 0) return;
+      failingSyncs.splice(failing, 1);
+      // The kernel may have written any part, and forgets the rest.
+      file.durable = survived(file.durable, file.unsynced, random);
+      file.unsynced = [];
+      throw diskFault("sync", name, { code: "EIO" });
+    }
     return {
       name,
       async read(offset, length) {
@@ -97,17 +112,27 @@ export function simulatedDisk(
         file.unsynced.push(change);
         file.seen = applied(file.seen, change);
       },
+      async writeDurably(offset, bytes) {
+        const copy = bytes.slice();
+        await turn("write", name);
+        const growth = Math.max(0, offset + copy.length - file.seen.length);
+        if (growth > freeBytes) throw diskFault("write", name, { code: "ENOSPC" });
+        freeBytes -= growth;
+        const change: Change = { kind: "write", offset, bytes: copy };
+        file.unsynced.push(change);
+        file.seen = applied(file.seen, change);
+        await turn("sync", name);
+        failIfAsked();
+        file.durable = applied(file.durable, change);
+        // What was written there before goes to the disk with these bytes in it, whenever it does.
+        file.unsynced = file.unsynced
+          .filter((other) => other !== change)
+          .map((other) => covered(other, change));
+      },
       async sync() {
         const changes = [...file.unsynced];
         await turn("sync", name);
-        const failing = failingSyncs.findIndex((each) => name.startsWith(each.prefix) && each.left-- <= 0);
-        if (failing >= 0) {
-          failingSyncs.splice(failing, 1);
-          // The kernel may have written any part, and forgets the rest.
-          file.durable = survived(file.durable, file.unsynced, random);
-          file.unsynced = [];
-          throw diskFault("sync", name, { code: "EIO" });
-        }
+        failIfAsked();
         for (const change of changes) file.durable = applied(file.durable, change);
         file.unsynced = file.unsynced.filter((change) => !changes.includes(change));
       },
@@ -225,6 +250,17 @@ function survived(durable: Uint8Array, unsynced: readonly Change[], random: Seed
     else content = torn(content, change.offset, change.bytes, random);
   }
   return content;
+}
+
+/** The earlier write with the bytes of the later one where both wrote. */
+function covered(earlier: Change, later: { readonly offset: number; readonly bytes: Uint8Array }): Change {
+  if (earlier.kind !== "write") return earlier;
+  const from = Math.max(earlier.offset, later.offset);
+  const to = Math.min(earlier.offset + earlier.bytes.length, later.offset + later.bytes.length);
+  if (from >= to) return earlier;
+  const bytes = earlier.bytes.slice();
+  bytes.set(later.bytes.subarray(from - later.offset, to - later.offset), from - earlier.offset);
+  return { ...earlier, bytes };
 }
 
 /** Some of the sectors that the write touches, never a part of one. */

@@ -25,19 +25,33 @@ export function mortalDisk(disk: SimulatedDisk, process: SimulatedProcess, laten
     }
   }
 
+  /** A slow disk: other things happen while it writes. */
+  async function slowly(name: string): Promise<void> {
+    const ms = latency();
+    if (ms === 0) return;
+    await process.world.sleep(ms);
+    if (!process.reach(`inside sync ${folderOf(name)}`)) await never();
+  }
+
   function file(inner: DiskFile): DiskFile {
     const { name } = inner;
+    const { writeDurably } = inner;
     return {
       name,
+      ...(writeDurably === undefined
+        ? {}
+        : {
+            writeDurably: (offset: number, bytes: Uint8Array) =>
+              change("sync", name, async () => {
+                await slowly(name);
+                await writeDurably(offset, bytes);
+              }),
+          }),
       read: (offset, length) => settled(() => inner.read(offset, length)),
       write: (offset, bytes) => change("write", name, () => inner.write(offset, bytes)),
       sync: () =>
         change("sync", name, async () => {
-          const ms = latency();
-          if (ms > 0) {
-            await process.world.sleep(ms);
-            if (!process.reach(`inside sync ${folderOf(name)}`)) return never();
-          }
+          await slowly(name);
           await inner.sync();
         }),
       size: () => settled(() => inner.size()),
