@@ -1,4 +1,4 @@
-// `npm run campaign -- kill|sim|parts [--seed N] [--runs K]`: the long form of what `npm test` runs bounded. `sim` plays the whole node,
+// `npm run campaign -- kill|sim|parts [--seed N] [--runs K] [--parallel P]`: the long form of what `npm test` runs bounded. `sim` plays the whole node,
 // `parts` the store, the runtime and the modules each by itself.
 import { spawn } from "node:child_process";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { tool } from "./stages.mjs";
 const [kind, ...rest] = process.argv.slice(2);
 const options = readOptions(rest);
 if (options === undefined || !["kill", "sim", "parts"].includes(kind)) {
-  console.error("usage: npm run campaign -- kill|sim|parts [--seed N] [--runs K]");
+  console.error("usage: npm run campaign -- kill|sim|parts [--seed N] [--runs K] [--parallel P]");
   process.exit(2);
 }
 
@@ -25,7 +25,7 @@ const script = (name) => [
   runs,
 ];
 const commands = {
-  kill: () => script("kill-campaign.ts"),
+  kill: () => [...script("kill-campaign.ts"), "--parallel", options.parallel ?? "2"],
   sim: () => script("sim.ts"),
   parts: () => [
     tool("vitest/vitest.mjs"),
@@ -58,7 +58,7 @@ function readOptions(words) {
   for (let i = 0; i < words.length; i += 2) {
     const name = words[i]?.slice(2);
     const value = words[i + 1];
-    if (!words[i]?.startsWith("--") || (name !== "seed" && name !== "runs")) return undefined;
+    if (!words[i]?.startsWith("--") || !["seed", "runs", "parallel"].includes(name)) return undefined;
     if (value === undefined || !/^\d{1,10}$/.test(value)) return undefined;
     found[name] = value;
   }

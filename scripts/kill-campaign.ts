@@ -1,4 +1,4 @@
-// Kills a real node at seeded random moments while files arrive and plans run, and then counts: every file moved exactly once, one
+// Kills a real node at seeded random moments, and at each of its syncs (before, inside, after), while files arrive and plans run, and then counts: every file moved exactly once, one
 // journal line for each, every report received with one effect, every failed plan taken back, the ledger intact.
 //   npm run campaign -- kill --seed 7 --runs 500
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -19,6 +19,10 @@ const restTimeoutMs = 60_000;
 /** Long enough for kills to fall between an effect at the receiver and its answer. */
 const receiverDelayMs = 80;
 const answersTimeoutMs = 10_000;
+/** Syncs of one life at which a node ends itself: those of its start and of the first runs. */
+const syncsMax = 40;
+/** A node that has nothing left to sync does not end by itself: it is ended from outside. */
+const ownKillTimeoutMs = 1500;
 
 interface Load {
   readonly files: string[];
@@ -32,32 +36,63 @@ interface Load {
 }
 
 const { values } = parseArgs({
-  options: { seed: { type: "string" }, runs: { type: "string", default: "20" } },
+  options: {
+    seed: { type: "string" },
+    runs: { type: "string", default: "20" },
+    parallel: { type: "string", default: "1" },
+  },
 });
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const killCount = Number(values.runs);
-if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(killCount) || killCount < 1) {
-  console.error("usage: kill-campaign [--seed N] [--runs K]");
+const parallel = Number(values.parallel);
+if (
+  !Number.isSafeInteger(seed) ||
+  !Number.isSafeInteger(killCount) ||
+  killCount < 1 ||
+  !(parallel >= 1 && parallel <= 8)
+) {
+  console.error("usage: kill-campaign [--seed N] [--runs K] [--parallel P]");
   process.exit(2);
 }
 console.log(`kill campaign: seed ${seed}, ${killCount} kills`);
 const startedMs = Date.now();
 try {
-  const figures = await campaign(seed, killCount);
+  // Several nodes side by side, each with its own folder, receiver and seed.
+  const each = Math.ceil(killCount / parallel);
+  const all = await Promise.all(Array.from({ length: parallel }, (_, i) => campaign(seed + i, each)));
   console.log(
     JSON.stringify({
       campaign: "kill",
       seed,
-      ...figures,
+      parallel,
+      ...all.reduce(added),
       seconds: Math.round((Date.now() - startedMs) / 1000),
     }),
   );
 } catch (error) {
   console.error(
-    `kill campaign FAILED; replay with: npm run campaign -- kill --seed ${seed} --runs ${killCount}`,
+    `kill campaign FAILED; replay with: npm run campaign -- kill --seed ${seed} --runs ${killCount} --parallel ${parallel}`,
   );
   console.error(error);
   process.exitCode = 1;
+}
+
+type Figures = Awaited<ReturnType<typeof campaign>>;
+
+function added(one: Figures, other: Figures): Figures {
+  return {
+    kills: one.kills + other.kills,
+    killsAtStart: one.killsAtStart + other.killsAtStart,
+    killsAtSync: one.killsAtSync + other.killsAtSync,
+    files: one.files + other.files,
+    plans: one.plans + other.plans,
+    plansUnanswered: one.plansUnanswered + other.plansUnanswered,
+    requestsRepeated: one.requestsRepeated + other.requestsRepeated,
+    entries: one.entries + other.entries,
+    lost: one.lost + other.lost,
+    doubled: one.doubled + other.doubled,
+    held: one.held + other.held,
+  };
 }
 
 async function campaign(seed: number, kills: number) {
@@ -78,18 +113,40 @@ async function campaign(seed: number, kills: number) {
     count: 0,
   };
   let killsAtStart = 0;
+  let killsAtSync = 0;
+  let killsFromOutside = 0;
+  // What this start compiled is kept at its end, so that those that follow cost less.
+  await node.stop();
+  await node.start();
   for (let kill = 1; kill <= kills; kill++) {
+    // Every other kill is the node's own, at its n-th sync, one after the other; the others come from outside, at any moment.
+    const isAtSync = kill % 2 === 0;
+    if (isAtSync) {
+      const syncs = kill / 2 - 1;
+      const moment = ["before", "inside", "after"][syncs % 3] ?? "before";
+      await node.kill();
+      killsFromOutside++;
+      node.killAt = `${moment} ${1 + (Math.floor(syncs / 3) % syncsMax)}`;
+      await node.start().catch((error: unknown) => {
+        // It may end before it listens; anything else is a failure.
+        if (!node.isGone || !String(error).includes("SIGKILL")) throw error;
+      });
+    }
     const client = node.client();
     const beats = 1 + below(3);
     for (let beat = 0; beat < beats; beat++) {
-      addLoad(load, workspace, client, receiver.port, below);
+      if (!node.isGone) addLoad(load, workspace, client, receiver.port, below);
       await pause(below(60));
     }
-    // Half of the kills come when the plans have just begun to act, the others at any moment, also while plans are being proven.
-    if (below(2) === 0) {
+    if (isAtSync) {
+      for (let waitedMs = 0; !node.isGone && waitedMs < ownKillTimeoutMs; waitedMs += 10) await pause(10);
+    } else if (below(2) === 0) {
+      // Half of these come when the plans have just begun to act, the others at any moment, also while plans are being proven.
       await Promise.race([Promise.allSettled(load.pending), pause(answersTimeoutMs)]);
       await pause(below(120));
-    } else await pause(below(500));
+    } else await pause(below(400));
+    if (node.isGone) killsAtSync++;
+    else killsFromOutside++;
     await node.kill();
     if (below(5) === 0) {
       // Also while it comes up again, when it resolves what the last kill left open.
@@ -104,7 +161,7 @@ async function campaign(seed: number, kills: number) {
       await Promise.all(load.pending);
       await count(node, workspace, receiver, load, `after kill ${kill}`);
       console.log(
-        `after ${kill} kills: ${load.files.length} files and ${load.reports.size} reports, all accounted for`,
+        `seed ${seed}, after ${kill} kills: ${load.files.length} files and ${load.reports.size} reports, all accounted for`,
       );
     }
   }
@@ -113,8 +170,9 @@ async function campaign(seed: number, kills: number) {
   await node.stop();
   node.isKept = false;
   return {
-    kills: kills + killsAtStart,
+    kills: killsFromOutside + killsAtStart + killsAtSync,
     killsAtStart,
+    killsAtSync,
     files: load.files.length,
     plans: load.reports.size + load.failing.size,
     plansUnanswered: load.unanswered.size,

@@ -9,6 +9,9 @@ import { openClient, type Client } from "@writ/sdk/client";
 export const root = path.resolve(import.meta.dirname, "..", "..");
 const serverMain = path.join(root, "packages", "server", "src", "main.ts");
 const cliMain = path.join(root, "packages", "cli", "src", "main.ts");
+const killAtSync = path.join(import.meta.dirname, "kill-at-sync.ts");
+/** The same as that of `npm start`. */
+const compileCache = path.join(root, "node_modules", ".cache", "writ-compile");
 const startTimeoutMs = 30_000;
 
 export interface Finished {
@@ -23,6 +26,8 @@ export class NodeProcess implements AsyncDisposable {
   readonly data: string;
   /** Leaves the folder where it is at the end, for somebody to look at. */
   isKept = false;
+  /** `before 7`: the next start ends itself with SIGKILL before its 7th sync; also `inside` and `after`. */
+  killAt: string | null = null;
   #child: ChildProcess | undefined;
   #printed = "";
   #url = "";
@@ -69,9 +74,27 @@ export class NodeProcess implements AsyncDisposable {
     this.#printed = "";
     const child = spawn(
       process.execPath,
-      ["--conditions=@writ/source", serverMain, "--data", this.data, "--port", "0", ...flags],
-      { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: bareEnvironment(this.folder) },
+      [
+        ...(this.killAt === null ? [] : ["--import", killAtSync]),
+        "--conditions=@writ/source",
+        serverMain,
+        "--data",
+        this.data,
+        "--port",
+        "0",
+        ...flags,
+      ],
+      {
+        cwd: root,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: {
+          ...bareEnvironment(this.folder),
+          NODE_COMPILE_CACHE: compileCache,
+          ...(this.killAt === null ? {} : { WRIT_TEST_KILL_AT: this.killAt }),
+        },
+      },
     );
+    this.killAt = null;
     this.#child = child;
     const listening = new Promise<void>((resolve, reject) => {
       const look = (chunk: Buffer): void => {
@@ -104,6 +127,11 @@ export class NodeProcess implements AsyncDisposable {
       await pause(20);
     }
     throw new Error(`the node printed no token:\n${this.#printed}`);
+  }
+
+  /** True when it has ended by itself. */
+  get isGone(): boolean {
+    return this.#child !== undefined && (this.#child.exitCode !== null || this.#child.signalCode !== null);
   }
 
   /** Ends it at once, as a crash would. */

@@ -35,16 +35,15 @@ export function mortalDisk(disk: SimulatedDisk, process: SimulatedProcess, laten
 
   function file(inner: DiskFile): DiskFile {
     const { name } = inner;
-    const { writeDurably } = inner;
     return {
       name,
-      ...(writeDurably === undefined
+      ...(inner.writeDurably === undefined
         ? {}
         : {
             writeDurably: (offset: number, bytes: Uint8Array) =>
               change("sync", name, async () => {
                 await slowly(name);
-                await writeDurably(offset, bytes);
+                await inner.writeDurably?.(offset, bytes);
               }),
           }),
       read: (offset, length) => settled(() => inner.read(offset, length)),
