@@ -350,3 +350,25 @@ test("K106 Y1 preempt takes a resource from a less urgent holder", async () => {
     [low.hash, 1],
   ]);
 });
+
+test("K82 A4 a run that goes on after its end waits for its resources like a new one, also after a crash", async () => {
+  const made = rig();
+  const resources = [need("pump")];
+  made.site.behave("a", { kind: "fault", code: "sim.no", times: 1, transient: false });
+  const failed = await made.run(of([step("a", act("put", "a"))], { resources }));
+  const holder = made.start(of([wait("w", 1000)], { resources }));
+  await made.site.advance(10);
+  await made.engine.retryStep(failed.run, stepId("a"), owner, "again");
+  await made.site.advance(10);
+  expect(made.site.effects).toEqual([]);
+  const again = rig({ site: made.site, ledger: made.ledger.crash(), programs: made.programs });
+  made.ledger.breakDown();
+  await again.engine.recover();
+  await again.site.advance(10);
+  expect(line(again, "resource")).toMatchObject({
+    holders: [{ run: holder }],
+    waiters: [{ run: failed.run }],
+  });
+  await again.site.advance(1000);
+  expect(again.engine.state(failed.run)?.ended?.status).toBe("finished");
+});

@@ -88,7 +88,6 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
   const holdersOf = (program: ProgramHash): readonly ScheduledHolder[] =>
     [...core.runs.values()]
       .filter(({ state, turn }) => turn === "admitted" && state.program === program)
-      .slice(0, namedMax)
       .map(({ run }) => ({ run, step: null }));
 
   const turnLines = (): readonly ScheduledLine[] =>
@@ -102,7 +101,7 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
               held: active,
               heldMax: line[0]?.run.state.prepared.hashed.program.concurrencyMax ?? null,
               waiting: line.length,
-              holders: holdersOf(program),
+              holders: holdersOf(program).slice(0, namedMax),
               waiters: line
                 .slice(0, namedMax)
                 .map((waiter) => waiterOf(waiter, waiter, waiter.run.state.priority)),
@@ -130,31 +129,27 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
     });
 
   const waits = (): readonly Wait[] =>
-    [...admission.places()].flatMap(([program, { active, line }]) =>
-      line.map(({ run }) => {
-        const { concurrencyMax } = run.state.prepared.hashed.program;
-        const inTurn = [...core.runs.values()].filter(
-          ({ turn, state }) => turn === "admitted" && state.program === program,
-        );
-        return {
-          run: run.run,
-          groups: [
-            ...(active >= concurrencyMax && inTurn.length > 0
-              ? [{ need: "any" as const, runs: inTurn.map((each) => each.run) }]
-              : []),
-            {
-              need: "all" as const,
-              runs: admission.resources.blockers(needsOf(run)).map((each) => each.run),
-            },
-          ],
-        };
-      }),
-    );
+    [...admission.places()].flatMap(([program, { active, line }]) => {
+      const [first] = line;
+      if (first === undefined) return [];
+      const isFull = active >= first.run.state.prepared.hashed.program.concurrencyMax;
+      const inTurn = isFull ? holdersOf(program).map(({ run }) => run) : [];
+      const holding = admission.resources.blockers(needsOf(first.run)).map(({ run }) => run);
+      const groups = [
+        ...(inTurn.length > 0 ? [{ need: "any" as const, runs: inTurn }] : []),
+        { need: "all" as const, runs: holding },
+      ];
+      return line.map(({ run }) => ({ run: run.run, groups }));
+    });
 
   const lockLines = (): readonly ScheduledLine[] => {
     const byKey = new Map<string, LockWaiter[]>();
     for (const waiter of core.locks.waiters()) {
-      for (const { key } of waiter.requests) byKey.set(key, [...(byKey.get(key) ?? []), waiter]);
+      for (const { key } of waiter.requests) {
+        const line = byKey.get(key);
+        if (line === undefined) byKey.set(key, [waiter]);
+        else line.push(waiter);
+      }
     }
     return [...byKey].map(([name, line]) => {
       const [first] = line;

@@ -46,6 +46,7 @@ const leavesWaiting: ReadonlySet<string> = new Set([
   "run.resumed",
   "run.priority-set",
   "step.skip-ordered",
+  "step.retry-ordered",
   "breakpoint.set",
   "breakpoint.cleared",
 ]);
@@ -58,6 +59,8 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
     throw draft.diverged(`the run has ended, yet \`${entry.kind}\` follows`);
   }
   assertNotPaused(draft, entry);
+  // A run that goes on after its end waits for a turn like a new one.
+  if (draft.ended !== null && draft.ending === null) draft.head = { ...draft.head, begun: undefined };
   if (draft.head.begun !== true && !leavesWaiting.has(entry.kind))
     draft.head = { ...draft.head, begun: true };
   switch (entry.kind) {
