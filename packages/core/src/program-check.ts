@@ -3,7 +3,7 @@
 import type { CapabilityDefinition } from "./capability.ts";
 import { coreFaults } from "./faults.ts";
 import type { FaultFacts } from "./fault.ts";
-import { blockDepthMax, programStepsMax, runsActiveMax } from "./limits.ts";
+import { blockDepthMax, programStepsMax, runsUnfinishedMax } from "./limits.ts";
 import { allSteps, blocksOf, type Block, type FailurePolicy, type Program, type Step } from "./program.ts";
 import { format2Features } from "./program-format.ts";
 import { capabilitiesOf } from "./program-steps.ts";
@@ -130,8 +130,8 @@ function checkHead({ trigger, windows, runTimeoutMs, concurrencyMax, slots }: Pr
   }
   if (!isWhole(runTimeoutMs) || runTimeoutMs < 1)
     report("P13", "program", `Cannot take a run timeout of ${runTimeoutMs} ms`);
-  if (!isWhole(concurrencyMax) || concurrencyMax < 1 || concurrencyMax > runsActiveMax) {
-    report("P13", "program", `Cannot run ${concurrencyMax} at once`, { runsActiveMax });
+  if (!isWhole(concurrencyMax) || concurrencyMax < 1 || concurrencyMax > runsUnfinishedMax) {
+    report("P13", "program", `Cannot run ${concurrencyMax} at once`, { runsUnfinishedMax });
   }
   const names = slots.map(({ name }) => name);
   if (new Set(names).size !== names.length) report("P7", "program", "Cannot declare a slot twice");

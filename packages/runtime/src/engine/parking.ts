@@ -178,11 +178,12 @@ export function sleepsUntil(state: RunState): number | null | undefined {
       case "settled":
         break;
       case "timer":
-        if (!phase.set) return undefined;
+        // An emergency stop takes away what waits to act, and looks for it in memory.
+        if (!phase.set || phase.why === "retry") return undefined;
         times.push(phase.atMs);
         break;
       case "approval":
-        if (phase.approval === null) return undefined;
+        if (phase.approval === null || phase.why !== "program") return undefined;
         times.push(phase.expiresAtMs);
         break;
       case "blocks":
