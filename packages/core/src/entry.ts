@@ -76,6 +76,34 @@ export interface NodeEntries {
     readonly ed25519: string;
     readonly mlDsa65: string;
   };
+  /** Whole segments were copied to a folder, where they can be verified with the ledger. Hashes are those of the files. */
+  "ledger.archived": {
+    readonly folder: string;
+    readonly segments: readonly {
+      readonly number: number;
+      readonly sha256: Sha256;
+      readonly sizeBytes: number;
+    }[];
+  };
+  /**
+   * Entries of the range are taken out of their segments. What stays in their place proves that the tree is the same: `roots` are those
+   * of the largest complete subtrees of a segment's entries, `digest` is the SHA-256 of its pruned batches. Durable before any is gone.
+   */
+  "ledger.pruned": {
+    readonly firstSeq: number;
+    readonly lastSeq: number;
+    /** Hash of the entry before the first; 32 zero bytes for the first of the ledger. */
+    readonly previousHash: Sha256;
+    readonly lastHash: Sha256;
+    /** Entries taken out. */
+    readonly entries: number;
+    readonly segments: readonly {
+      readonly number: number;
+      readonly firstSeq: number;
+      readonly roots: readonly Sha256[];
+      readonly digest: Sha256;
+    }[];
+  };
   "node.started": { readonly version: string };
   "node.stopped": { readonly reason: string };
   "person.added": {

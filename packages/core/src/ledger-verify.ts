@@ -4,7 +4,7 @@
 //   A3  Every blob that is kept has the hash it is named by, and every blob that an entry refers to is kept.
 //   A4  The result names the first bad place: of the ledger by sequence, then checkpoints by size, then blobs by name.
 //   Not found: what a holder of the node's key rewrote after the last checkpoint that somebody else keeps a copy of.
-import { equalBytes, fromHex, fromUtf8, toHex } from "./bytes.ts";
+import { concatBytes, equalBytes, fromHex, fromUtf8, toHex } from "./bytes.ts";
 import {
   checkpointOrigin,
   parseCheckpoint,
@@ -15,8 +15,10 @@ import {
 import { decodeEntry, readEnvelope, type Envelope } from "./entry-codec.ts";
 import { faultRecord } from "./fault.ts";
 import { keyId, nodeId, sha256, type NodeId, type Sha256 } from "./ids.ts";
+import { subtreesOf } from "./merkle-subtrees.ts";
 import { merkleTree, type MerkleTree } from "./merkle.ts";
 import type { Hasher, KeyRecord } from "./ports.ts";
+import { decodePruned, type PrunedBatch } from "./segment-pruned.ts";
 import {
   decodeFrame,
   decodeSegmentHeader,
@@ -76,6 +78,8 @@ export interface VerifiedLedger {
   readonly head: Sha256;
   /** Bytes after the last batch that are neither a batch nor zeros: a write that a crash cut off and nobody was promised. */
   readonly tornBytes: number;
+  /** Entries that were pruned, as the ledger itself records; of them only their place in the tree is known. */
+  readonly prunedEntries: number;
 }
 
 /** Never throws for bad content, only when a file cannot be read. */
@@ -128,6 +132,11 @@ function chainCheck(
   let checkedCheckpoints = 0;
   let nextCheckpointSize = sizeInName(checkpoints[0]?.file ?? "");
   let signedEntries = 0;
+  let prunedEntries = 0;
+  /** Pruned batches of the segment that is being checked. */
+  let held: Uint8Array[] = [];
+  const digests: { readonly name: string; readonly number: number; readonly digest: string }[] = [];
+  const recorded = new Set<string>();
 
   function segment(current: NamedBytes, next: SegmentHeader | null): BadPlace | null {
     const { name, bytes } = current;
@@ -147,6 +156,13 @@ function chainCheck(
     let at = segmentHeaderBytes;
     while (next === null || next.firstSeq !== seq) {
       const frame = decodeFrame(bytes, at, header.salt);
+      const pruned = frame === undefined ? decodePruned(bytes, at, header.salt) : undefined;
+      if (pruned !== undefined) {
+        const problem = prunedCheck(name, bytes, pruned);
+        if (problem !== null) return problem;
+        at += pruned.sizeBytes;
+        continue;
+      }
       if (frame === undefined) {
         const isEnd = next === null && findFrame(bytes, at, header.salt) === undefined;
         if (isEnd) break;
@@ -158,6 +174,8 @@ function chainCheck(
       if (problem !== null) return problem;
       at += frame.sizeBytes;
     }
+    if (held.length > 0) digests.push({ name, number, digest: toHex(hasher.sha256(concatBytes(...held))) });
+    held = [];
     const rest = firstWritten(bytes, at);
     if (rest >= 0 && next !== null)
       return bad("segment", name, rest, "something was written after its last batch");
@@ -177,6 +195,44 @@ function chainCheck(
       if (wrong !== null) return wrong;
     }
     return null;
+  }
+
+  /** What was kept is checked like every entry; of what was not, its place in the tree, which the next checkpoint signs. */
+  function prunedCheck(file: string, bytes: Uint8Array, pruned: PrunedBatch): BadPlace | null {
+    const { offset, sizeBytes, heldBytes, parts } = pruned;
+    if (pruned.firstSeq !== seq)
+      return bad("batch", file, offset, "the batch does not follow the one before it");
+    const written = firstWritten(bytes.subarray(0, offset + sizeBytes), offset + heldBytes);
+    if (offset + sizeBytes > bytes.length || written >= 0)
+      return bad("batch", file, offset, "there is something else in the place of pruned entries");
+    held.push(bytes.subarray(offset, offset + heldBytes));
+    for (const part of parts) {
+      if (part.kind === "kept") {
+        const problem = entryCheck(part.bytes);
+        if (problem !== null) return bad("entry", file, offset, problem);
+      } else {
+        const places = subtreesOf(part.seq, part.seq + part.count);
+        for (const [i, root] of part.roots.entries()) tree.addSubtree(root, places[i]?.size ?? 1);
+        lastHash = part.lastHash.slice();
+        seq += part.count;
+        prunedEntries += part.count;
+        // Their trees ended among what was pruned; the next one that does not goes on from the same entries.
+        while (nextCheckpointSize >= 0 && nextCheckpointSize < seq) {
+          checkedCheckpoints++;
+          nextCheckpointSize = sizeInName(checkpoints[checkedCheckpoints]?.file ?? "");
+        }
+      }
+      const next = seq === nextCheckpointSize ? checkpoints[checkedCheckpoints] : undefined;
+      const wrong = next === undefined ? null : checkpointCheck(next);
+      if (wrong !== null) return wrong;
+    }
+    return null;
+  }
+
+  function prunedEntry(bytes: Uint8Array): void {
+    const entry = entryOf(bytes);
+    if (entry?.kind !== "ledger.pruned") return;
+    for (const { number: of, digest } of entry.facts.segments) recorded.add(`${of} ${digest}`);
   }
 
   function entryCheck(bytes: Uint8Array): string | null {
@@ -199,6 +255,7 @@ function chainCheck(
     if (run === null) {
       if (envelope.runPrevious !== null) return "it belongs to no run but links to one";
       if (kind === "key.added" || kind === "key.revoked") keyEntry(bytes);
+      if (kind === "ledger.pruned") prunedEntry(bytes);
     } else {
       const before = runs.get(run) ?? null;
       if (!isSameHash(before, envelope.runPrevious))
@@ -293,6 +350,9 @@ function chainCheck(
       const known = options.knownEntries ?? 0;
       if (seq < known) return short(file, `${known} were durable`);
       if (seq === 0) return bad("end", file, 0, "there is no entry");
+      const unrecorded = digests.find((one) => !recorded.has(`${one.number} ${one.digest}`));
+      if (unrecorded !== undefined)
+        return bad("segment", unrecorded.name, 0, "entries were taken out of it, and no entry records that");
       return null;
     },
     summary: () => ({
@@ -303,6 +363,7 @@ function chainCheck(
       signedEntries,
       head: sha256(toHex(lastHash)),
       tornBytes,
+      prunedEntries,
     }),
   };
 }

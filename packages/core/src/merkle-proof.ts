@@ -55,6 +55,8 @@ export function consistencyRanges(earlier: number, size: number): readonly LeafR
 export interface RangeHasher {
   /** The hash (32 bytes) of the next entry. */
   add(entryHash: Uint8Array): void;
+  /** The root of a complete subtree of `size` leaves in place of them; ranges inside of it are not found. */
+  addSubtree(root: Uint8Array, size: number): void;
   /** The hashes of the wanted ranges, once all leaves were added, by `rangeKey`. @throws RangeError when leaves are missing */
   finish(): ReadonlyMap<string, Uint8Array>;
 }
@@ -84,6 +86,10 @@ export function rangeHasher(hasher: Hasher, size: number, wanted: Iterable<LeafR
     add(entryHash) {
       push({ start: count, size: 1, hash: leafHash(hasher, entryHash) });
       count++;
+    },
+    addSubtree(root, leaves) {
+      push({ start: count, size: leaves, hash: root });
+      count += leaves;
     },
     finish() {
       if (count !== size) throw new RangeError(`${count} leaves were added, not ${size}`);
@@ -165,7 +171,8 @@ export function leafHash(hasher: Hasher, entryHash: Uint8Array): Uint8Array {
   return hasher.sha256(bytes);
 }
 
-function nodeHash(hasher: Hasher, left: Uint8Array, right: Uint8Array): Uint8Array {
+/** Of an inner node. */
+export function nodeHash(hasher: Hasher, left: Uint8Array, right: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(65);
   bytes[0] = 1;
   bytes.set(left, 1);

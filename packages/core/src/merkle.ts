@@ -5,6 +5,11 @@ import type { Hasher } from "./ports.ts";
 export interface MerkleTree {
   /** Adds the hash of the next entry (32 bytes). */
   add(entryHash: Uint8Array): void;
+  /**
+   * Adds the root of a complete subtree of `leaves` (a power of two) in place of its leaves.
+   * @throws RangeError when such a subtree does not begin here
+   */
+  addSubtree(hash: Uint8Array, leaves: number): void;
   size(): number;
   root(): Uint8Array;
   frontier(): readonly Uint8Array[];
@@ -37,6 +42,16 @@ export function merkleTree(hasher: Hasher, size = 0, frontier: readonly Uint8Arr
       }
       stack.push(hash);
       count++;
+    },
+    addSubtree(root, leaves) {
+      if (ones(leaves) !== 1 || count % leaves !== 0)
+        throw new RangeError("no subtree of this size begins here");
+      let hash = root;
+      for (let rest = count / leaves; rest % 2 === 1; rest = (rest - 1) / 2) {
+        hash = join(stack.pop() as Uint8Array, hash);
+      }
+      stack.push(hash);
+      count += leaves;
     },
     size: () => count,
     root() {

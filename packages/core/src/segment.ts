@@ -27,6 +27,8 @@ export interface Frame {
   readonly bounds: readonly number[];
 }
 
+/** "WPR1": a pruned batch, see `segment-pruned.ts`. */
+export const prunedMagic = 0x57505231;
 // "WRITSEG1" and "WBC1".
 const segmentMagic = [0x57524954, 0x53454731] as const;
 const frameMagic = 0x57424331;
@@ -100,7 +102,8 @@ export function frameClaim(
 ): { readonly firstSeq: number; readonly sizeBytes: number; readonly count: number } | undefined {
   if (offset + frameHeaderBytes > bytes.length) return undefined;
   const view = viewOf(bytes);
-  if (view.getUint32(offset) !== frameMagic) return undefined;
+  const magic = view.getUint32(offset);
+  if (magic !== frameMagic && magic !== prunedMagic) return undefined;
   return {
     firstSeq: getUint53(view, offset + 12),
     sizeBytes: aligned(frameHeaderBytes + view.getUint32(offset + 4)),

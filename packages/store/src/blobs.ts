@@ -1,4 +1,4 @@
-// Blobs: values too large for an entry, as files named by their SHA-256 (`blobs/ab/cdef…`). Never changed, never removed.
+// Blobs: values too large for an entry, as files named by their SHA-256 (`blobs/ab/cdef…`). Never changed; removed only by `collect`.
 //   O1  `put` resolves when the bytes are durable under their name; a crash before that leaves nothing under that name.
 //   O2  Reading checks the hash; wrong bytes are never returned as the whole of a blob.
 //   O3  Memory is constant in the size of the blob when it is put and read as a stream.
@@ -6,14 +6,28 @@ import { createHash } from "node:crypto";
 import { toHex } from "@writ/core/bytes";
 import { hasCode } from "@writ/core/fault";
 import { sha256, type Sha256 } from "@writ/core/ids";
-import type { Blobs, Disk, DiskFile, Entropy } from "@writ/core/ports";
+import type { Blobs, Disk, DiskFile, Entropy, World } from "@writ/core/ports";
 import { fault } from "./faults.ts";
-import { blobChunkBytes } from "./limits.ts";
+import { blobChunkBytes, recentBlobMs, recentBlobsMax } from "./limits.ts";
 
 const temporaryFolder = "blobs/new";
 
+/** Blobs as whoever prunes sees them. */
+export interface CollectedBlobs extends Blobs {
+  /** Removes a blob that no entry refers to; false when it was put again lately, or is not there. */
+  collect(hash: Sha256): Promise<boolean>;
+}
+
 /** Opens the blobs of a data folder and removes what unfinished writes left. */
-export async function openBlobs(disk: Disk, entropy: Entropy): Promise<Blobs> {
+export async function openBlobs(
+  disk: Disk,
+  entropy: Entropy,
+  clock: Pick<World, "monotonicMs"> = { monotonicMs: () => 0 },
+): Promise<CollectedBlobs> {
+  /** When blobs were put: an entry that refers to one may be on its way. */
+  const recent = new Map<Sha256, number>();
+  const collecting = new Map<Sha256, Promise<void>>();
+
   for (const name of await disk.list(temporaryFolder)) await disk.remove(`${temporaryFolder}/${name}`);
 
   async function open(hash: Sha256): Promise<DiskFile | undefined> {
@@ -59,6 +73,19 @@ export async function openBlobs(disk: Disk, entropy: Entropy): Promise<Blobs> {
   return {
     has,
     stream,
+    async collect(hash) {
+      const putMs = recent.get(hash);
+      if (putMs !== undefined && clock.monotonicMs() - putMs < recentBlobMs) return false;
+      if (collecting.has(hash) || !(await has(hash)) || recent.get(hash) !== putMs) return false;
+      const removal = disk.remove(blobName(hash));
+      collecting.set(hash, removal);
+      try {
+        await removal;
+        return true;
+      } finally {
+        collecting.delete(hash);
+      }
+    },
     async get(hash) {
       const chunks: Uint8Array[] = [];
       for await (const chunk of stream(hash)) chunks.push(chunk);
@@ -76,6 +103,11 @@ export async function openBlobs(disk: Disk, entropy: Entropy): Promise<Blobs> {
           sizeBytes += chunk.length;
         }
         const hash = sha256(digest.digest("hex"));
+        recent.delete(hash);
+        recent.set(hash, clock.monotonicMs());
+        const [oldest] = recent.keys();
+        if (recent.size > recentBlobsMax && oldest !== undefined) recent.delete(oldest);
+        await collecting.get(hash);
         if (await has(hash)) {
           await file.close();
           await disk.remove(temporary);

@@ -30,6 +30,24 @@ export const storeFaults = {
     remedy: "Keep entries within the documented size: store large values as blobs and record their hash.",
   },
   "ledger.no-entry": { kind: "rejected", remedy: "Ask for a sequence number that the ledger holds." },
+  "ledger.run-unknown": {
+    kind: "rejected",
+    remedy: "The run was pruned, or never was; an archive may hold it.",
+  },
+  "ledger.run-goes-on": {
+    kind: "transient",
+    remedy: "Prune again: somebody went on with an old run while it was about to be pruned.",
+  },
+  "ledger.nothing-to-prune": {
+    kind: "rejected",
+    remedy:
+      "Name a later time or entry; only whole segments that a checkpoint covers are pruned, never the newest.",
+  },
+  "ledger.archive-failed": {
+    kind: "rejected",
+    remedy:
+      "Name a folder outside the data folder that the node may write and whose files are not those of other segments.",
+  },
   "ledger.disk-full": {
     kind: "broken",
     remedy: "Free space on the disk that holds the data folder, then start the node again.",

@@ -18,7 +18,7 @@ import { fault } from "./faults.ts";
 import { assertLimits, ledgerLimits, type LedgerLimits } from "./limits.ts";
 import { checkpointWriter, type SignedHead } from "./ledger/checkpoint-writer.ts";
 import { ledgerReader, positionOf, type DurableBatch } from "./ledger/reader.ts";
-import { recover } from "./ledger/recover.ts";
+import { recover, type Segment } from "./ledger/recover.ts";
 import { openSegmentWriter } from "./ledger/segment-writer.ts";
 
 export type { DurableBatch } from "./ledger/reader.ts";
@@ -53,6 +53,20 @@ export interface OpenLedger extends Ledger {
   isStopped(): boolean;
   /** What is durable now, as files: entries, and how many bytes of each segment hold them. */
   snapshot(): { readonly entries: number; readonly segments: readonly { name: string; sizeBytes: number }[] };
+  /** Segments that nothing is written to any more and that a checkpoint covers, oldest first; `nextSeq` follows their last entry. */
+  sealed(): readonly SealedSegment[];
+  /**
+   * Records that entries of these runs are taken out, and from then on refuses every entry of them, until `forgetPruned`.
+   * @throws ledger.run-goes-on when one of them has an entry after `lastSeq`
+   */
+  recordPruned(draft: EntryDraft<"ledger.pruned">, runs: ReadonlySet<RunId>): Entry;
+  /** The index knows the runs no more. */
+  forgetPruned(): void;
+  /** Puts these pieces in the place of the segment's file, which keeps its length; everything else in it is zeros. */
+  replaceSegment(
+    number: number,
+    pieces: readonly { readonly offset: number; readonly bytes: Uint8Array }[],
+  ): Promise<void>;
   /** Stops for good, as after a failed sync. */
   stop(cause: unknown): void;
   /** Signs a tree head over everything that was appended until now, once it is durable. */
@@ -73,6 +87,10 @@ export interface LedgerOptions {
   /** An entry that was durable before: a ledger that does not hold it is not touched. Default -1. */
   readonly knownSeq?: number;
   readonly limits?: Partial<LedgerLimits>;
+}
+
+export interface SealedSegment extends Segment {
+  readonly nextSeq: number;
 }
 
 interface Pending {
@@ -135,6 +153,8 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
   let groups: { count: number; sizeBytes: number; open: boolean }[] = [];
   let waiters: Waiter[] = [];
   let idle: (() => void) | null = null;
+  /** Runs whose entries are being taken out. */
+  let pruning: ReadonlySet<RunId> = new Set();
   const tails = new Map<RunId, Tail>();
   const listeners = new Set<(batch: DurableBatch) => void>();
 
@@ -219,8 +239,12 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
     if (tail !== undefined) return tail;
     if (kind === "run.started") return null;
     if (index === null) throw new Error("Invariant broken: L7 an index is in use before a run goes on");
-    const hash = index.lastHash(run);
-    return hash === null ? null : { hash, text: sha256OfDigest(hash) };
+    const hash = pruning.has(run) ? null : index.lastHash(run);
+    if (hash === null)
+      throw fault("ledger.run-unknown", `Cannot go on with the run \`${run}\`: the ledger does not hold it`, {
+        run,
+      });
+    return { hash, text: sha256OfDigest(hash) };
   }
 
   function forgetTails(): void {
@@ -381,6 +405,39 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
       entries: durable + 1,
       segments: segments.map(({ number, end }) => ({ name: segmentName(number), sizeBytes: end })),
     }),
+    sealed: () =>
+      segments
+        .slice(0, -1)
+        .map((segment, i) => ({ ...segment, nextSeq: segments[i + 1]?.firstSeq ?? segment.firstSeq }))
+        .filter(({ nextSeq: next }) => next <= checkpoints.size()),
+    recordPruned(draft, runs) {
+      const goesOn = [...runs].find((run) => (tails.get(run)?.seq ?? -1) > draft.facts.lastSeq);
+      if (goesOn !== undefined)
+        throw fault("ledger.run-goes-on", `Cannot prune the run \`${goesOn}\`: it goes on`, { run: goesOn });
+      const entry = append(draft);
+      pruning = runs;
+      for (const run of runs) tails.delete(run);
+      return entry;
+    },
+    forgetPruned() {
+      pruning = new Set();
+    },
+    async replaceSegment(number, pieces) {
+      const segment = segments.find((candidate) => candidate.number === number);
+      if (segment === undefined) throw new Error(`Invariant broken: there is a segment ${number}`);
+      const name = segmentName(number);
+      const file = await disk.open(`${name}.new`, true);
+      try {
+        await file.truncate(0);
+        await file.truncate(segment.end);
+        for (const { offset, bytes } of pieces) await file.write(offset, bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await disk.rename(`${name}.new`, name);
+      await reader.forget(number);
+    },
     stop,
     async checkpoint() {
       await ledger.durable(nextSeq - 1);

@@ -36,6 +36,11 @@ export function assertLimits(limits: LedgerLimits): void {
   );
 }
 
+/** Segments that are pruned together: one entry of the ledger and one change of the projections. */
+export const pruneSegmentsMax = 8;
+/** Blobs whose last use is remembered, and how long one that was put is safe from being collected. */
+export const recentBlobsMax = 100_000;
+export const recentBlobMs = 3_600_000;
 /** Files that hold segments open for reading at once. */
 export const readFilesMax = 8;
 /** Bytes read at once when scanning. */

@@ -12,6 +12,7 @@ import { openLedger, type OpenLedger } from "./ledger.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { nodeHasher } from "./node-crypto.ts";
 import { nodeDisk } from "./node-disk.ts";
+import { prune, type PruneReport, type PruneRequest } from "./prune.ts";
 import { openProjections, type Projections } from "./projections.ts";
 
 export interface Store {
@@ -34,6 +35,13 @@ export interface Store {
   backup(file: string): Promise<BackupReport>;
   /** Signs a checkpoint over everything until now and proves of each of the entries that it stands below it. */
   prove(seqs: readonly number[]): Promise<ProvedEntries>;
+  /**
+   * Takes entries that nobody needs any more out of old segments (see `prune.ts`); `archive` is a folder, or null for none. One at a time.
+   * @throws ledger.stopped, ledger.damaged, ledger.run-goes-on, ledger.archive-failed
+   */
+  prune(
+    request: Omit<PruneRequest, "archive"> & { readonly archive: string | PruneRequest["archive"] },
+  ): Promise<PruneReport>;
   /** Records `node.stopped`, signs a checkpoint and lets go of the folder. Rejects with ledger.stopped when the ledger had stopped. */
   close(reason?: string): Promise<void>;
 }
@@ -103,7 +111,7 @@ async function openOn(
     ledger.subscribe((entries) => {
       for (const entry of entries) keyRing.fold(entry);
     });
-    const blobs = await openBlobs(disk, entropy);
+    const blobs = await openBlobs(disk, entropy, world);
     const base = { run: null, cause: null, actor: { kind: "node" } } as const;
     const { seq } = ledger.append({ ...base, kind: "node.started", atMs: world.nowMs(), facts: { version } });
     await ledger.durable(seq);
@@ -140,6 +148,11 @@ async function openOn(
         return writeBackup({ dataFolder, node: identity.node, checkpoints, ...ledger.snapshot() }, file);
       },
       prove: (seqs) => proveEntries(ledger, nodeHasher, seqs),
+      async prune({ archive, ...request }) {
+        const target = typeof archive === "string" ? { folder: archive, disk: nodeDisk(archive) } : archive;
+        const parts = { ledger, projections, disk, hasher: nodeHasher, world, blobs };
+        return prune(parts, { ...request, archive: target });
+      },
       close(reason = "asked to stop") {
         return (closing ??= close(reason));
       },

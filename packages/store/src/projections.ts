@@ -25,6 +25,7 @@ import { projectionBatchMax, projectionDelayMs, projectionQueueMax } from "./lim
 import { parkedRuns } from "./projections/parked.ts";
 import { writeAheadLog, type WriteAheadLog } from "./projections/write-ahead-log.ts";
 import { programRecords, type ProgramRecords } from "./projections/programs.ts";
+import { pruneIndex, type PruneIndex } from "./projections/pruned.ts";
 import { projector, schema, schemaVersion, type Projector } from "./projections/projector.ts";
 
 export type { ProgramRecords } from "./projections/programs.ts";
@@ -124,6 +125,7 @@ export interface OpenProjections extends Projections, RunIndex {
   readonly knownSeq: number;
   /** Catches up and then follows. @throws ledger.truncated, ledger.damaged */
   follow(ledger: OpenLedger): Promise<void>;
+  readonly pruning: PruneIndex;
   close(): void;
 }
 
@@ -331,6 +333,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
       return selects.event.get(sourceKey) !== undefined;
     },
     programs: programRecords(db, flush),
+    pruning: pruneIndex(db, flush),
     unfinishedIn(workspace, limit) {
       flush();
       return selects.unfinishedIn.all(workspace, limit).map((row) => runId(String(row["id"])));

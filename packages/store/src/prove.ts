@@ -1,6 +1,7 @@
 // Proofs that entries stand in the ledger, for those who have only these entries.
 import { fromHex } from "@writ/core/bytes";
 import { inclusionRanges, rangeHasher, rangeKey } from "@writ/core/merkle-proof";
+import { subtreesOf } from "@writ/core/merkle-subtrees";
 import type { Hasher } from "@writ/core/ports";
 import type { OpenLedger } from "./ledger.ts";
 
@@ -14,7 +15,7 @@ export interface ProvedEntries {
 
 /** Reads the whole ledger once, whatever the number of proofs. @throws RangeError for an entry that is not there */
 export async function proveEntries(
-  ledger: Pick<OpenLedger, "checkpoint" | "scan">,
+  ledger: Pick<OpenLedger, "checkpoint" | "batches">,
   hasher: Hasher,
   seqs: readonly number[],
 ): Promise<ProvedEntries> {
@@ -25,7 +26,19 @@ export async function proveEntries(
     size,
     paths.flatMap(([, ranges]) => ranges),
   );
-  for await (const { hash } of ledger.scan(0, size)) hashes.add(fromHex(hash));
+  let seq = 0;
+  for await (const { entries, gaps = [] } of ledger.batches(0)) {
+    for (const part of [...entries, ...gaps].sort((a, b) => a.seq - b.seq)) {
+      if (seq >= size) break;
+      if ("hash" in part) hashes.add(fromHex(part.hash));
+      else {
+        const places = subtreesOf(part.seq, part.seq + part.count);
+        for (const [i, root] of part.roots.entries()) hashes.addSubtree(root, places[i]?.size ?? 1);
+      }
+      seq += "hash" in part ? 1 : part.count;
+    }
+    if (seq >= size) break;
+  }
   const found = hashes.finish();
   const proofs = paths.map(
     ([seq, ranges]) => [seq, ranges.flatMap((range) => found.get(rangeKey(range)) ?? [])] as const,

@@ -45,6 +45,10 @@ export function entryText(entry: Entry): string {
   switch (entry.kind) {
     case "ledger.created":
       return `ledger of ${entry.facts.node} created`;
+    case "ledger.archived":
+      return `${entry.facts.segments.length} segments archived to ${entry.facts.folder}`;
+    case "ledger.pruned":
+      return `${entry.facts.entries} entries of ${entry.facts.firstSeq} to ${entry.facts.lastSeq} pruned by ${actorText(entry.actor)}`;
     case "node.started":
       return `node started, version ${entry.facts.version}`;
     case "node.stopped":

@@ -4,6 +4,7 @@ import { decodeEntry } from "@writ/core/entry-codec";
 import type { Entry } from "@writ/core/entry";
 import { sha256 } from "@writ/core/ids";
 import type { Disk, DiskFile, Hasher } from "@writ/core/ports";
+import { decodePruned, type PrunedPart } from "@writ/core/segment-pruned";
 import {
   decodeFrame,
   frameClaim,
@@ -20,6 +21,8 @@ export interface DurableBatch {
   readonly entries: readonly Entry[];
   /** Segment number × 2^32 + offset of the batch in it. */
   readonly position: number;
+  /** Entries that were pruned among them, with the roots of their largest complete Merkle subtrees. */
+  readonly gaps?: readonly Extract<PrunedPart, { kind: "gap" }>[];
 }
 
 export interface LedgerReader {
@@ -28,6 +31,8 @@ export interface LedgerReader {
   entriesAt(position: number, wanted: (seq: number, bytes: Uint8Array) => boolean): Promise<readonly Entry[]>;
   /** Batches that hold entries from `from` on, in order, up to what is durable when it gets there. */
   batches(from: number): AsyncIterable<DurableBatch>;
+  /** The file of the segment is another one now. */
+  forget(number: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -70,6 +75,7 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
       return await (await open.file).read(offset, length);
     } finally {
       open.users--;
+      if (open.users === 0 && files.get(segment.number) !== open) await (await open.file).close();
       await limitFiles();
     }
   }
@@ -146,6 +152,14 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
   function entriesIn(window: Uint8Array, inside: number, place: Place): readonly Entry[] {
     const { segment, offset, wanted } = place;
     const frame = decodeFrame(window, inside, segment.salt);
+    const pruned = frame === undefined ? decodePruned(window, inside, segment.salt) : undefined;
+    if (pruned !== undefined) {
+      return pruned.parts.flatMap((part) =>
+        part.kind === "kept" && wanted(part.seq, part.bytes)
+          ? [decodeEntry(part.bytes, sha256(toHex(hasher.sha256(part.bytes))))]
+          : [],
+      );
+    }
     if (frame === undefined) throw damagedAt(segment, offset, segment.firstSeq);
     return entriesOf(window, frame)
       .filter((bytes, i) => wanted(frame.firstSeq + i, bytes))
@@ -158,18 +172,30 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
     const claim = frameClaim(window, 0);
     if (claim === undefined || offset + claim.sizeBytes > segment.end)
       throw damagedAt(segment, offset, segment.firstSeq);
+    // Of a pruned batch only the beginning may be more than zeros, but it claims everything that it stands for.
     if (claim.sizeBytes > window.length) window = await readAt(segment, offset, claim.sizeBytes);
     return entriesIn(window, 0, place);
   }
 
   async function* batches(from: number): AsyncGenerator<DurableBatch> {
+    let expected = from;
+    let skipBefore = 0;
+    let lost = -1;
     for (let i = place(from); i < segments.length; i++) {
       let at = await offsetOf(segments[i] as Segment, from);
       for (let end = (segments[i] as Segment).end; at < end; end = (segments[i] as Segment).end) {
         const segment = segments[i] as Segment;
         let window = await readAt(segment, at, Math.min(scanWindowBytes, end - at));
         const claim = frameClaim(window, 0);
-        if (claim === undefined) throw damagedAt(segment, at, from);
+        if (claim === undefined) {
+          // The segment may have been pruned since its last batch was read: what comes next is inside of a larger one.
+          if (lost === at) throw damagedAt(segment, at, expected);
+          lost = at;
+          skipBefore = expected;
+          await forget(segment.number);
+          at = await offsetOf(segment, expected);
+          continue;
+        }
         if (claim.sizeBytes > window.length) window = await readAt(segment, at, claim.sizeBytes);
         let inside = 0;
         while (inside < window.length) {
@@ -177,8 +203,12 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
           // A batch that the window cuts off is read with the next window, unless it is the first.
           if (inside > 0 && (size === undefined || inside + size > window.length)) break;
           const offset = at + inside;
-          const entries = entriesIn(window, inside, { segment, offset, wanted: () => true });
-          yield { entries, position: positionOf(segment.number, offset) };
+          const claimed = frameClaim(window, inside);
+          const wanted = (seq: number): boolean => seq >= skipBefore;
+          const entries = entriesIn(window, inside, { segment, offset, wanted });
+          const gaps = gapsIn(window, inside, segment);
+          if (claimed !== undefined) expected = claimed.firstSeq + claimed.count;
+          yield { entries, position: positionOf(segment.number, offset), ...gaps };
           inside += size ?? window.length;
         }
         at += inside;
@@ -186,12 +216,22 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
     }
   }
 
+  async function forget(number: number): Promise<void> {
+    indexes.delete(number);
+    const open = files.get(number);
+    files.delete(number);
+    if (open === undefined || open.users > 0) return;
+    await (await open.file).close();
+  }
+
   return {
+    forget,
     async read(seq) {
       const segment = segments[place(seq)] as Segment;
       const offset = await offsetOf(segment, seq);
       const [entry] = await entriesAtOffset({ segment, offset, wanted: (found) => found === seq });
-      if (entry === undefined) throw fault("ledger.no-entry", `Cannot find entry ${seq}`, { seq });
+      if (entry === undefined)
+        throw fault("ledger.no-entry", `Cannot read entry ${seq}: it was pruned`, { seq, pruned: true });
       return entry;
     },
     async entriesAt(position, wanted) {
@@ -206,6 +246,11 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
       files.clear();
     },
   };
+}
+
+function gapsIn(window: Uint8Array, inside: number, segment: Segment): Pick<DurableBatch, "gaps"> {
+  const pruned = decodePruned(window, inside, segment.salt);
+  return pruned === undefined ? {} : { gaps: pruned.parts.filter((part) => part.kind === "gap") };
 }
 
 function damagedAt(segment: Segment, offset: number, seq: number): Error {

@@ -10,7 +10,9 @@ import {
   type SignatureCheck,
 } from "@writ/core/checkpoint";
 import { merkleTree, type MerkleTree } from "@writ/core/merkle";
-import type { Disk } from "@writ/core/ports";
+import { subtreesOf } from "@writ/core/merkle-subtrees";
+import { decodePruned, type PrunedPart } from "@writ/core/segment-pruned";
+import type { Disk, Hasher } from "@writ/core/ports";
 import {
   decodeFrame,
   decodeSegmentHeader,
@@ -101,6 +103,16 @@ export async function recover(
     for (;;) {
       if (nextHeader?.firstSeq === nextSeq) break;
       const frame = decodeFrame(bytes, at, header.salt);
+      const pruned = frame === undefined ? decodePruned(bytes, at, header.salt) : undefined;
+      if (pruned?.firstSeq === nextSeq) {
+        for (const part of pruned.parts) addPart(part, tree, hasher);
+        const end = pruned.parts.at(-1);
+        if (end !== undefined) lastHash = end.kind === "gap" ? end.lastHash : hasher.sha256(end.bytes);
+        last = null;
+        nextSeq += pruned.count;
+        at += pruned.sizeBytes;
+        continue;
+      }
       if (frame === undefined || frame.firstSeq !== nextSeq) {
         if (isLast && frame === undefined && findFrame(bytes, at, header.salt) === undefined) break;
         throw damaged("a batch is not what was written", { segment: name, offset: at, seq: nextSeq });
@@ -135,6 +147,16 @@ export async function recover(
   const known = Math.max(checkpointSize, knownSeq + 1);
   if (nextSeq < known) throw truncated(nextSeq, known);
   return { segments, nextSeq, lastHash, epoch, tree, checkpointSize, genesis };
+}
+
+/** What is in the tree already is passed over: a checkpoint covers every pruned batch. */
+function addPart(part: PrunedPart, tree: MerkleTree, hasher: Hasher): void {
+  if (part.seq < tree.size()) return;
+  if (part.kind === "kept") tree.add(hasher.sha256(part.bytes));
+  else {
+    const places = subtreesOf(part.seq, part.seq + part.count);
+    for (const [i, root] of part.roots.entries()) tree.addSubtree(root, places[i]?.size ?? 1);
+  }
 }
 
 export function truncated(entries: number, known: number): Error {

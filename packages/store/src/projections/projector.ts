@@ -6,10 +6,11 @@ import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import { isMap, type Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 import { runNumbersMax } from "../limits.ts";
+import { removePruned } from "./pruned.ts";
 import { isProgramEntry, programProjector, programSchema } from "./programs.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
-export const schemaVersion = 4;
+export const schemaVersion = 5;
 
 export const schema = `
   BEGIN;
@@ -46,6 +47,9 @@ export const schema = `
   CREATE TRIGGER run_moves AFTER UPDATE OF status ON run WHEN old.status <> new.status BEGIN
     UPDATE tally SET count = count - 1 WHERE name = old.status;
     INSERT INTO tally VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+  END;
+  CREATE TRIGGER run_goes AFTER DELETE ON run BEGIN
+    UPDATE tally SET count = count - 1 WHERE name = old.status;
   END;
   CREATE TRIGGER event_comes AFTER INSERT ON event BEGIN
     INSERT INTO tally VALUES (' events', 1) ON CONFLICT DO UPDATE SET count = count + 1;
@@ -123,7 +127,11 @@ export function projector(db: DatabaseSync): Projector {
       insertEvent.run(sourceKey);
       setLastEvent.run(sessionOfSourceKey(sourceKey), entry.seq, position);
     } else if (isProgramEntry(entry)) projectProgram(entry);
-    else if (entry.kind !== "notification.sent") insertNodeEntry.run(entry.seq, position, entry.kind);
+    else if (entry.kind === "ledger.pruned") {
+      numbers.clear();
+      removePruned(db, entry.facts);
+      insertNodeEntry.run(entry.seq, position, entry.kind);
+    } else if (entry.kind !== "notification.sent") insertNodeEntry.run(entry.seq, position, entry.kind);
   }
 
   function projectRunEntry(entry: RunEntry, no: number): void {
@@ -219,8 +227,10 @@ export function projector(db: DatabaseSync): Projector {
         }
         let no = numbers.get(entry.run);
         if (no === undefined) {
-          const known = entry.kind === "run.started" ? undefined : runNo.get(entry.run)?.["no"];
-          no = typeof known === "number" ? known : beginRun(entry);
+          const known = entry.kind === "run.started" ? beginRun(entry) : runNo.get(entry.run)?.["no"];
+          // Only where a ledger was pruned by another hand than ours.
+          if (typeof known !== "number") continue;
+          no = known;
           numbers.set(entry.run, no);
         }
         if (lastPosition.get(no) !== position) insertBatch.run(no, position);
@@ -236,11 +246,9 @@ export function projector(db: DatabaseSync): Projector {
     seq = lastEntry.seq;
   }
 
-  function beginRun(entry: RunEntry): number {
-    if (entry.kind === "run.started") {
-      const { program, workspace, event } = entry.facts;
-      insertRun.run(entry.seq, entry.run, program, workspace, entry.atMs, summaryOf(event));
-    } else insertRun.run(entry.seq, entry.run, "", "", entry.atMs, "");
+  function beginRun(entry: Entry<"run.started">): number {
+    const { program, workspace, event } = entry.facts;
+    insertRun.run(entry.seq, entry.run, program, workspace, entry.atMs, summaryOf(event));
     return entry.seq;
   }
 

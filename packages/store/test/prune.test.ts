@@ -1,0 +1,236 @@
+import { expect, test } from "vitest";
+import { fromHex } from "@writ/core/bytes";
+import type { Actor, Entry, EntryDraft } from "@writ/core/entry";
+import { eventId, keyId, personId, stepId } from "@writ/core/ids";
+import { isIncluded } from "@writ/core/merkle-proof";
+import { parseCheckpoint } from "@writ/core/checkpoint";
+import { nodeHasher } from "@writ/store/node-crypto";
+import type { Store } from "@writ/store/open-store";
+import { seededRandom } from "@writ/testkit/seeded-random";
+import { simulatedDisk, type SimulatedDisk } from "@writ/testkit/simulated-disk";
+import { simulatedWorld } from "@writ/testkit/simulated-world";
+import { run, runEnded, runStarted, simulatedStore, timerSet } from "./harness.ts";
+import { verifyFiles } from "./verify-files.ts";
+
+const by: Actor = { kind: "person", id: personId("olga"), key: keyId("k_0000000000000001") };
+const node: Actor = { kind: "node" };
+const sleeper = run(5);
+
+const received = (i: number): EntryDraft<"event.received"> => ({
+  kind: "event.received",
+  run: null,
+  cause: null,
+  actor: node,
+  atMs: 1,
+  facts: {
+    event: { specversion: "1.0", id: eventId(`e${i}`), source: "/s", type: "t", time: "x", data: {} },
+    workspace: "demo",
+    labels: [],
+    sourceKey: `s${i % 2}#${i}`,
+    cursor: { i },
+  },
+});
+
+/** 300 runs of five entries in groups, one of which goes on sleeping; now and then a large result. */
+async function history(store: Store, count = 300): Promise<void> {
+  for (let i = 1; i <= count; i++) {
+    const drafts: EntryDraft[] = [runStarted(run(i)), received(i), timerSet(run(i), 1), timerSet(run(i), 2)];
+    if (i % 50 === 0) {
+      const blob = await store.blobs.put(new TextEncoder().encode(`result ${i} `.repeat(1000)));
+      const result = { kind: "blob", ...blob } as const;
+      const facts = {
+        step: stepId("s"),
+        attempt: 1,
+        result,
+        labels: [],
+        undo: null,
+        evidence: "observed",
+        resolved: false,
+      } as const;
+      drafts.push({ kind: "effect.completed", run: run(i), cause: null, actor: node, atMs: 1, facts });
+    }
+    if (run(i) !== sleeper) drafts.push(runEnded(run(i)));
+    const entries = store.ledger.appendAll(drafts);
+    if (i % 3 === 0) await store.ledger.durable(entries.at(-1)?.seq ?? 0);
+  }
+  await store.ledger.durable(store.ledger.head().seq);
+}
+
+async function all(store: Store): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for await (const entry of store.ledger.scan(0)) entries.push(entry);
+  return entries;
+}
+
+function heldBytes(disk: SimulatedDisk): number {
+  let sum = 0;
+  for (const [name, bytes] of disk.files())
+    if (name.endsWith(".segment")) for (const byte of bytes) if (byte !== 0) sum++;
+  return sum;
+}
+
+const hourMs = 3_600_000;
+
+async function opened(seed: number) {
+  const world = simulatedWorld({ seed, automatic: true });
+  const disk = simulatedDisk({ seed });
+  const store = await simulatedStore(disk, world);
+  await history(store);
+  await world.advance(2 * hourMs);
+  return { world, disk, store };
+}
+
+test("G1 L4 A1 A2 A3 what nobody needs is gone, what is kept stands where it was, and the ledger verifies", async () => {
+  const { world, disk, store } = await opened(1);
+  const before = await all(store);
+  const bytesBefore = heldBytes(disk);
+  const beforeSeq = before.at(-200)?.seq ?? 0;
+  const request = { beforeSeq, archive: null, by };
+  const plan = await store.prune({ ...request, dryRun: true });
+  expect(heldBytes(disk)).toBeGreaterThanOrEqual(bytesBefore);
+  const done = await store.prune({ ...request, dryRun: false });
+  expect(done).toMatchObject({ segments: plan.segments, entries: plan.entries, runs: plan.runs });
+  expect(done.entries).toBeGreaterThan(800);
+  expect(done.blobs).toBeGreaterThan(0);
+  expect(heldBytes(disk)).toBeLessThan(bytesBefore / 2);
+  const verified = await verifyFiles(disk.files());
+  expect(verified).toMatchObject({ bad: null, prunedEntries: done.entries });
+
+  const after = await all(store);
+  const known = new Map(before.map((entry) => [entry.seq, entry.hash]));
+  for (const entry of after) expect(known.get(entry.seq) ?? entry.hash).toBe(entry.hash);
+  expect(after.find(({ kind }) => kind === "ledger.created")).toBeDefined();
+  expect(after.filter((entry) => entry.run === sleeper)).toEqual(
+    before.filter((entry) => entry.run === sleeper),
+  );
+  expect(await store.ledger.readRun(sleeper)).toHaveLength(3);
+  expect(await store.ledger.readRun(run(7))).toEqual([]);
+  await expect(store.ledger.read(done.range?.lastSeq ?? 0)).rejects.toMatchObject({
+    code: "ledger.no-entry",
+  });
+  expect(store.projections.run(run(7))).toBeUndefined();
+  expect(store.projections.unfinishedRuns()).toEqual([sleeper]);
+  expect(() => store.ledger.append(timerSet(run(7), 9))).toThrow(
+    expect.objectContaining({ code: "ledger.run-unknown" }),
+  );
+  const counts = store.projections.counts();
+
+  // The same after a start that reads everything anew, and the sleeping run goes on.
+  await store.close();
+  const again = await simulatedStore(disk.crash(), world);
+  expect(again.projections.counts()).toMatchObject({ runs: counts.runs });
+  expect(again.projections.unfinishedRuns()).toEqual([sleeper]);
+  const { seq } = again.ledger.append(runEnded(sleeper));
+  await again.ledger.durable(seq);
+  await again.close();
+});
+
+test("G1 proofs of what is kept still hold under the newest checkpoint", async () => {
+  const { store } = await opened(2);
+  await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });
+  const kept = (await all(store)).filter(({ run: of }) => of === sleeper);
+  const proved = await store.prove(kept.map(({ seq }) => seq));
+  const checkpoint = parseCheckpoint(proved.checkpoint);
+  expect(checkpoint?.size).toBe(proved.size);
+  for (const entry of kept) {
+    const tree = { size: proved.size, root: checkpoint?.root ?? new Uint8Array(32) };
+    const leaf = { index: entry.seq, entryHash: fromHex(entry.hash) };
+    expect(isIncluded(leaf, tree, proved.proofs.get(entry.seq) ?? [], nodeHasher)).toBe(true);
+  }
+  await store.close();
+});
+
+test("G2 what is archived makes the ledger whole again, to the last byte", async () => {
+  const { disk, store } = await opened(3);
+  const before = disk.files();
+  const target = simulatedDisk({ seed: 33 });
+  const archive = { folder: "/archive", disk: target };
+  const done = await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive, by, dryRun: false });
+  const files = new Map(disk.files());
+  for (const [name, bytes] of target.files()) files.set(name, bytes);
+  const verified = await verifyFiles(files);
+  expect(verified).toMatchObject({ bad: null, prunedEntries: 0 });
+  for (const [name, bytes] of target.files())
+    if (name.endsWith(".segment")) expect(Buffer.compare(bytes, before.get(name) ?? bytes)).toBe(0);
+  // Another archive's file is not taken for it.
+  const name = [...target.files().keys()].find((one) => one.endsWith(".segment")) ?? "";
+  const forged = files.get(name)?.slice() ?? new Uint8Array();
+  forged.set([1, 2, 3], 400);
+  expect((await verifyFiles(new Map([...files, [name, forged]]))).bad).not.toBeNull();
+  expect(done.segments).toBeGreaterThan(3);
+  await store.close();
+});
+
+test("G2 entries that were taken out without a record are found", async () => {
+  const { disk, store } = await opened(4);
+  const before = disk.files();
+  await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });
+  await store.close();
+  const files = new Map(disk.files());
+  // The segments as they are now, with the end of the ledger as it was before anybody recorded a pruning.
+  const last =
+    [...before.keys()]
+      .filter((name) => name.endsWith(".segment"))
+      .sort()
+      .at(-1) ?? "";
+  const mixed = new Map([...files].filter(([name]) => !name.endsWith(".segment") || name < last));
+  mixed.set(last, before.get(last) ?? new Uint8Array());
+  for (const name of files.keys())
+    if (name.startsWith("checkpoints/") && !before.has(name)) mixed.delete(name);
+  const { bad } = await verifyFiles(mixed);
+  expect(bad?.message).toContain("taken out");
+});
+
+test("G2 a bit flipped in what stands for pruned entries is found", async () => {
+  const { disk, store } = await opened(6);
+  await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });
+  await store.close();
+  const [name = ""] = [...disk.files().keys()]
+    .filter((one) => one.endsWith(".segment"))
+    .sort()
+    .slice(1);
+  for (const offset of [64 + 9, 64 + 30, 64 + 70]) {
+    disk.flipBit(name, { offset, bit: 2 });
+    expect((await verifyFiles(disk.files())).bad).not.toBeNull();
+    disk.flipBit(name, { offset, bit: 2 });
+  }
+  expect((await verifyFiles(disk.files())).bad).toBeNull();
+});
+
+const seeds = Array.from({ length: Number(process.env["SIM_SEEDS"] ?? 12) }, (_, i) => i + 1);
+
+test.each(seeds)(
+  "G2 G3 L1 seed %i: a crash at any point of pruning leaves before or after, never a hole",
+  async (seed) => {
+    const random = seededRandom(seed);
+    const world = simulatedWorld({ seed, automatic: true });
+    let disk = simulatedDisk({ seed, turnsMax: random.below(3) });
+    const first = await simulatedStore(disk, world);
+    await history(first, 120);
+    const before = new Map((await all(first)).map((entry) => [entry.seq, entry.hash]));
+    const kept = (await first.ledger.readRun(sleeper)).map(({ hash }) => hash);
+    await world.advance(2 * hourMs);
+    let store = first;
+    for (let life = 0; life < 4; life++) {
+      disk.crashAfter(1 + random.below(120));
+      const request = { beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false };
+      await store.prune(request).catch(() => undefined);
+      disk = disk.crash();
+      expect((await verifyFiles(disk.files())).bad).toBeNull();
+      store = await simulatedStore(disk, world);
+      for (const entry of await all(store)) expect(before.get(entry.seq) ?? entry.hash).toBe(entry.hash);
+      expect((await store.ledger.readRun(sleeper)).map(({ hash }) => hash)).toEqual(kept);
+      expect(store.projections.unfinishedRuns()).toEqual([sleeper]);
+      // Runs are there whole or not at all.
+      for (let i = 1; i <= 120; i++) {
+        const length = (await store.ledger.readRun(run(i))).length;
+        if (run(i) !== sleeper) expect([0, i % 50 === 0 ? 5 : 4]).toContain(length);
+      }
+    }
+    const done = await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });
+    expect(done.range === null || done.range.lastSeq > 0).toBe(true);
+    expect((await verifyFiles(disk.files())).bad).toBeNull();
+    expect((await store.ledger.readRun(run(9))).length).toBe(0);
+    await store.close();
+  },
+);
