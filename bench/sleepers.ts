@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { numberArgument } from "./support/counter-module.ts";
+import { numberArgument } from "./support/arguments.ts";
 
 const finished = numberArgument("finished", 100_000);
 const sleeping = numberArgument("sleeping", 100_000);

@@ -33,7 +33,7 @@ export function pruneSegment(
   place: { readonly name: string; readonly end: number; readonly nextSeq: number },
   parts: { readonly hasher: Hasher; readonly keeps: (seq: number, bytes: Uint8Array) => boolean },
 ): PrunedSegment | undefined {
-  const { hasher, keeps } = parts;
+  const { hasher } = parts;
   const header = decodeSegmentHeader(bytes);
   const wrong = (offset: number, seq: number): Error =>
     damaged("a batch is not what was written", { segment: place.name, offset, seq });
