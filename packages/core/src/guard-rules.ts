@@ -1,8 +1,8 @@
 // What the integrity level of a capability demands of the step that uses it. One rule for the verifier and for the gate.
-//   W1  The levels bind what moves something (an effect on a device): guarded needs preconditions; controlled also a window and a
+//   I1  The levels bind what moves something (an effect on a device): guarded needs preconditions; controlled also a window and a
 //       read-back with a check; critical also a countdown. What leads to a safe state needs only the read-back.
-//   W2  A check that does not look at what was read is no check.
-//   W3  No value stands for what a device did not do, and nothing goes on as if it had: `safe_value` and `continue` are refused.
+//   I2  A check that does not look at what was read is no check.
+//   I3  No value stands for what a device did not do, and nothing goes on as if it had: `safe_value` and `continue` are refused.
 import type { CapabilityDefinition, Criticality } from "./capability.ts";
 import { freeNames, parseExpression } from "./expression.ts";
 import { faultRecord } from "./fault.ts";

@@ -61,6 +61,11 @@ export const verifierFaults = {
     kind: "rejected",
     remedy: "Put the step under the approval of a person on every path.",
   },
+  "verifier.unguarded": {
+    kind: "rejected",
+    remedy:
+      "Give the step the guard that the message names: what moves something is guarded by its integrity level.",
+  },
   "verifier.unsafe-retry": {
     kind: "rejected",
     remedy: "Remove the retry, or use a receiver that performs a repeated request once.",

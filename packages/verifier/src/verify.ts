@@ -21,6 +21,7 @@ import { checkContainment } from "./checks/containment.ts";
 import { checkDimensions } from "./checks/dimensions.ts";
 import { checkFlow } from "./checks/flow.ts";
 import { checkForbidden } from "./checks/forbidden.ts";
+import { checkGuards } from "./checks/guards.ts";
 import { checkRanges } from "./checks/ranges.ts";
 import { checkRetries } from "./checks/retries.ts";
 import { holds, unknown, type Context, type Result } from "./checks/result.ts";
@@ -136,6 +137,7 @@ async function runChecks(context: Context, conflicts: ConflictCache): Promise<Re
     ...checkFlow(subject),
     ...checkApproval(subject),
     ...checkRetries(subject),
+    ...checkGuards(subject),
   ];
   return [...decided, ...(await asked).flat()].sort((a, b) => a.check - b.check);
 }

@@ -1,14 +1,14 @@
-// Check 2: no parameter leaves the range that its capability's contract gives, for any value that can arrive there.
+// Check 2: no parameter leaves the range that its capability's contract or its step's guard gives, for any value that can arrive there.
 import type { Expression } from "@writ/core/expression";
 import { evaluate } from "@writ/core/expression";
-import { decimal, isNumeric, toDecimal } from "@writ/core/value";
+import { decimal, isDecimal, isNumeric, toDecimal } from "@writ/core/value";
 import { symbolsOf } from "../encode/ask.ts";
 import { createEncoder, smtNumber } from "../encode/encoder.ts";
 import { pathsRead, replayOf, valuesRead } from "../encode/replay.ts";
 import { conjunction, createScript, disjunction, type Owner } from "../encode/script.ts";
 import type { Analysis, Site } from "../model/analysis.ts";
 import { conditionsOf, holds as isTrue } from "../model/formula.ts";
-import { kindOf, present, schemaData, type SchemaData } from "../model/typing.ts";
+import { kindOf, present, schemaData, schemaOf, type SchemaData } from "../model/typing.ts";
 import { kindOfExpression } from "./structure.ts";
 import { counterexample, holds, sayValues, unknown, violated, type Context, type Result } from "./result.ts";
 
@@ -116,12 +116,35 @@ function boundedParams(analysis: Analysis): readonly Bounded[] {
       const schema = Reflect.get(properties, param) as SchemaData | undefined;
       if (schema === undefined) return [];
       const kind = kindOf(schema);
-      if ((kind !== "number" && kind !== "integer") || rangeOf(schema).length === 0) return [];
+      if (kind !== "number" && kind !== "integer") return [];
       const given = kindOfExpression(analysis, expression);
       // A value of unknown kind has no range to compare: the gate checks it when it is there.
-      return given === "number" || given === "integer" ? [{ site, param, expression, schema }] : [];
+      if (given !== "number" && given !== "integer") return [];
+      const guard = guardRange(analysis, site, param, expression);
+      const ranges = [...(rangeOf(schema).length === 0 ? [] : [schema]), ...(guard === null ? [] : [guard])];
+      return ranges.map((range) => ({ site, param, expression, schema: range }));
     });
   });
+}
+
+/** The guard's range, where every value the parameter is computed from has one; what has none is the guard's to refuse when it comes. */
+function guardRange(
+  analysis: Analysis,
+  site: Site,
+  param: string,
+  expression: Expression,
+): SchemaData | null {
+  const { op } = site.step;
+  if (op.op !== "call" || site.action?.isCompensation === true) return null;
+  const range = op.guard?.ranges?.find((one) => one.param === param);
+  if (range === undefined) return null;
+  const isBounded = pathsRead(analysis, [expression]).every((path) => {
+    const schema = schemaOf(analysis, path);
+    return schema !== null && rangeOf(schema).length > 0;
+  });
+  if (!isBounded) return null;
+  const { min, max } = range;
+  return { ...(min === null ? {} : { minimum: min }), ...(max === null ? {} : { maximum: max }) };
 }
 
 const comparisons = {
@@ -135,6 +158,7 @@ function rangeOf(schema: SchemaData) {
   const one = present(schema);
   return Object.entries(comparisons).flatMap(([key, [operator, word]]) => {
     const value = one[key];
+    if (isDecimal(value)) return [{ operator, word, value }];
     return typeof value === "number" ? [{ operator, word, value: decimal(value) }] : [];
   });
 }

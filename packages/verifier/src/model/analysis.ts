@@ -33,6 +33,7 @@ export interface Subject {
 export interface Action {
   readonly definition: CapabilityDefinition;
   readonly params: ReadonlyMap<string, Expression>;
+  /** It takes back, or reads back, what the step did: no step of the normal run. */
   readonly isCompensation: boolean;
 }
 
@@ -186,6 +187,12 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
       const reach = and(around.reach, { kind: "choice", name: `undone ${step.id}` });
       sites.push({ ...around, step, reach, action: undo });
     }
+    const { readBack } = op.op === "call" ? (op.guard ?? {}) : {};
+    if (readBack !== undefined) {
+      const reading = action(readBack.capability, readBack.params, step, true);
+      sites.push({ ...around, step, action: reading });
+      read(readBack.check, step.id);
+    }
     let completed: Formula = always;
     switch (op.op) {
       case "branch": {
@@ -338,9 +345,7 @@ export function policiesOf(policy: FailurePolicy): readonly FailurePolicy[] {
 }
 
 /** What of format 2 a known opcode has that is not modelled. */
-function unprovenPart({ op, failure }: Step): string | null {
-  // A guard's own reading is an effect beside the step's.
-  if (op.op === "call" && op.guard?.readBack !== undefined) return "a guard that reads back";
+function unprovenPart({ failure }: Step): string | null {
   const policy = policiesOf(failure).find(({ kind }) => kind === "ask_model" || kind === "recompile");
   return policy === undefined ? null : `the policy \`${policy.kind}\``;
 }
