@@ -216,6 +216,18 @@ const programFields = {
 export const ProgramSummary = Type.Object(programFields, closed);
 export type ProgramSummary = Static<typeof ProgramSummary>;
 
+/** `runs`: what became of the runs of the version it replaces, when they were to be moved. */
+export const DeployedProgram = Type.Object(
+  {
+    ...programFields,
+    runs: Type.Optional(
+      Type.Object({ migrated: list(run), stay: list(Type.Object({ run, reason: words }, closed)) }, closed),
+    ),
+  },
+  closed,
+);
+export type DeployedProgram = Static<typeof DeployedProgram>;
+
 export const ProgramDetail = Type.Object(
   {
     ...programFields,
@@ -862,6 +874,8 @@ export const routes = {
         /** The only workspace when absent. */
         workspace: Type.Optional(slug),
         name: Type.Optional(text(256)),
+        /** A deployed version that it is to replace: it is not proved against that one. */
+        replaces: Type.Optional(hash),
       },
       closed,
     ),
@@ -941,8 +955,16 @@ export const routes = {
     access: "operator",
     status: 200,
     params: byHash,
-    body: empty,
-    response: ProgramSummary,
+    body: Type.Object(
+      {
+        /** The version it takes the place of, undeployed in the same commit. */
+        replaces: Type.Optional(hash),
+        /** Move the runs of that version whose begun steps are the same; the others finish on it. */
+        migrate: Type.Optional(Type.Boolean()),
+      },
+      closed,
+    ),
+    response: DeployedProgram,
   },
   undeployProgram: {
     method: "POST",
@@ -1161,6 +1183,17 @@ export const routes = {
     status: 200,
     params: byRunStep,
     body: Type.Object({ reason: Type.Optional(comment) }, closed),
+    response: RunSummary,
+  },
+  migrateRun: {
+    method: "POST",
+    path: "/runs/{run}/migrate",
+    summary:
+      "Move a run to another approved version of its program, when all that has begun is the same there",
+    access: "operator",
+    status: 200,
+    params: byRun,
+    body: Type.Object({ program: hash }, closed),
     response: RunSummary,
   },
   skipStep: {

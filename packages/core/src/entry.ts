@@ -148,7 +148,8 @@ export interface NodeEntries {
     readonly envelope: Stored;
     readonly comment: string;
   };
-  "program.deployed": { readonly program: ProgramHash };
+  /** `replaces`: the version that was undeployed in the same commit. */
+  "program.deployed": { readonly program: ProgramHash; readonly replaces?: ProgramHash };
   "program.undeployed": { readonly program: ProgramHash; readonly reason: string };
   "program.paused": { readonly program: ProgramHash };
   "program.resumed": { readonly program: ProgramHash };
@@ -331,6 +332,8 @@ export interface RunEntries {
   "run.paused": { readonly by: Actor; readonly reason: string };
   "run.resumed": { readonly by: Actor; readonly reason: string };
   "run.priority-set": { readonly priority: Priority; readonly by: Actor };
+  /** It goes on as a run of another version, by somebody's choice. */
+  "run.migrated": { readonly source: ProgramHash; readonly target: ProgramHash; readonly by: Actor };
   /** A person's order to try a failed step again, with what was skipped or aborted because of it; a failed run goes on by it. */
   "step.retry-ordered": { readonly step: StepId; readonly by: Actor; readonly reason: string };
   /** A person's order to go on without a step. */

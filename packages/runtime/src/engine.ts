@@ -1,7 +1,15 @@
 // The engine: performs what the machine decides, and records what happened. See SPEC.md, rules E1 to E12.
 // Long because it is the engine's one face: its whole API, and how its parts are wired, are read together.
 import type { WorkspaceContext } from "@writ/core/capability";
-import type { Actor, EffectPreview, EmergencyScope, EntryDraft, EntryFacts, RunEnd } from "@writ/core/entry";
+import type {
+  Actor,
+  EffectPreview,
+  EmergencyScope,
+  EntryDraft,
+  RunEntry,
+  EntryFacts,
+  RunEnd,
+} from "@writ/core/entry";
 import type { Event, Priority } from "@writ/core/event";
 import { Fault, hasCode, type FaultRecord } from "@writ/core/fault";
 import type { ApprovalId, CapabilityId, ProgramHash, RunId, StepId } from "@writ/core/ids";
@@ -531,12 +539,17 @@ export function createEngine(options: EngineOptions): Engine {
     throw unknownRun(run);
   };
 
+  /** The program that a migration names. */
+  const targetOf = async (entry: RunEntry): Promise<PreparedProgram | undefined> =>
+    entry.kind === "run.migrated" ? prepare(await options.loadProgram(entry.facts.target)) : undefined;
+
   const foldRun = async (run: RunId): Promise<RunState> => {
     const entries = await ledger.readRun(run);
     const [started] = entries;
     if (started?.kind !== "run.started") throw unknownRun(run);
     let state = initialState(run, prepare(await options.loadProgram(started.facts.program)));
-    for (const entry of entries) state = decide(state, entry, await storedValue(entry, options)).state;
+    for (const entry of entries)
+      state = decide(state, entry, await storedValue(entry, options), await targetOf(entry)).state;
     return state;
   };
 
@@ -575,7 +588,17 @@ export function createEngine(options: EngineOptions): Engine {
   };
 
   return {
-    ...createControl(core, { activeRun, reopened }),
+    ...createControl(core, {
+      activeRun,
+      reopened,
+      prepare: async (program) => prepare(await options.loadProgram(program)),
+      withdraw: (run) => admission.withdraw(run),
+      enter: (run) => {
+        admission.enter(run);
+        run.timers.get("run")?.();
+        limitTime(run);
+      },
+    }),
     startTogether,
     startRun(start) {
       try {
@@ -718,12 +741,20 @@ export function createEngine(options: EngineOptions): Engine {
       const [started] = entries;
       if (started?.kind !== "run.started") throw unknownRun(run);
       const values = new Map<number, Value>();
+      const targets = new Map<number, PreparedProgram>();
       for (const entry of entries) {
         const value = await storedValue(entry, options);
         if (value !== undefined) values.set(entry.seq, value);
+        const target = await targetOf(entry);
+        if (target !== undefined) targets.set(entry.seq, target);
       }
       const program = prepare(await options.loadProgram(started.facts.program));
-      return replay(entries, program, ({ seq }) => values.get(seq));
+      return replay(
+        entries,
+        program,
+        ({ seq }) => values.get(seq),
+        ({ seq }) => targets.get(seq),
+      );
     },
     async emergencyStop(scope, actor, reason) {
       const stopped = emergencyStop(core, { scope, actor, reason });

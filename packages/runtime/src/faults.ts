@@ -123,6 +123,11 @@ export const runtimeFaults = {
     remedy:
       "Name a step that calls a capability, or a capability that the program uses (`filesystem.*`); see `writ run show`.",
   },
+  "run.migration": {
+    kind: "rejected",
+    remedy:
+      "Let the run finish on its version, or give a version in which the steps that are named are as they were.",
+  },
   "run.order": {
     kind: "rejected",
     remedy: "Show the run and look at the state of the step; order what its state allows.",

@@ -92,10 +92,15 @@ export function initialState(run: RunId, prepared: PreparedProgram): RunState {
 
 /**
  * The state after one more entry of the run, and what to do now. `stored` is the value of the entry's result where the entry holds
- * only its hash.
+ * only its hash; `target` the program that `run.migrated` names.
  * @throws runtime.unknown-entry, runtime.diverged, runtime.illegal-transition, runtime.slot-taken
  */
-export function decide(state: RunState, entry: MachineEntry, stored?: Value): Decision {
+export function decide(
+  state: RunState,
+  entry: MachineEntry,
+  stored?: Value,
+  target?: PreparedProgram,
+): Decision {
   if (entry.run !== state.run || entry.seq <= state.seq) {
     throw fault(
       "runtime.diverged",
@@ -107,7 +112,7 @@ export function decide(state: RunState, entry: MachineEntry, stored?: Value): De
     );
   }
   const draft = new Draft(state, entry);
-  applyEntry(draft, entry, stored);
+  applyEntry(draft, entry, stored, target);
   advance(draft);
   const decision = draft.finish();
   // What was not begun while it was paused begins now, together with what follows.

@@ -119,7 +119,7 @@ function unknownPart({ op, failure }: Step): string | null {
   if (op.op === "wait" && op.until.kind !== "duration" && op.until.kind !== "time")
     return `a wait on \`${op.until.kind}\``;
   const last = failure.kind === "retry" ? failure.then : failure;
-  return last.kind === "ask_model" || last.kind === "recompile" ? `the policy \`${last.kind}\`` : null;
+  return last.kind === "ask_model" ? `the policy \`${last.kind}\`` : null;
 }
 
 /** Slots a block may write. @throws program.malformed when two steps on one path write the same one */

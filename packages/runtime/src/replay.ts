@@ -19,11 +19,12 @@ export interface Replay {
   readonly divergence: { readonly seq: number; readonly fault: FaultRecord } | null;
 }
 
-/** `stored` gives the value of an entry that holds only its hash. */
+/** `stored` gives the value of an entry that holds only its hash, `target` the program that a migration names. */
 export function replay(
   entries: readonly RunEntry[],
   program: HashedProgram | PreparedProgram,
   stored: (entry: RunEntry) => Value | undefined = () => undefined,
+  target: (entry: RunEntry) => PreparedProgram | undefined = () => undefined,
 ): Replay {
   const [first] = entries;
   if (first === undefined) return { steps: [], divergence: null };
@@ -31,7 +32,7 @@ export function replay(
   let state = initialState(first.run, "hashed" in program ? program : prepareProgram(program));
   for (const entry of entries) {
     try {
-      ({ state } = decide(state, entry, stored(entry)));
+      ({ state } = decide(state, entry, stored(entry), target(entry)));
     } catch (error) {
       const fault = faultRecord(error);
       if (fault === undefined) throw error;

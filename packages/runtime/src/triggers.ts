@@ -203,7 +203,6 @@ export function createTriggers(options: TriggerOptions): Triggers {
         isDeployed(program) ? [[program.hash, program] as const] : [],
       ),
     );
-    for (const hash of armed.keys()) if (!deployed.has(hash)) disarm(hash);
     for (const hash of brokenPrograms.keys()) if (!deployed.has(hash)) brokenPrograms.delete(hash);
     const fresh: Armed[] = [];
     for (const [hash, registered] of deployed) {
@@ -214,15 +213,16 @@ export function createTriggers(options: TriggerOptions): Triggers {
         checkPresent(hashed.program, options.modules);
         brokenPrograms.delete(hash);
         if (known !== undefined) continue;
-        const made = arm(hashed, registered.workspace);
-        armed.set(hash, made);
-        fresh.push(made);
+        fresh.push(arm(hashed, registered.workspace));
       } catch (error) {
         disarm(hash);
         brokenPrograms.set(hash, recordOf(error));
         log?.error("trigger.broken", { program: hash, fault: recordOf(error) });
       }
     }
+    // In one tick: what a version that is replaced still takes, the other does not, and nothing falls between them.
+    for (const hash of armed.keys()) if (!deployed.has(hash)) disarm(hash);
+    for (const made of fresh) armed.set(made.hashed.hash, made);
     await restore(fresh);
     await openSessions();
   };

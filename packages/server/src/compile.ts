@@ -50,7 +50,12 @@ export interface CompileRoad {
    * Returns when the program is proved against all that is deployed now.
    * @throws program.not-proved, program.contradicted
    */
-  proveAgain(program: HashedProgram, known: RegisteredProgram, actor: Actor): Promise<void>;
+  proveAgain(
+    program: HashedProgram,
+    known: RegisteredProgram,
+    actor: Actor,
+    replaces?: ProgramHash,
+  ): Promise<void>;
   /** Proves a program from elsewhere and keeps it. */
   take(program: HashedProgram, source: ProgramSource, workspace: string, actor: Actor): Promise<Verified>;
 }
@@ -79,6 +84,7 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
       readonly workspace?: string | undefined;
       readonly language?: Language | undefined;
       readonly name?: string | undefined;
+      readonly replaces?: string | undefined;
     },
   ): Promise<Proved | Rejected | Ambiguous> => {
     const workspace = workspaceOf(node, options.workspace);
@@ -89,7 +95,7 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
         : compileJsonText(kind, text, known.catalog, options.name);
     if (compiled.kind !== "compiled") return compiled;
     const hashed = hashedProgram(compiled.program, node.hasher);
-    const deployed = await deployedPrograms(node, hashed.hash);
+    const deployed = await deployedPrograms(node, hashed.hash, options.replaces);
     const { source } = compiled;
     const verified = await prover.prove({ program: hashed, source, catalog: known.catalog, deployed });
     return { compiled, hashed, verified, workspace };
@@ -133,14 +139,14 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
       });
       return proved.verified.kind === "refused" ? await refusedOf(node, proved) : proved.hashed;
     },
-    async proveAgain(hashed, known, actor) {
+    async proveAgain(hashed, known, actor, replaces) {
       const { certificate, source } = await keptOf(node, known);
       if (certificate.verdict !== "proved") {
         throw fault("program.not-proved", `Cannot deploy \`${known.name}\`: its proof was refused`, {
           program: known.hash,
         });
       }
-      const deployed = await deployedPrograms(node, known.hash);
+      const deployed = await deployedPrograms(node, known.hash, replaces);
       if (deployed.every(({ hash }) => certificate.against.includes(hash))) return;
       const { catalog } = await catalogs.of(workspaceOf(node, known.workspace));
       const again = await prover.prove({ program: hashed, source, catalog, deployed });
@@ -251,9 +257,13 @@ async function refusedOf(node: NodeContext, { compiled, hashed, verified }: Prov
  * Programs that are armed, paused, or broken: one whose capability was revoked is armed again when it is restored. Only what cannot
  * be read at all, and so cannot run either, is left out.
  */
-async function deployedPrograms(node: NodeContext, except: ProgramHash): Promise<readonly DeployedProgram[]> {
+async function deployedPrograms(
+  node: NodeContext,
+  except: ProgramHash,
+  replaces?: string,
+): Promise<readonly DeployedProgram[]> {
   const broken = node.triggers.broken();
-  const deployed = deployedOf(node.registry()).filter(({ hash }) => hash !== except);
+  const deployed = deployedOf(node.registry()).filter(({ hash }) => hash !== except && hash !== replaces);
   const found = await Promise.all(
     deployed.map(async (known): Promise<DeployedProgram | undefined> => {
       try {

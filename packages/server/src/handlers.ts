@@ -34,7 +34,7 @@ export function createHandlers({ node, road, watch, projections, upkeep, prove }
     ...peopleHandlers(node, inOrder),
     ...workspaceHandlers(node, inOrder),
     ...capabilityHandlers(node, inOrder),
-    ...programHandlers(node, road, inOrder),
+    ...programHandlers(node, road, projections),
     ...runHandlers(node, { projections, watch }),
     ...controlHandlers(node),
     ...timeTravelHandlers(node, { nodeEntries: () => projections.nodeEntries(), prove }),

@@ -23,6 +23,13 @@ async function approved(text: string): Promise<string> {
   await node.call("approveProgram", { params: { hash: outcome.program.hash } });
   return outcome.program.hash;
 }
+const next = "When a CSV file arrives in the inbox, move it to rejected.";
+async function replacing(text: string, replaces: string): Promise<string> {
+  const outcome = await node.call("compileProgram", { body: { kind: "rule", text, replaces } });
+  if (outcome.kind !== "compiled") throw new Error(JSON.stringify(outcome));
+  await node.call("approveProgram", { params: { hash: outcome.program.hash } });
+  return outcome.program.hash;
+}
 async function deployed(text: string): Promise<string> {
   const made = await approved(text);
   await node.call("deployProgram", { params: { hash: made } });
@@ -113,4 +120,29 @@ test("S85 a run that failed goes on from the failed step, also after a restart",
   await expect(node.call("retryStep", { params: { run, step: failed } })).rejects.toMatchObject({
     code: "run.order",
   });
+});
+
+test("S86 a version replaces another in one commit; runs that have not begun what differs are moved, others are named", async () => {
+  const moved = await stopped();
+  await expect(approved(next)).rejects.toThrow("refused");
+  const target = await replacing(next, hash);
+  const answer = await node.call("deployProgram", {
+    params: { hash: target },
+    body: { replaces: hash, migrate: true },
+  });
+  expect(answer.state).toBe("deployed");
+  expect((await node.call("getProgram", { params: { hash } })).state).toBe("undeployed");
+  // It stands before the very step that differs: that has begun.
+  expect(answer.runs).toMatchObject({ migrated: [], stay: [{ run: moved }] });
+  copyFileSync(path.join(root, "samples", file), path.join(root, "inbox", "new.csv"));
+  await until(
+    async () => (existsSync(path.join(root, "rejected", "new.csv")) ? true : undefined),
+    "the move",
+  );
+  const entries = await node.call("listRuns", { query: { program: target } });
+  expect(entries.runs).toHaveLength(1);
+  await expect(
+    node.call("migrateRun", { params: { run: moved }, body: { program: target } }),
+  ).rejects.toMatchObject({ code: "run.migration" });
+  await node.call("cancelRun", { params: { run: moved } });
 });

@@ -2,7 +2,7 @@
 import type { BodyOf } from "@writ/core/api";
 import type { Json } from "@writ/core/value";
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import { wholeHash, type Context } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { fault } from "../faults.ts";
 import { renderRunSummary } from "../render/run.ts";
@@ -52,6 +52,10 @@ export function addControlCommands(run: Command, act: Act): void {
     .description("try a failed step again, with what fell with it; a run that ended as failed goes on")
     .option("--reason <text>", "kept in the ledger")
     .action(act(retry));
+  run
+    .command("migrate <id> <hash>")
+    .description("move a run to another approved version, when all that has begun is the same there")
+    .action(act(migrate));
   run
     .command("skip <id> <step>")
     .description("go on without a step; what depends on it is skipped too, unless it tolerates that")
@@ -130,6 +134,12 @@ async function priority(
 async function retry(context: Context, id: string, step: string, { reason }: Reason): Promise<ExitCode> {
   const body = reason === undefined ? {} : { reason };
   const run = await context.client.call("retryStep", { params: { run: id, step }, body });
+  return context.answer(run, renderRunSummary);
+}
+
+async function migrate(context: Context, id: string, hash: string): Promise<ExitCode> {
+  const body = { program: await wholeHash(context, hash) };
+  const run = await context.client.call("migrateRun", { params: { run: id }, body });
   return context.answer(run, renderRunSummary);
 }
 

@@ -24,6 +24,7 @@ interface CompileOptions {
   readonly name?: string;
   readonly plan?: boolean;
   readonly program?: boolean;
+  readonly replaces?: string;
 }
 
 export function addProgramCommands(program: Command, act: Act): void {
@@ -36,6 +37,10 @@ export function addProgramCommands(program: Command, act: Act): void {
     .option("--language <language>", "en or fr; both are tried otherwise")
     .option("--workspace <name>", "the only workspace otherwise")
     .option("--name <name>", "the file's name otherwise")
+    .option(
+      "--replaces <hash>",
+      "a deployed version that it is to replace; it is not proved against that one",
+    )
     .option("--plan", "read it as a plan, whatever its name")
     .option("--program", "read it as a program written as JSON, whatever its name")
     .addHelpText(
@@ -68,7 +73,9 @@ Examples:
   program
     .command("deploy <hash>")
     .description("verify signature, keys, revocations and proof, then arm the trigger")
-    .action(act((context, hash: string) => change(context, "deployProgram", hash, {})));
+    .option("--replaces <hash>", "undeploy this version in the same commit; its runs finish on it")
+    .option("--migrate", "with --replaces: move its runs whose begun steps are the same in both")
+    .action(act(deploy));
   program
     .command("undeploy <hash>")
     .description("disarm the trigger for good; runs under way go on")
@@ -144,6 +151,7 @@ export async function compileFile(
   };
   if (options.language !== undefined) body.language = options.language;
   if (options.workspace !== undefined) body.workspace = options.workspace;
+  if (options.replaces !== undefined) body.replaces = await wholeHash(context, options.replaces);
   // A program written as JSON says its own name.
   const ownName = file === "-" || body.kind === "program" ? undefined : path.basename(file);
   const name = options.name ?? ownName;
@@ -179,7 +187,32 @@ export async function eventData(context: Context, text: string): Promise<EventDa
   return { path: place, name: path.posix.basename(place), folder: path.posix.dirname(place) };
 }
 
-type Change = "approveProgram" | "deployProgram" | "undeployProgram" | "pauseProgram" | "resumeProgram";
+async function deploy(
+  context: Context,
+  hash: string,
+  { replaces, migrate }: { readonly replaces?: string; readonly migrate?: boolean },
+): Promise<ExitCode> {
+  const body = {
+    ...(replaces === undefined ? {} : { replaces: await wholeHash(context, replaces) }),
+    ...(migrate === true ? { migrate } : {}),
+  };
+  const deployed = await context.client.call("deployProgram", {
+    params: { hash: await wholeHash(context, hash) },
+    body,
+  });
+  return context.answer(
+    deployed,
+    ({ runs, ...summary }) =>
+      paragraphs(
+        renderSummary(summary),
+        runs === undefined ? "" : `${runs.migrated.length} runs moved: ${runs.migrated.join(", ") || "none"}`,
+        (runs?.stay ?? []).map(({ run, reason }) => `${run} stays: ${reason}`).join("\n"),
+      ),
+    codeOfProgram(deployed),
+  );
+}
+
+type Change = "approveProgram" | "undeployProgram" | "pauseProgram" | "resumeProgram";
 
 async function change<Name extends Change>(
   context: Context,

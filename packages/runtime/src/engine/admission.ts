@@ -18,6 +18,8 @@ export interface Admission {
   admitAgain(run: ActiveRun): void;
   /** Admits a run that ends: it begins nothing more, so it needs no turn. */
   admitToEnd(run: ActiveRun): void;
+  /** Takes the run out of its program's line, or its turn from it; it enters again as a run of another version. */
+  withdraw(run: ActiveRun): void;
   /** Counts runs that were admitted before and are parked: they keep their turn. */
   countParked(program: ProgramHash, count: number): void;
   /** The run has ended; the next begins. */
@@ -140,6 +142,16 @@ export function createAdmission(options: AdmissionOptions): Admission {
       const commands = run.pending.splice(0).filter(({ kind }) => kind === "end" || kind === "undo");
       options.enqueue(run, commands);
       if (at === 0) serveContenders();
+    },
+    withdraw(run) {
+      if (run.turn === "waiting") {
+        const place = placeOf(run);
+        const at = place.line.findIndex((waiter) => waiter.run === run);
+        if (at >= 0) place.line.splice(at, 1);
+        return;
+      }
+      this.leave(run);
+      run.turn = "waiting";
     },
     countParked(program, count) {
       placeFor(program).active += count;

@@ -14,6 +14,7 @@ import { isMap, type Value, type ValueMap } from "@writ/core/value";
 import { bindingTargets, effectHash } from "../effect-hash.ts";
 import { fault } from "../faults.ts";
 import type { Command } from "../machine.ts";
+import { waitsForVersion } from "../machine/migrate.ts";
 import { computeKnown } from "../machine/operands.ts";
 import { hasRole, rolesOf } from "../registry.ts";
 import type { RunState } from "../state.ts";
@@ -310,6 +311,17 @@ export function decideApproval(
         approval: id,
         role: approval.role,
         roles: [...roles],
+      },
+    );
+  }
+  if (decision === "approve" && waitsForVersion(run.state, approval.step)) {
+    throw fault(
+      "run.decision",
+      `Cannot approve step \`${approval.step}\`: it waits for another version of the program`,
+      {
+        approval: id,
+        run: run.run,
+        decisions: ["writ run migrate", "reject"],
       },
     );
   }

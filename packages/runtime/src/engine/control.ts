@@ -2,9 +2,11 @@
 import type { Actor } from "@writ/core/entry";
 import type { Priority } from "@writ/core/event";
 import { Fault, type FaultRecord } from "@writ/core/fault";
-import type { RunId, StepId } from "@writ/core/ids";
+import type { ProgramHash, RunId, StepId } from "@writ/core/ids";
 import type { ValueMap } from "@writ/core/value";
 import { pauseProblem, priorityProblem, resumeProblem, skipProblem } from "../machine/control.ts";
+import { migrateProblem } from "../machine/migrate.ts";
+import type { PreparedProgram } from "../program-index.ts";
 import { releaseProblem } from "../machine/intercept.ts";
 import { fault } from "../faults.ts";
 import { breakpointsMax } from "../limits.ts";
@@ -27,6 +29,11 @@ export interface Control {
   retryStep(run: RunId, step: StepId, actor: Actor, reason: string): Promise<void>;
   /** Goes on without the step, also in a run that ended because of it. @throws run.unknown, run.ended, run.order */
   skipStep(run: RunId, step: StepId, actor: Actor, reason: string): Promise<void>;
+  /**
+   * Moves the run to another version of its program, when all that has begun is the same there.
+   * @throws run.unknown, run.ended, run.migration, program.unknown, program.refused, signature.*
+   */
+  migrateRun(run: RunId, target: ProgramHash, actor: Actor): Promise<void>;
   /** `where`: a step's id, or a capability (`*` for any characters). Resolves with its id. @throws run.unknown, run.ended, run.breakpoint */
   setBreakpoint(run: RunId, actor: Actor, where: string): Promise<string>;
   /** A step that stands there goes on standing. @throws run.unknown, run.ended, run.breakpoint */
@@ -49,6 +56,10 @@ export function createControl(
   core: Core,
   parts: {
     readonly activeRun: (run: RunId) => Promise<ActiveRun>;
+    /** @throws program.unknown, program.refused, signature.* */
+    readonly prepare: (program: ProgramHash) => Promise<PreparedProgram>;
+    readonly withdraw: (run: ActiveRun) => void;
+    readonly enter: (run: ActiveRun) => void;
     /** The run in memory, also one that has ended and of which `problem` says nothing. */
     readonly reopened: (run: RunId, problem: (state: RunState) => FaultRecord | null) => Promise<ActiveRun>;
   },
@@ -91,6 +102,18 @@ export function createControl(
       const active = await reopened(run, problem);
       const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax) };
       await order(active, skipProblem(active.state, step), actor, { kind: "step.skip-ordered", facts });
+    },
+    async migrateRun(run, hash, actor) {
+      const target = await parts.prepare(hash);
+      const active = await activeRun(run);
+      const problem = migrateProblem(active.state, target);
+      if (problem !== null) throw new Fault({ ...problem, facts: { ...problem.facts, run } });
+      const facts = { source: active.state.program, target: hash, by: actor };
+      // Its turn is one of its program's; it queues as a run of the other version where that has no place.
+      parts.withdraw(active);
+      const seq = core.apply(active, { kind: "run.migrated", facts }, { actor, target });
+      parts.enter(active);
+      await core.options.ledger.durable(seq);
     },
     async setBreakpoint(run, actor, where) {
       const active = await activeRun(run);

@@ -17,6 +17,7 @@ import type { EngineOptions } from "../engine.ts";
 import { fault } from "../faults.ts";
 import { effectsActiveMaxDefault, effectsWaitingMax, verdictsMax } from "../limits.ts";
 import { decide, type Command, type Decision, type MachineEntry } from "../machine.ts";
+import type { PreparedProgram } from "../program-index.ts";
 import type { RegisteredWorkspace } from "../registry.ts";
 import type { RunState } from "../state.ts";
 import type { StreamedBlob } from "./reports.ts";
@@ -103,7 +104,12 @@ export interface Core {
   apply(
     run: ActiveRun,
     change: RunChange,
-    more?: { readonly actor?: Actor; readonly cause?: string; readonly stored?: Value },
+    more?: {
+      readonly actor?: Actor;
+      readonly cause?: string;
+      readonly stored?: Value;
+      readonly target?: PreparedProgram;
+    },
   ): number;
   /** Called after every entry that was appended by `apply`. */
   onApplied(listener: () => void): void;
@@ -201,9 +207,13 @@ export function createCore(
   };
 
   /** What the machine refuses stops the run where it is; the others go on. */
-  const decided = (run: ActiveRun, entry: MachineEntry, stored: Value | undefined): Decision => {
+  const decided = (
+    run: ActiveRun,
+    entry: MachineEntry,
+    { stored, target }: { readonly stored?: Value; readonly target?: PreparedProgram },
+  ): Decision => {
     try {
-      return decide(run.state, entry, stored);
+      return decide(run.state, entry, stored, target);
     } catch (error) {
       if (typeof error === "object" && error !== null) contained.add(error);
       markBroken(run.run, error, entry.kind);
@@ -262,7 +272,7 @@ export function createCore(
         atMs: world.nowMs(),
       };
       const seq = ledger.head().seq + 1;
-      const { state, commands } = decided(run, { ...draft, seq }, more.stored);
+      const { state, commands } = decided(run, { ...draft, seq }, more);
       try {
         const entry = ledger.append(draft);
         if (entry.seq !== seq)

@@ -21,6 +21,8 @@ import {
 import { preempted } from "./preemption.ts";
 import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
+import { runMigrated } from "./migrate.ts";
+import type { PreparedProgram } from "../program-index.ts";
 import { applyControl, assertNotPaused, reopens } from "./control.ts";
 import {
   abortBlock,
@@ -51,7 +53,12 @@ const leavesWaiting: ReadonlySet<string> = new Set([
   "breakpoint.cleared",
 ]);
 
-export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | undefined): void {
+export function applyEntry(
+  draft: Draft,
+  entry: MachineEntry,
+  stored: Value | undefined,
+  target?: PreparedProgram,
+): void {
   if ((draft.head.event === null) !== (entry.kind === "run.started")) {
     throw draft.diverged(`\`${entry.kind}\` is not how a run goes on here`);
   }
@@ -158,6 +165,9 @@ export function applyEntry(draft: Draft, entry: MachineEntry, stored: Value | un
       });
       return;
     }
+    case "run.migrated":
+      runMigrated(draft, entry, target);
+      return;
     case "run.paused":
     case "run.resumed":
     case "run.priority-set":

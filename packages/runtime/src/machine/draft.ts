@@ -4,7 +4,7 @@ import { joinLabels, type Label } from "@writ/core/label";
 import type { Value } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import type { Command, Decision, MachineEntry } from "../machine.ts";
-import type { StepIndex } from "../program-index.ts";
+import type { PreparedProgram, StepIndex } from "../program-index.ts";
 import type { ControlState } from "./control-state.ts";
 import {
   transition,
@@ -18,7 +18,7 @@ import {
 } from "../state.ts";
 
 export class Draft {
-  readonly base: RunState;
+  base: RunState;
   readonly seq: number;
   readonly atMs: number;
   head: Pick<
@@ -30,8 +30,8 @@ export class Draft {
   control: ControlState;
   /** Iterations of loops that this entry led to. */
   loopTurns = 0;
-  readonly #steps: Map<StepId, StepState>;
-  readonly #blocks: BlockState[];
+  #steps: Map<StepId, StepState>;
+  #blocks: BlockState[];
   #slots: Map<string, SlotState> | null = null;
   #approvals: Map<ApprovalId, ApprovalState> | null = null;
   readonly #commands: Command[] = [];
@@ -81,6 +81,13 @@ export class Draft {
   /** Another instance of the step takes the place of the present one. */
   renew(id: StepId, step: StepState): void {
     this.#steps.set(id, step);
+  }
+
+  /** Goes on as a run of another version. */
+  adopt(prepared: PreparedProgram, steps: Map<StepId, StepState>, blocks: readonly BlockState[]): void {
+    this.base = { ...this.base, prepared, program: prepared.hashed.hash };
+    this.#steps = steps;
+    this.#blocks = [...blocks];
   }
 
   /** Moves along one or more lines of the table. */

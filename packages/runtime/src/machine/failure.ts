@@ -227,7 +227,8 @@ function applyPolicy(
       enterBlock(draft, degrade, decidedBy(draft, id));
       return;
     }
-    case "ask_person": {
+    case "ask_person":
+    case "recompile": {
       toRunning(draft, id);
       draft.move(id, "FAILED");
       const expiresAtMs = draft.atMs + policy.withinMs;
@@ -245,7 +246,6 @@ function applyPolicy(
       return;
     }
     case "ask_model":
-    case "recompile":
       throw draft.diverged(`step \`${id}\` has the policy \`${policy.kind}\``);
     case "compensate":
       settleFailed(draft, id, null);

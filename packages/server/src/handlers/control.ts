@@ -2,6 +2,7 @@
 import { runId, stepId } from "@writ/core/ids";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
+import { findProgram } from "../node/programs.ts";
 import { runSummary } from "../views/run.ts";
 import { dataOf, namesOf, stateOf } from "./runs.ts";
 
@@ -17,6 +18,7 @@ export function controlHandlers(
   | "clearBreakpoint"
   | "releaseStep"
   | "retryStep"
+  | "migrateRun"
 > {
   const { engine } = node;
   const nameOf = namesOf(node);
@@ -58,6 +60,11 @@ export function controlHandlers(
     retryStep: async ({ params, body, caller }) => {
       const run = runId(params.run);
       await engine.retryStep(run, stepId(params.step), caller.actor, body.reason ?? "");
+      return summary(run);
+    },
+    migrateRun: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      await engine.migrateRun(run, findProgram(node, body.program).hash, caller.actor);
       return summary(run);
     },
     skipStep: async ({ params, body, caller }) => {

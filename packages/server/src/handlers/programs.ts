@@ -13,11 +13,13 @@ import { decodeEnvelope, programPayloadType, verifySignedProgram } from "@writ/c
 import { toJson, parseValue, type Json } from "@writ/core/value";
 import { newestPrograms, programsWithPrefix, type RegisteredProgram } from "@writ/runtime/registry";
 import type { CompileRoad } from "../compile.ts";
+import type { Projections } from "@writ/store/projections";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import { asFault } from "../http/problem.ts";
 import { bytesOf, record, type NodeContext, type Queue } from "../node/context.ts";
 import { approveProgram, findProgram, keptOf } from "../node/programs.ts";
+import { migrateRuns } from "./migration.ts";
 import { workspaceOf } from "./workspaces.ts";
 import { counterexamplesOf } from "../views/counterexample.ts";
 import { actorText } from "../views/entry.ts";
@@ -28,7 +30,7 @@ const programsPerPage = 200;
 export function programHandlers(
   node: NodeContext,
   road: CompileRoad,
-  inOrder: Queue,
+  projections: Projections,
 ): Pick<
   Handlers,
   | "compileProgram"
@@ -43,6 +45,7 @@ export function programHandlers(
   | "pauseProgram"
   | "resumeProgram"
 > {
+  const { inOrder } = node;
   const change = (
     hash: string,
     actor: Actor,
@@ -91,8 +94,10 @@ export function programHandlers(
         if (known.approval === null) await approveProgram(node, known, caller.actor, body.comment ?? "");
         return summaryOf(node, known.hash);
       }),
-    deployProgram: ({ params, caller }) =>
-      inOrder(async () => {
+    deployProgram: async ({ params, body, caller }) => {
+      const before = body.replaces === undefined ? undefined : findProgram(node, body.replaces);
+      if (before !== undefined) assertDeployed(before);
+      const summary = await inOrder(async () => {
         const known = findProgram(node, params.hash);
         if (known.deployedAtMs !== null) {
           throw fault("program.deployed", `Cannot deploy \`${known.name}\`: it is deployed`, {
@@ -100,11 +105,17 @@ export function programHandlers(
           });
         }
         approvalOf(known);
-        await road.proveAgain(await node.loadProgram(known.hash), known, caller.actor);
-        await record(node, caller.actor, { kind: "program.deployed", facts: { program: known.hash } });
+        await road.proveAgain(await node.loadProgram(known.hash), known, caller.actor, before?.hash);
+        await record(node, caller.actor, ...deployment(known.hash, before?.hash));
         await node.triggers.sync();
         return summaryOf(node, known.hash);
-      }),
+      });
+      if (before === undefined || body.migrate !== true) return summary;
+      return {
+        ...summary,
+        runs: await migrateRuns({ ...node, projections }, before, summary.hash, caller.actor),
+      };
+    },
     undeployProgram: ({ params, body, caller }) =>
       change(params.hash, caller.actor, (known) => {
         assertDeployed(known);
@@ -130,6 +141,16 @@ export function programHandlers(
         return { kind: "program.resumed", facts: { program: known.hash } };
       }),
   };
+}
+
+/** One commit: nothing that arrives finds neither of both, or both. */
+function deployment(program: ProgramHash, replaces: ProgramHash | undefined): Parameters<typeof record>[2][] {
+  if (replaces === undefined) return [{ kind: "program.deployed", facts: { program } }];
+  const reason = `replaced by ${program.slice(0, 8)}`;
+  return [
+    { kind: "program.undeployed", facts: { program: replaces, reason } },
+    { kind: "program.deployed", facts: { program, replaces } },
+  ];
 }
 
 /** A signed program from elsewhere: its signatures must be by keys of this ring, and it is proved here again. */

@@ -154,6 +154,8 @@ export function entryText(entry: Entry): string {
       return `stopped at ${entry.facts.breakpoint}: ${entry.facts.effect.capability} ${targetsText(entry.facts.effect.targets)}`.trim();
     case "step.released":
       return `${actorText(entry.facts.by)} lets it go on${changesText(entry.facts.params)}${because(entry.facts.comment)}`;
+    case "run.migrated":
+      return `${actorText(entry.facts.by)} moves it to ${short(entry.facts.target)}`;
     case "step.retry-ordered":
       return `${actorText(entry.facts.by)} orders another attempt${because(entry.facts.reason)}`;
     case "step.skip-ordered":

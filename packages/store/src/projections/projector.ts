@@ -74,6 +74,7 @@ export function projector(db: DatabaseSync): Projector {
   const insertBatch = db.prepare("INSERT OR IGNORE INTO run_batch (run_no, position) VALUES (?, ?)");
   const endRun = db.prepare("UPDATE run SET status = ?, is_open = 0, ended_ms = ?, fault = ? WHERE no = ?");
   const reopenRun = db.prepare("UPDATE run SET status = 'undoing', is_open = 1 WHERE no = ? AND is_open = 0");
+  const moveRun = db.prepare("UPDATE run SET program = ? WHERE no = ?");
   const goOnRun = db.prepare(
     "UPDATE run SET status = 'running', is_open = 1, ended_ms = NULL, fault = NULL WHERE no = ? AND is_open = 0",
   );
@@ -170,6 +171,9 @@ export function projector(db: DatabaseSync): Projector {
       case "approval.expired":
         removeApproval.run(entry.facts.approval);
         break;
+      case "run.migrated":
+        moveRun.run(entry.facts.target, no);
+        return;
       case "step.retry-ordered":
       case "step.skip-ordered":
         goOnRun.run(no);
