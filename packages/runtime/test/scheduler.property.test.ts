@@ -216,6 +216,24 @@ test("L1 readers that keep coming do not starve a writer", async () => {
   expect(order).toEqual(["writer", "reader"]);
 });
 
+test("Y5 runs that keep locks for their undo do not wait for each other, and nobody else passes them", () => {
+  const locks = locksAt(() => 0);
+  const want = [{ key: "k", exclusive: true }];
+  const as = (run: string, purpose: "effect" | "undo"): Claim => {
+    const made = claim("critical", run);
+    return { ...made, purpose, run: { ...made.run, run: runId(run) } };
+  };
+  locks.bar(runId("r_aaaaaaaa"), ["k"]);
+  locks.bar(runId("r_bbbbbbbb"), ["j"]);
+  expect(locks.tryTake(want, as("r_cccccccc", "effect"))).toBeUndefined();
+  expect(locks.barrers({ requests: want })).toEqual([runId("r_aaaaaaaa")]);
+  const undo = locks.tryTake(want, as("r_bbbbbbbb", "undo"));
+  if (undo === undefined) throw new Error("the undo waits");
+  locks.release(undo);
+  locks.unbar(runId("r_aaaaaaaa"));
+  expect(locks.tryTake(want, as("r_cccccccc", "effect"))).toBeDefined();
+});
+
 test("J3 a waiter whose priority rises, or for whom somebody waits, takes its new place", async () => {
   const locks = locksAt(() => 0);
   const order: string[] = [];

@@ -45,9 +45,11 @@ export interface Locks {
   reorder(run: ActiveRun): void;
   /** In the order in which they are served. */
   waiters(): readonly LockWaiter[];
-  /** Until `unbar` only steps of this run get these keys. */
+  /** Until `unbar` only steps of this run, and whatever is taken back, get these keys. */
   bar(run: RunId, keys: readonly string[]): void;
   unbar(run: RunId): void;
+  /** Runs that keep something of this for their undo. */
+  barrers(waiter: Pick<LockWaiter, "requests">): readonly RunId[];
   /** What is held now, by whom. */
   grants(): readonly Grant[];
   /** The grants that keep this waiter from what it wants. */
@@ -86,13 +88,12 @@ export function createLocks(options: LocksOptions): Locks {
   let clock = 0;
   let numbers = 0;
 
-  const isBarred = (requests: readonly LockRequest[], { run }: Claim): boolean => {
-    for (const [key, owner] of bars) {
-      if (owner === run.run) continue;
-      if (requests.some((request) => covers(request, key))) return true;
-    }
-    return false;
-  };
+  /** What is taken back passes every bar: two runs that keep locks for their undo would else wait for each other. */
+  const isBarred = (requests: readonly LockRequest[], { run, purpose }: Claim): boolean =>
+    purpose !== "undo" && barrersOf(requests).some((owner) => owner !== run.run);
+
+  const barrersOf = (requests: readonly LockRequest[]): readonly RunId[] =>
+    [...bars].flatMap(([key, owner]) => (requests.some((request) => covers(request, key)) ? [owner] : []));
 
   const isFree = (requests: readonly LockRequest[], claim: Claim): boolean => {
     if (bars.size > 0 && isBarred(requests, claim)) return false;
@@ -282,6 +283,7 @@ export function createLocks(options: LocksOptions): Locks {
       for (const [key, owner] of bars) if (owner === run) bars.delete(key);
       serveAll();
     },
+    barrers: ({ requests }) => barrersOf(requests),
     waiters: () => line,
     grants: () => [...grants],
     blockers: ({ requests }) => [...grants].filter((grant) => conflict(grant.requests, requests)),

@@ -160,7 +160,10 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
         held: blockers.length,
         heldMax: null,
         waiting: line.length,
-        holders: blockers.slice(0, namedMax).map(({ claim }) => ({ run: claim.run.run, step: claim.step })),
+        holders: [
+          ...blockers.map(({ claim }) => ({ run: claim.run.run, step: claim.step })),
+          ...(first === undefined ? [] : core.locks.barrers(first)).map((run) => ({ run, step: null })),
+        ].slice(0, namedMax),
         waiters: line
           .slice(0, namedMax)
           .map((waiter) => waiterOf(waiter.claim, waiter, priorityOf(waiter.claim))),
