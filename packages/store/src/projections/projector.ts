@@ -200,7 +200,11 @@ export function projector(db: DatabaseSync): Projector {
       case "timer.fired":
       case "event.emitted":
       case "run.cancel-requested":
+      case "guard.announced":
       case "guard.decided":
+      case "guard.passed":
+      case "guard.postponed":
+      case "guard.read-back":
       case "run.paused":
       case "run.resumed":
       case "run.preempted":
