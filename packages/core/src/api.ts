@@ -678,6 +678,8 @@ export const LedgerReport = Type.Union([
       blobs: count,
       head: nullable(Type.Object({ seq: count, hash }, closed)),
       elapsedMs: Type.Number({ minimum: 0 }),
+      /** Of the entries, those that were pruned; absent when there are none. */
+      pruned: Type.Optional(count),
     },
     closed,
   ),
@@ -1478,8 +1480,56 @@ export const routes = {
     summary: "Check every link, hash, checkpoint and blob as they are on disk",
     access: "anyone",
     status: 200,
-    body: empty,
+    body: Type.Object({ archive: Type.Optional(text(4096, "folder of archived segments")) }, closed),
     response: LedgerReport,
+  },
+  pruneLedger: {
+    method: "POST",
+    path: "/ledger/prune",
+    summary:
+      "Take entries that nobody needs any more out of old segments; unless `dryRun` is false, only say what would go",
+    access: "owner",
+    status: 200,
+    body: Type.Object(
+      {
+        beforeSeq: Type.Optional(count),
+        beforeMs: Type.Optional(count),
+        archive: Type.Optional(nullable(text(4096, "absolute path of a folder outside the data folder"))),
+        dryRun: Type.Optional(Type.Boolean()),
+      },
+      closed,
+    ),
+    response: Type.Object(
+      {
+        dryRun: Type.Boolean(),
+        segments: count,
+        entries: count,
+        kept: count,
+        runs: count,
+        freedBytes: count,
+        blobs: count,
+        firstSeq: nullable(count),
+        lastSeq: nullable(count),
+        archive: nullable(words),
+      },
+      closed,
+    ),
+  },
+  archiveLedger: {
+    method: "POST",
+    path: "/ledger/archives",
+    summary: "Copy whole old segments to a folder on the node's machine, where they verify with the ledger",
+    access: "owner",
+    status: 201,
+    body: Type.Object(
+      {
+        folder: text(4096, "absolute path of a folder outside the data folder"),
+        beforeSeq: Type.Optional(count),
+        beforeMs: Type.Optional(count),
+      },
+      closed,
+    ),
+    response: Type.Object({ folder: words, segments: count, entries: count, sizeBytes: count }, closed),
   },
   backup: {
     method: "POST",

@@ -5,6 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { parse, Type } from "@writ/core/schema";
 import { fault } from "./faults.ts";
+import type { Retention } from "./node/retention.ts";
 
 export interface Config {
   /** Absolute path of the data folder. */
@@ -12,6 +13,8 @@ export interface Config {
   /** 0: any free port. */
   readonly port: number;
   readonly limits?: NodeLimits;
+  /** What may be pruned; from the file only. Absent: everything is kept. */
+  readonly retention?: Retention;
 }
 
 /** How much the node does at once and in a minute; from the file only. What is left out has no bound, or that of the engine. */
@@ -86,6 +89,16 @@ const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 })
 const ConfigFile = Type.Object(
   {
     port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+    retention: Type.Optional(
+      Type.Object(
+        {
+          keepDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 36_500 })),
+          keepEntries: limit,
+          archive: Type.Union([Type.String({ maxLength: 4096 }), Type.Null()]),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         {
@@ -115,7 +128,21 @@ function readConfig(
     data,
     port: written === undefined ? (file.port ?? portDefault) : readPort(written),
     ...(file.limits === undefined ? {} : { limits: file.limits }),
+    ...(file.retention === undefined ? {} : { retention: retentionOf(file.retention) }),
   };
+}
+
+/** A retention that names no bound would let everything go. */
+function retentionOf(retention: Retention): Retention {
+  const { keepDays, keepEntries, archive } = retention;
+  if (keepDays === undefined && keepEntries === undefined)
+    throw fault("server.flag", "Cannot use the retention: it says neither `keepDays` nor `keepEntries`");
+  if (archive !== null && !path.isAbsolute(archive))
+    throw fault(
+      "server.flag",
+      `Cannot archive to \`${archive.slice(0, 200)}\`: name the folder by its absolute path`,
+    );
+  return retention;
 }
 
 function readPort(text: string): number {

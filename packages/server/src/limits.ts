@@ -25,6 +25,10 @@ export const keepAliveTimeoutMs = 72_000;
 export const stopTimeoutMs = 10_000;
 /** How long a node whose ledger has stopped may take to tell those who wait for an answer. */
 export const failedStopTimeoutMs = 2000;
+/** `node.log` and `notifications.ndjson`, each; the file before is kept too. */
+export const logBytesMax = 32 * 1024 * 1024;
+/** How often a node with a retention looks for what need not be kept. */
+export const retentionEveryMs = 24 * 3_600_000;
 /** A workspace file. */
 export const workspaceFileBytesMax = 1024 * 1024;
 /** Bytes of blobs that an exported run carries; what does not fit is named by its hash. */

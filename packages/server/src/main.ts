@@ -46,6 +46,7 @@ async function start(config: Config, version: string): Promise<void> {
     data: config.data,
     port: config.port,
     ...(config.limits === undefined ? {} : { limits: config.limits }),
+    ...(config.retention === undefined ? {} : { retention: config.retention }),
     version,
     desktop: desktopOf(process.env),
     print: (line) => print(process.stdout, line),

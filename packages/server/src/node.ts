@@ -27,6 +27,7 @@ import { removeLocalKey, writeLocalKey } from "./node/local-key.ts";
 import { createProgramLoader } from "./node/loader.ts";
 import { lazyMcp, lazyRoad } from "./node/lazy.ts";
 import { followRegistry } from "./node/registry.ts";
+import { keepRetention, type Retention } from "./node/retention.ts";
 import { createRunWatch } from "./node/run-watch.ts";
 import { createUpkeep } from "./node/upkeep.ts";
 import { createNotifier } from "./notify.ts";
@@ -50,6 +51,8 @@ export interface NodeOptions {
   /** Variables by which applications find the desktop; absent: there is none. */
   readonly desktop?: Readonly<Record<string, string>>;
   readonly limits?: NodeLimits;
+  /** What the node prunes by itself; absent: nothing. */
+  readonly retention?: Retention;
   /** False leaves the example workspace out on the first start. */
   readonly example?: boolean;
 }
@@ -169,12 +172,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       const state = engine.state(run);
       return state === undefined || !["running", "cancelling", "undoing"].includes(statusOf(state));
     });
+    const upkeep = createUpkeep(context, store);
     const handlers = createHandlers({
       node: context,
       road,
       watch,
       projections: store.projections,
-      upkeep: createUpkeep(context, store),
+      upkeep,
       prove: (seqs) => store.prove(seqs),
     });
     const streams = createEntryStreams(store.ledger, world, log);
@@ -206,6 +210,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       await app.close();
     });
     const port = await listen(app, options.port);
+    if (options.retention !== undefined)
+      closing.push(keepRetention(options.retention, { upkeep, store, world, log }));
     writeLocalKey(data, port, local);
     closing.push(() => removeLocalKey(data));
     log.info("node.started", { node: store.node, port, version, runs, held });

@@ -5,6 +5,7 @@ import type { EntryDraft } from "@writ/core/entry";
 import type { Notifier, World } from "@writ/core/ports";
 import { printableJson, printableLine } from "@writ/core/printable";
 import type { Log } from "./log.ts";
+import { rotation } from "./rotate.ts";
 
 export interface NotifierOptions {
   readonly file: string;
@@ -17,13 +18,16 @@ export interface NotifierOptions {
 
 export function createNotifier(options: NotifierOptions): Notifier {
   const { file, world, log, print, record } = options;
+  const turnOver = rotation(file);
   return {
     async notify({ to, subject, text, actor }) {
       const atMs = world.nowMs();
       // Words of a plan may be a model's: they neither move the terminal's cursor nor draw a line of their own.
       print(printableLine(`${subject}: ${text}`));
       try {
-        await appendFile(file, `${printableJson({ atMs, to, subject, text })}\n`, { mode: 0o600 });
+        const line = `${printableJson({ atMs, to, subject, text })}\n`;
+        turnOver(Buffer.byteLength(line));
+        await appendFile(file, line, { mode: 0o600 });
         record({
           kind: "notification.sent",
           run: null,

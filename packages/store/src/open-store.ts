@@ -1,6 +1,7 @@
 // Opens everything a node keeps: ledger, projections, blobs and keys of one data folder, for one process at a time.
 import { join } from "node:path";
 import type { Blobs, Disk, Entropy, Hasher, Ledger, Signer, World } from "@writ/core/ports";
+import type { Actor } from "@writ/core/entry";
 import type { NodeId } from "@writ/core/ids";
 import { writeBackup, type BackupReport } from "./backup.ts";
 import { proveEntries, type ProvedEntries } from "./prove.ts";
@@ -12,7 +13,7 @@ import { openLedger, type OpenLedger } from "./ledger.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { nodeHasher } from "./node-crypto.ts";
 import { nodeDisk } from "./node-disk.ts";
-import { prune, type PruneReport, type PruneRequest } from "./prune.ts";
+import { archiveSegments, prune, seqBefore, type PruneReport, type PruneRequest } from "./prune.ts";
 import { openProjections, type Projections } from "./projections.ts";
 
 export interface Store {
@@ -36,14 +37,25 @@ export interface Store {
   /** Signs a checkpoint over everything until now and proves of each of the entries that it stands below it. */
   prove(seqs: readonly number[]): Promise<ProvedEntries>;
   /**
-   * Takes entries that nobody needs any more out of old segments (see `prune.ts`); `archive` is a folder, or null for none. One at a time.
+   * Takes entries that nobody needs any more out of old segments (see `prune.ts`). One at a time.
    * @throws ledger.stopped, ledger.damaged, ledger.run-goes-on, ledger.archive-failed
    */
-  prune(
-    request: Omit<PruneRequest, "archive"> & { readonly archive: string | PruneRequest["archive"] },
-  ): Promise<PruneReport>;
+  prune(request: StorePrune & { readonly dryRun: boolean }): Promise<PruneReport>;
+  /** Copies whole old segments to a folder, where they verify with the ledger. @throws ledger.stopped, ledger.archive-failed */
+  archive(
+    request: StorePrune,
+  ): Promise<{ readonly segments: number; readonly entries: number; readonly sizeBytes: number }>;
   /** Records `node.stopped`, signs a checkpoint and lets go of the folder. Rejects with ledger.stopped when the ledger had stopped. */
   close(reason?: string): Promise<void>;
+}
+
+export interface StorePrune {
+  /** Only segments whose every entry is before this one; with `beforeMs`, also recorded before that time. Absent: every old segment. */
+  readonly beforeSeq?: number | undefined;
+  readonly beforeMs?: number | undefined;
+  /** A folder (or a disk, in tests); null: none. */
+  readonly archive: string | PruneRequest["archive"];
+  readonly by: Actor;
 }
 
 export type StoreOptions = {
@@ -129,6 +141,18 @@ async function openOn(
       }
     }
 
+    const pruneParts = { ledger, projections, disk, hasher: nodeHasher, world, blobs };
+    const placeOf = (archive: StorePrune["archive"]): PruneRequest["archive"] =>
+      typeof archive === "string" ? { folder: archive, disk: nodeDisk(archive) } : archive;
+    const until = async ({
+      beforeSeq,
+      beforeMs,
+    }: Pick<StorePrune, "beforeSeq" | "beforeMs">): Promise<number> =>
+      Math.min(
+        beforeSeq ?? Number.MAX_SAFE_INTEGER,
+        beforeMs === undefined ? Number.MAX_SAFE_INTEGER : await seqBefore(ledger, beforeMs),
+      );
+
     return {
       node: identity.node,
       epoch: ledger.epoch,
@@ -148,10 +172,15 @@ async function openOn(
         return writeBackup({ dataFolder, node: identity.node, checkpoints, ...ledger.snapshot() }, file);
       },
       prove: (seqs) => proveEntries(ledger, nodeHasher, seqs),
-      async prune({ archive, ...request }) {
-        const target = typeof archive === "string" ? { folder: archive, disk: nodeDisk(archive) } : archive;
-        const parts = { ledger, projections, disk, hasher: nodeHasher, world, blobs };
-        return prune(parts, { ...request, archive: target });
+      async prune({ archive, beforeMs, ...request }) {
+        const beforeSeq = await until({ beforeMs, beforeSeq: request.beforeSeq });
+        return prune(pruneParts, { ...request, beforeSeq, archive: placeOf(archive) });
+      },
+      async archive({ archive, beforeMs, beforeSeq: before, by }) {
+        const place = placeOf(archive);
+        if (place === null) throw new Error("Invariant broken: an archive has a folder");
+        const beforeSeq = await until({ beforeMs, beforeSeq: before });
+        return archiveSegments(pruneParts, { beforeSeq, by, archive: place });
       },
       close(reason = "asked to stop") {
         return (closing ??= close(reason));

@@ -9,7 +9,13 @@ import type { Actor, EntryDraft } from "@writ/core/entry";
 import { readEnvelope } from "@writ/core/entry-codec";
 import { runId, sha256, type RunId, type Sha256 } from "@writ/core/ids";
 import type { Disk, Hasher, World } from "@writ/core/ports";
-import { decodeFrame, decodeSegmentHeader, segmentHeaderBytes, segmentName } from "@writ/core/segment";
+import {
+  decodeFrame,
+  decodeSegmentHeader,
+  frameClaim,
+  segmentHeaderBytes,
+  segmentName,
+} from "@writ/core/segment";
 import { decodePruned } from "@writ/core/segment-pruned";
 import { blobName, type CollectedBlobs } from "./blobs.ts";
 import { fault } from "./faults.ts";
@@ -64,6 +70,51 @@ interface Plan {
   readonly runs: ReadonlySet<RunId>;
   readonly firstSeq: number;
   readonly lastSeq: number;
+}
+
+/** Copies whole sealed segments, without pruning them. @throws ledger.stopped, ledger.archive-failed */
+export async function archiveSegments(
+  parts: PruneParts,
+  request: Omit<PruneRequest, "dryRun" | "archive"> & {
+    readonly archive: NonNullable<PruneRequest["archive"]>;
+  },
+): Promise<{ readonly segments: number; readonly entries: number; readonly sizeBytes: number }> {
+  const { ledger, disk } = parts;
+  await ledger.checkpoint();
+  const wanted = ledger.sealed().filter(({ nextSeq }) => nextSeq <= request.beforeSeq);
+  for (let from = 0; from < wanted.length; from += pruneSegmentsMax) {
+    const some = wanted.slice(from, from + pruneSegmentsMax);
+    const read = some.map(async (segment) => ({
+      segment,
+      bytes: await readWhole(disk, segmentName(segment.number)),
+    }));
+    await archive(parts, request, await Promise.all(read));
+  }
+  return {
+    segments: wanted.length,
+    entries: wanted.reduce((sum, { firstSeq, nextSeq }) => sum + nextSeq - firstSeq, 0),
+    sizeBytes: wanted.reduce((sum, { end }) => sum + end, 0),
+  };
+}
+
+/** The first entry of the sealed segments, or the one after them, before which everything was recorded before the time. */
+export async function seqBefore(ledger: OpenLedger, beforeMs: number): Promise<number> {
+  await ledger.checkpoint();
+  const sealed = ledger.sealed();
+  let low = 0;
+  let high = sealed.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const follows = sealed[middle]?.nextSeq ?? 0;
+    let atMs = Number.POSITIVE_INFINITY;
+    for await (const entry of ledger.scan(follows)) {
+      ({ atMs } = entry);
+      break;
+    }
+    if (atMs <= beforeMs) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 ? 0 : (sealed[low - 1]?.nextSeq ?? 0);
 }
 
 /** @throws ledger.stopped, ledger.damaged, ledger.run-goes-on, ledger.archive-failed */
@@ -135,7 +186,7 @@ export async function prune(parts: PruneParts, request: PruneRequest): Promise<P
 
 async function carryOut(parts: PruneParts, request: PruneRequest, plan: Plan): Promise<void> {
   const { ledger, projections } = parts;
-  if (request.archive !== null) await archive(parts, request, plan);
+  if (request.archive !== null) await archive(parts, { ...request, archive: request.archive }, plan.parts);
   const draft = draftOf(parts, request, plan);
   const now = projections.pruning.runsBetween(plan.firstSeq, plan.lastSeq);
   const goesOn = [...plan.runs].find((run) => !now.has(run));
@@ -185,14 +236,19 @@ function draftOf(
 }
 
 /** Copies whole segments and the newest checkpoint, then records it. An archive that holds them already is left as it is. */
-async function archive(parts: PruneParts, request: PruneRequest, plan: Plan): Promise<void> {
+async function archive(
+  parts: PruneParts,
+  request: { readonly by: Actor; readonly archive: NonNullable<PruneRequest["archive"]> },
+  whole: readonly Pick<Planned, "segment" | "bytes">[],
+): Promise<void> {
   const { ledger, hasher, world, disk } = parts;
-  if (request.archive === null) return;
   const { folder, disk: target } = request.archive;
   const known = new Set(await target.list("ledger"));
   const segments: { number: number; sha256: Sha256; sizeBytes: number }[] = [];
-  for (const { segment, bytes } of plan.parts) {
+  for (const { segment, bytes } of whole) {
     const name = segmentName(segment.number);
+    // What was pruned before is in an older archive, or in none.
+    if (isPruned(bytes)) continue;
     const content = bytes.subarray(0, segment.end);
     const hash = sha256(toHex(hasher.sha256(content)));
     const before = known.has(name.slice("ledger/".length)) ? await readWhole(target, name) : undefined;
@@ -204,6 +260,7 @@ async function archive(parts: PruneParts, request: PruneRequest, plan: Plan): Pr
     if (before === undefined) await replaceFile(target, name, content);
     segments.push({ number: segment.number, sha256: hash, sizeBytes: content.length });
   }
+  if (segments.length === 0) return;
   const newest = (await disk.list("checkpoints")).filter((name) => name.endsWith(".txt")).at(-1);
   if (newest !== undefined)
     await replaceFile(target, `checkpoints/${newest}`, await readWhole(disk, `checkpoints/${newest}`));
@@ -239,6 +296,17 @@ async function collect(
     if (await blobs.collect(hash)) gone++;
   }
   return gone;
+}
+
+function isPruned(bytes: Uint8Array): boolean {
+  const header = decodeSegmentHeader(bytes);
+  for (let at = segmentHeaderBytes; header !== undefined && at < bytes.length;) {
+    if (decodePruned(bytes, at, header.salt) !== undefined) return true;
+    const claim = frameClaim(bytes, at);
+    if (claim === undefined) return false;
+    at += claim.sizeBytes;
+  }
+  return false;
 }
 
 function* entriesIn(bytes: Uint8Array, name: string): Generator<Uint8Array> {

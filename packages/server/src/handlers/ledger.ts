@@ -2,6 +2,7 @@
 import type { Entry } from "@writ/core/entry";
 import { deployedPrograms } from "@writ/runtime/registry";
 import type { Projections } from "@writ/store/projections";
+import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
 import type { Upkeep } from "../node/upkeep.ts";
@@ -14,7 +15,7 @@ const entriesPerPage = 100;
 export function ledgerHandlers(
   node: NodeContext,
   parts: { readonly projections: Projections; readonly upkeep: Upkeep },
-): Pick<Handlers, "readLedger" | "verifyLedger" | "backup" | "status"> {
+): Pick<Handlers, "readLedger" | "verifyLedger" | "pruneLedger" | "archiveLedger" | "backup" | "status"> {
   const { ledger, engine, triggers } = node;
   return {
     readLedger: async ({ query }) => {
@@ -24,7 +25,14 @@ export function ledgerHandlers(
       for await (const entry of ledger.scan(from, to)) entries.push(entry);
       return { entries: entries.map(apiEntry), next: to <= ledger.durableSeq() ? to : null };
     },
-    verifyLedger: () => parts.upkeep.verify(),
+    verifyLedger: ({ body, caller }) => {
+      // It names a folder of the machine.
+      if (body.archive !== undefined && !caller.roles.some((role) => role === "owner"))
+        throw fault("auth.role", "Cannot read an archive for anybody but an owner", { roles: ["owner"] });
+      return parts.upkeep.verify(body.archive);
+    },
+    pruneLedger: ({ body, caller }) => parts.upkeep.prune(body, caller.actor),
+    archiveLedger: ({ body, caller }) => parts.upkeep.archive(body, caller.actor),
     backup: ({ body }) => parts.upkeep.backup(body.file),
     status: async () => {
       const { runs } = parts.projections.counts();

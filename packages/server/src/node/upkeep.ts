@@ -1,7 +1,8 @@
 // Upkeep: the ledger verified from its files, and the data folder copied and put back.
 import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
-import type { LedgerReport, ResponseOf } from "@writ/core/api";
+import type { BodyOf, LedgerReport, ResponseOf } from "@writ/core/api";
+import type { Actor } from "@writ/core/entry";
 import type { FaultRecord } from "@writ/core/fault";
 import type { BadPlace } from "@writ/core/ledger-verify";
 import { restore } from "@writ/store/backup";
@@ -14,18 +15,27 @@ import { createQueue, type NodeContext } from "./context.ts";
 
 export interface Upkeep {
   /** Reads every byte on the disk; a running node goes on meanwhile. */
-  verify(): Promise<LedgerReport>;
+  verify(archive?: string): Promise<LedgerReport>;
   /** @throws backup.exists, backup.place */
   backup(file: string): Promise<ResponseOf<"backup">>;
+  /** @throws backup.place, ledger.run-goes-on, ledger.archive-failed */
+  prune(request: PruneOrder, by: Actor): Promise<ResponseOf<"pruneLedger">>;
+  /** @throws backup.place, ledger.archive-failed */
+  archive(request: BodyOf<"archiveLedger">, by: Actor): Promise<ResponseOf<"archiveLedger">>;
 }
+
+export type PruneOrder = BodyOf<"pruneLedger">;
 
 export function createUpkeep({ world, data }: Pick<NodeContext, "world" | "data">, store: Store): Upkeep {
   // Both read everything there is: one at a time, however many ask.
   const inTurn = createQueue();
   const work: Upkeep = {
-    async verify() {
+    async verify(archive) {
       const startedMs = world.monotonicMs();
-      const { bad, entries, runs, checkpoints, blobs, head } = await verifyFolder(data, { node: store.node });
+      const { bad, entries, runs, checkpoints, blobs, head, prunedEntries } = await verifyFolder(data, {
+        node: store.node,
+        ...(archive === undefined ? {} : { archive }),
+      });
       if (bad !== null) return { kind: "damaged", fault: apiFault(faultOf(bad)), entries };
       return {
         kind: "intact",
@@ -35,7 +45,24 @@ export function createUpkeep({ world, data }: Pick<NodeContext, "world" | "data"
         blobs,
         head: entries === 0 ? null : { seq: entries - 1, hash: head },
         elapsedMs: world.monotonicMs() - startedMs,
+        ...(prunedEntries === 0 ? {} : { pruned: prunedEntries }),
       };
+    },
+    async prune({ beforeSeq, beforeMs, archive = null, dryRun = true }, by) {
+      if (archive !== null) assertArchive(archive);
+      const report = await store.prune({ beforeSeq, beforeMs, archive, by, dryRun });
+      const { range, ...counts } = report;
+      return {
+        dryRun,
+        ...counts,
+        firstSeq: range?.firstSeq ?? null,
+        lastSeq: range?.lastSeq ?? null,
+        archive,
+      };
+    },
+    async archive({ folder, beforeSeq, beforeMs }, by) {
+      assertArchive(folder);
+      return { folder, ...(await store.archive({ beforeSeq, beforeMs, archive: folder, by })) };
     },
     async backup(file) {
       if (!path.isAbsolute(file) || file.includes("\0") || existsSync(file)) {
@@ -50,7 +77,19 @@ export function createUpkeep({ world, data }: Pick<NodeContext, "world" | "data"
       return { file, sizeBytes, entries };
     },
   };
-  return { verify: () => inTurn(() => work.verify()), backup: (file) => inTurn(() => work.backup(file)) };
+  const assertArchive = (folder: string): void => {
+    if (!path.isAbsolute(folder) || folder.includes("\0"))
+      throw fault("backup.place", `Cannot use \`${folder}\` as an archive: name it by its absolute path`, {
+        file: folder,
+      });
+    assertPlace(existsSync(folder) ? folder : path.dirname(folder), realpathSync(data), folder);
+  };
+  return {
+    verify: (archive) => inTurn(() => work.verify(archive)),
+    backup: (file) => inTurn(() => work.backup(file)),
+    prune: (request, by) => inTurn(() => work.prune(request, by)),
+    archive: (request, by) => inTurn(() => work.archive(request, by)),
+  };
 }
 
 /** In a folder that is there and is not the data folder: what does not belong there would keep the node from starting. */
