@@ -58,8 +58,10 @@ for (const { script, args, aim } of benches) {
   process.stdout.write(`${lines.join("\n")}\n`);
   measured.push({
     script,
-    ...{ arguments: args, aim, seconds: Math.round((performance.now() - from) / 1000) },
-    ...{ figures: lines.map((line) => JSON.parse(line) as unknown) },
+    arguments: args,
+    aim,
+    seconds: Math.round((performance.now() - from) / 1000),
+    figures: lines.map((line) => JSON.parse(line) as unknown),
   });
 }
 await mkdir(path.dirname(output), { recursive: true });

@@ -237,7 +237,7 @@ export async function dbos(counterPort: number): Promise<Engine> {
   const user = process.getuid?.() === 0 ? accountOf("postgres") : null;
   if (user !== null) chownSync(data, user.uid, user.gid);
   const cluster = path.join(data, "cluster");
-  const options = { ...(user ?? {}), env: { ...process.env, LC_ALL: "C" }, cwd: data };
+  const options = { ...user, env: { ...process.env, LC_ALL: "C" }, cwd: data };
   const initdb = path.join(path.dirname(postgres), "initdb");
   execFileSync(initdb, ["-D", cluster, "-U", "bench", "-A", "trust", "-E", "UTF8"], {
     ...options,

@@ -17,17 +17,18 @@ export async function serve(begin) {
     let text = "";
     request.setEncoding("utf8");
     request.on("data", (chunk) => (text += chunk));
-    request.on("end", async () => {
-      try {
-        const { id } = JSON.parse(text);
-        const finished = await begin(id);
-        if (request.url === "/runs") await finished();
-        answer(response, 200, { id });
-      } catch (error) {
-        answer(response, 500, { error: String(error) });
-      }
-    });
+    request.on("end", () => void take(request.url, text, response));
   });
+  async function take(url, text, response) {
+    try {
+      const { id } = JSON.parse(text);
+      const finished = await begin(id);
+      if (url === "/runs") await finished();
+      answer(response, 200, { id });
+    } catch (error) {
+      answer(response, 500, { error: String(error) });
+    }
+  }
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   process.stdout.write(`${server.address().port}\n`);
 }
