@@ -44,7 +44,7 @@ const kept = existsSync(output)
       }
     ).benches
   : [];
-const measured: { readonly script: string }[] = [];
+const measured: unknown[] = [];
 for (const { script, args, aim } of benches) {
   const old = kept.find((one) => one.script === script);
   if (!existsSync(path.join(here, script))) continue;
