@@ -167,3 +167,19 @@ test("Z5 a parked run keeps its turn: no other of its program begins in its plac
   await made.site.advance(2 * hourMs);
   expect((await made.engine.ended(second)).status).toBe("finished");
 });
+
+test("Z6 an order and a start that needs room at the same moment: the order reaches the run, and nothing of it is left", async () => {
+  const made = parkingRig(undefined, { runsActiveMax: 1 });
+  const run = made.start(sleeper());
+  await made.site.advance(1000);
+  expect(made.engine.load()).toMatchObject({ active: 1, parked: 0 });
+  const cancelled = made.engine.cancelRun(run, owner, { undo: false, reason: "enough" });
+  // The node is full: it parks what only waits.
+  expect(() => made.start(sleeper())).toThrow("Cannot start a run now");
+  await made.site.advance(1000);
+  await cancelled;
+  await made.site.advance(hourMs);
+  expect((await made.engine.ended(run)).status).toBe("cancelled");
+  expect(made.engine.load()).toMatchObject({ active: 0, parked: 0 });
+  expect(made.kinds(run).filter((kind) => kind === "run.ended")).toHaveLength(1);
+});

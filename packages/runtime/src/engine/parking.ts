@@ -1,6 +1,7 @@
 // Parking: runs that only wait leave memory and are folded from the ledger when something happens to them.
 //   Z1  A run is parked only when nothing of it is under way, everything it waits for is recorded and durable, and it has waited a while.
 //   Z2  A parked run goes on exactly as after a restart: the same fold, the same outstanding commands.
+//   Z6  Whoever asked for a run finds it in memory: it is not parked again between the answer and what follows from it.
 //   Z3  Times of parked runs are those of the wall clock, as after a restart; one timer stands for all of them.
 import type { RunId } from "@writ/core/ids";
 import type { ParkedRun, ParkedRuns } from "@writ/core/ports";
@@ -36,6 +37,8 @@ export interface ParkingParts {
 export function createParking({ core, parked, activeMax, fold, resume }: ParkingParts): Parking {
   const { world, ledger } = core.options;
   const waking = new Map<RunId, Promise<ActiveRun>>();
+  /** When somebody last asked for the run, on the monotonic clock. */
+  const askedAtMs = new WeakMap<ActiveRun, number>();
   let count = 0;
   let isSweepSet = false;
   let lastRoomMs = Number.NEGATIVE_INFINITY;
@@ -49,6 +52,10 @@ export function createParking({ core, parked, activeMax, fold, resume }: Parking
     for (const run of core.runs.values()) {
       const { state } = run;
       if (nowMs - state.atMs < idleMs) {
+        isYoung = true;
+        continue;
+      }
+      if (world.monotonicMs() - (askedAtMs.get(run) ?? Number.NEGATIVE_INFINITY) < parkAfterMs) {
         isYoung = true;
         continue;
       }
@@ -96,11 +103,18 @@ export function createParking({ core, parked, activeMax, fold, resume }: Parking
       throw fault("runtime.stopped", `Cannot change the run \`${run}\`: the node is stopping`, { run });
     if (index.unpark(run)) count -= 1;
     touched();
-    return resume(state);
+    return asked(resume(state));
+  };
+
+  const asked = (run: ActiveRun): ActiveRun => {
+    askedAtMs.set(run, world.monotonicMs());
+    return run;
   };
 
   const wake = async (run: RunId): Promise<ActiveRun | undefined> => {
-    const known = core.runs.get(run) ?? waking.get(run);
+    const active = core.runs.get(run);
+    if (active !== undefined) return asked(active);
+    const known = waking.get(run);
     if (known !== undefined) return known;
     if (parked?.has(run) !== true) return undefined;
     const woken = wakeParked(parked, run).finally(() => waking.delete(run));

@@ -95,9 +95,11 @@ export async function startSimulatedNode(parts: NodeParts): Promise<SimulatedNod
   });
   const { ledger } = store;
   let registry = emptyRegistry;
-  for await (const entry of store.projections.nodeEntries()) registry = foldRegistry(registry, entry);
   const before: Entry[] = [];
-  for await (const entry of ledger.scan(0)) before.push(entry);
+  for await (const entry of ledger.scan(0)) {
+    before.push(entry);
+    if (entry.run === null) registry = foldRegistry(registry, entry);
+  }
   told(before);
   ledger.subscribe((entries) => {
     if (process.isDead()) return;

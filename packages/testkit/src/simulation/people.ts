@@ -50,7 +50,8 @@ export function startPeople(parts: PeopleParts): void {
   let lateRounds = 0;
   const live = async (): Promise<void> => {
     for (;;) {
-      const everyMs = isLate() ? 500 : temper.everyMs;
+      // In the end soon, then seldom: a clock that was set back by a day makes a timer that was just being set a day late.
+      const everyMs = isLate() ? (lateRounds < 2 * patientRounds ? 500 : 60_000) : temper.everyMs;
       await process.world.sleep(everyMs / 2 + random.below(everyMs));
       if (isLate()) lateRounds++;
       const answers = isLate() ? 1 : temper.answers;

@@ -265,7 +265,8 @@ class Player {
     if (haltCode() !== null) return this.#halted(node, process);
     if (!isDone) {
       const open = this.#unfinished().map((state) => describeRun(state));
-      problem(`runs are stuck: ${open.join("; ")}`);
+      const { active, parked } = node.engine.load();
+      problem(`runs are stuck (${active} in memory, ${parked} parked): ${open.join("; ")}`);
       return { kind: "stuck" };
     }
     if (stop === null && this.#watch.problems.length === 0) {

@@ -92,7 +92,10 @@ export function scenarioOf(seed: number, capabilities: readonly CapabilityDefini
     ...some(0.2, 2, () => ({
       kind: "jump" as const,
       atMs: when(),
-      ms: random.pick([-1, 1]) * random.below(random.pick([5000, 3_600_000, 86_400_000])),
+      // Back by half an hour at most: what waits by the wall clock waits that much longer.
+      ms: random.chance(0.5)
+        ? -random.below(random.pick([5000, 1_800_000]))
+        : random.below(random.pick([5000, 3_600_000, 86_400_000])),
     })),
     ...some(0.4, 2 * size, () => ({
       kind: "order" as const,
