@@ -1,6 +1,7 @@
 // The whole node in simulation, seed after seed. A seed that fails prints one line that plays it again, and the smallest scenario found.
 //   npm run sim -- --seed 1 --runs 1000
 //   npm run sim -- --seed 42 --runs 1 --trace
+import { appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Entry } from "@writ/core/entry";
 import { createSimulation, type Played, type Scenario } from "@writ/testkit/simulation";
@@ -11,6 +12,8 @@ const { values } = parseArgs({
     runs: { type: "string", default: "100" },
     /** Prints the entries and the scenario. */
     trace: { type: "boolean", default: false },
+    /** Adds what each fault came to, in JSON, to this file; `scripts/fault-matrix.ts` renders it. */
+    matrix: { type: "string" },
     /** Does not look for a smaller scenario that fails. */
     whole: { type: "boolean", default: false },
   },
@@ -21,10 +24,11 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
   console.error("usage: npm run sim -- [--seed N] [--runs K] [--trace] [--whole]");
   process.exit(2);
 }
-const everyPointSeeds = 25;
+const everyPointSeeds = 50;
 const simulation = createSimulation();
 const startedMs = Date.now();
 const failed: number[] = [];
+const matrix = new Map<string, number>();
 let plays = 0;
 for (let seed = first; seed < first + count; seed++) {
   const scenario = simulation.scenario(seed);
@@ -45,13 +49,25 @@ console.log(
   `${count} seeds (${plays} plays) in ${seconds.toFixed(1)} s, ${failed.length} failed: ${[...new Set(failed)].join(" ")}`,
 );
 process.exitCode = failed.length === 0 ? 0 : 1;
+if (values.matrix !== undefined) {
+  const cells = [...matrix].map(([cell, times]) => [...cell.split("\t"), times]);
+  const command = `npm run sim -- --seed ${first} --runs ${count}`;
+  appendFileSync(
+    values.matrix,
+    `${JSON.stringify({ command, seeds: count, plays, seconds: Math.round(seconds), failed, cells })}\n`,
+  );
+}
 
 async function report(
   seed: number,
   scenario: Scenario,
-  { problems }: Pick<Played, "problems">,
+  { problems, observations }: Pick<Played, "problems" | "observations">,
   how: string,
 ): Promise<void> {
+  for (const { fault, phase, outcome } of observations) {
+    const cell = [fault, phase, outcome].join("\t");
+    matrix.set(cell, (matrix.get(cell) ?? 0) + 1);
+  }
   if (problems.length === 0) return;
   if (!failed.includes(seed)) {
     console.log(`seed ${seed}${how} FAILED; play it again: npm run sim -- --seed ${seed} --runs 1 --trace`);
@@ -65,13 +81,15 @@ async function report(
   failed.push(seed);
 }
 
-async function play(scenario: Scenario): Promise<Pick<Played, "problems" | "entries" | "points">> {
+async function play(
+  scenario: Scenario,
+): Promise<Pick<Played, "problems" | "entries" | "points" | "observations">> {
   plays++;
   try {
     return await simulation.play(scenario);
   } catch (error) {
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { problems: [why], entries: [], points: [] };
+    return { problems: [why], entries: [], points: [], observations: [] };
   }
 }
 
