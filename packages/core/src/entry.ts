@@ -271,7 +271,8 @@ export interface RunEntries {
   "timer.fired": {
     readonly step: StepId;
     readonly attempt: number;
-    readonly why: "wait" | "retry" | "timeout" | "loop";
+    /** `hold`: a condition has held long enough. */
+    readonly why: "wait" | "retry" | "timeout" | "loop" | "hold";
   };
   /** It will be done at `endsAtMs` unless somebody cancels it; what exactly, and who may. */
   "guard.announced": {
@@ -326,7 +327,29 @@ export interface RunEntries {
     readonly by: Actor;
     readonly reason: string;
   };
-  "event.emitted": { readonly step: StepId; readonly event: Event };
+  "event.emitted": {
+    readonly step: StepId;
+    readonly event: Event;
+    /** Of what its data was computed from and of what decided that it was emitted; absent: none. */
+    readonly labels?: readonly Label[];
+  };
+  /** A wait on events begins: those that come later count, until this time. */
+  "wait.begun": { readonly step: StepId; readonly attempt: number; readonly untilMs: number };
+  /** In one commit with the event. `holds` false: a condition that held does not any more. `key`: what holds on its own. */
+  "wait.matched": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly event: Event;
+    readonly labels: readonly Label[];
+    readonly holds: boolean;
+    readonly key: string;
+  };
+  /** Came due while the node was down: a time, a window's end, or a hold time that begins again. */
+  "wait.missed": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly what: "time" | "window" | "hold";
+  };
   "run.cancel-requested": { readonly by: Actor; readonly undo: boolean; readonly reason: string };
   /** Nothing new begins until `run.resumed`; what is under way is let finish. */
   "run.paused": { readonly by: Actor; readonly reason: string };

@@ -21,7 +21,12 @@ export interface Event {
   readonly session?: string;
   readonly correlation?: string;
   readonly priority?: Priority;
+  /** Runs between this event and one that no run emitted: 1 for the first that is emitted. */
+  readonly hops?: number;
 }
+
+/** The source of events that runs emit, for triggers; it has no session of its own. */
+export const emittedSource = "writ.emitted@1.0.0";
 
 /** What the slot `event` of a run holds. */
 export function eventSlot(event: Event): ValueMap {

@@ -4,6 +4,7 @@ import type { EventSource, Modules } from "@writ/core/ports";
 import { httpCapabilities } from "./api-http/index.ts";
 import * as clock from "./clock/index.ts";
 import { execCapabilities, type ExecOptions } from "./os-exec/index.ts";
+import { emitted } from "./writ/emitted.ts";
 import * as csv from "./csv/index.ts";
 import * as filesystem from "./filesystem/index.ts";
 
@@ -17,7 +18,7 @@ export function builtInModules(options: { readonly exec?: ExecOptions } = {}): M
       ...httpCapabilities(),
       ...execCapabilities(options.exec),
     ],
-    [fileArrived, ...Object.values(clock)],
+    [fileArrived, ...Object.values(clock), emitted],
   );
 }
 

@@ -48,6 +48,7 @@ import {
   sizeOf,
   type ActiveRun,
   type AnyCommand,
+  type RunChange,
   type Core,
 } from "./engine/core.ts";
 import { breakpointAt } from "./engine/breakpoints.ts";
@@ -63,6 +64,9 @@ import { limitLease } from "./engine/lease.ts";
 import { createPreemption } from "./engine/preemption.ts";
 import { createRemembered } from "./engine/remembered.ts";
 import { createSchedule, type Schedule } from "./engine/schedule.ts";
+import { emit, type EmitParts } from "./engine/emit.ts";
+import { changesWith, heardOf, type Heard } from "./engine/together.ts";
+import { awaitEvent, beginWait } from "./engine/waits.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
 import { breakpointsMax, preparedProgramsMax, stopGraceMs } from "./limits.ts";
 import { fault } from "./faults.ts";
@@ -146,6 +150,8 @@ export interface Engine extends Control {
     first: EntryDraft,
     starts: readonly StartRun[],
   ): { readonly seq: number; readonly runs: readonly RunId[]; readonly durable: Promise<void> };
+  /** Who is asked which programs an event starts that a run emits. */
+  onEmitted(listener: EmitParts["startsOf"]): void;
   /** Resolves when the decision is durable. @throws approval.unknown, approval.closed, approval.wrong-role */
   decideApproval(
     approval: ApprovalId,
@@ -270,6 +276,7 @@ export function createEngine(options: EngineOptions): Engine {
   const remembered = createRemembered();
   const waiters = new Map<RunId, Waiter[]>();
 
+  let emittedTo: EmitParts["startsOf"] | undefined;
   const execute = (run: ActiveRun, command: AnyCommand): void => {
     // Asked for again when the run is resumed.
     if (run.state.control.paused !== null && !mayWhilePaused(command)) return;
@@ -295,9 +302,11 @@ export function createEngine(options: EngineOptions): Engine {
       case "read-back":
         return beginReadBack(core, run, command.step);
       case "emit":
-        if (stepOf(run, command.step).phase.kind !== "emitting") return;
-        core.apply(run, { kind: "event.emitted", facts: { step: command.step, event: command.event } });
-        return;
+        return emit(emitting, run, command.step, command.event);
+      case "begin-wait":
+        return beginWait(core, run, command.step);
+      case "await-event":
+        return awaitEvent(core, run, command.step);
       case "undo":
         return attemptUndo(core, run, command.step);
       case "perform-undo":
@@ -341,6 +350,7 @@ export function createEngine(options: EngineOptions): Engine {
       for (const takeBack of run.timers.values()) takeBack();
       run.timers.clear();
       core.runs.delete(run.run);
+      core.waits.forget(run.run);
       core.unmarkBroken(run.run);
       remembered.keep(run.state);
       core.pace.ended();
@@ -451,9 +461,16 @@ export function createEngine(options: EngineOptions): Engine {
     return append(first, starts);
   };
 
-  const append = (first: EntryDraft | null, starts: readonly Start[]): Started => {
+  const append = (
+    first: EntryDraft | null,
+    starts: readonly Start[],
+    changes: readonly { readonly run: ActiveRun; readonly change: RunChange }[] = [],
+    heard: Heard | null = heardOf(first),
+  ): Started => {
     const atMs = options.world.nowMs();
-    const from = ledger.head().seq + 1 + (first === null ? 0 : 1);
+    const before = ledger.head().seq + 1 + (first === null ? 0 : 1);
+    const changed = changesWith(core, changes, heard, { seq: before, atMs });
+    const from = before + changed.drafts.length;
     const begun = starts.map((start, i) => {
       if (!options.registry().workspaces.has(start.workspace)) throw unknownWorkspace(start.workspace);
       const { program, event, labels, principal, workspace, priority, again } = start;
@@ -481,7 +498,8 @@ export function createEngine(options: EngineOptions): Engine {
     let seq: number;
     try {
       const drafts = begun.map(({ draft }) => draft);
-      const appended = first === null ? drafts : [first, ...drafts];
+      const appended = [...(first === null ? [] : [first]), ...changed.drafts, ...drafts];
+      if (appended.length === 0) throw new Error("Invariant broken: nothing is appended");
       const entries =
         appended.length === 1 ? appended.map((draft) => ledger.append(draft)) : ledger.appendAll(appended);
       seq = entries.at(-1)?.seq ?? ledger.head().seq;
@@ -489,6 +507,7 @@ export function createEngine(options: EngineOptions): Engine {
       if (!isRefusedEntry(error)) core.halt(error);
       throw error;
     }
+    changed.publish();
     for (const { run, decision } of begun) {
       run.state = decision.state;
       core.runs.set(run.run, run);
@@ -500,6 +519,17 @@ export function createEngine(options: EngineOptions): Engine {
     // Whoever starts a run need not wait for it; a ledger that fails halts the engine in any case.
     durable.catch((error: unknown) => core.halt(error));
     return { seq, runs: begun.map(({ run }) => run.run), durable };
+  };
+
+  const emitting: EmitParts = {
+    get core() {
+      return core;
+    },
+    startsOf: (event, labels, workspace) => emittedTo?.(event, labels, workspace) ?? [],
+    commit: (changes, heard, starts) => {
+      if (starts.length > 0) checkOpen(starts.length);
+      append(null, starts, changes, heard);
+    },
   };
 
   const breakpointFacts = ({ breakpoints = [] }: StartRun, of: PreparedProgram) =>
@@ -599,6 +629,9 @@ export function createEngine(options: EngineOptions): Engine {
         limitTime(run);
       },
     }),
+    onEmitted(listener) {
+      emittedTo = listener;
+    },
     startTogether,
     startRun(start) {
       try {

@@ -37,6 +37,15 @@ export const runtimeFaults = {
     remedy: "Ask for fewer units of the resource, or tell the node that there are more of it.",
   },
   "runtime.stopped": { kind: "transient", remedy: "Start the node again; the run goes on where it stopped." },
+  "wait.timed-out": {
+    kind: "rejected",
+    remedy: "Wait longer, correct the filter, or give the step a failure policy for when nothing comes.",
+  },
+  "wait.missed": {
+    kind: "rejected",
+    remedy:
+      "Look at what happened while the node was down, then start the run again; or let the wait go on with `missed`.",
+  },
   "loop.too-long": {
     kind: "rejected",
     remedy: "Give the loop a shorter list, or a larger `iterationsMax`; no element is left out silently.",

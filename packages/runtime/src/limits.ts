@@ -25,6 +25,8 @@ export const rememberedBytesMax = 64 * 1024 * 1024;
 export const preparedProgramsMax = 1000;
 /** Verdicts of the policy kept, all of one policy. */
 export const verdictsMax = 4096;
+/** Runs that may follow from each other by the events they emit; the last one's events are recorded and start nothing. */
+export const emittedHopsMax = 16;
 /** Iterations of loops that follow from one entry; then the loop lets others have their turn. */
 export const loopTurnsMax = 1000;
 /** Keys whose last writer is remembered. */

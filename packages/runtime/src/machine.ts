@@ -47,6 +47,8 @@ export type Command =
   /** Read until the world agrees or the time is over. */
   | { readonly kind: "read-back"; readonly step: StepId }
   | { readonly kind: "emit"; readonly step: StepId; readonly event: Event }
+  /** Record that the wait begins; then listen, and set its times. */
+  | { readonly kind: "begin-wait" | "await-event"; readonly step: StepId; readonly attempt: number }
   | { readonly kind: "undo"; readonly step: StepId }
   | { readonly kind: "perform-undo"; readonly step: StepId }
   | {
@@ -142,6 +144,8 @@ export function outstanding(
     const waitsUntilMs = guardWaitsUntil(phase);
     if (waitsUntilMs !== null) commands.push({ kind: "await-guard", step: id, attempt, atMs: waitsUntilMs });
     if (phase.kind === "read-back") commands.push({ kind: "read-back", step: id });
+    if (phase.kind === "event")
+      commands.push({ kind: phase.begun ? "await-event" : "begin-wait", step: id, attempt });
     if (phase.kind === "emitting") commands.push({ kind: "emit", step: id, event: emittedEvent(state, id) });
     if (deadline !== null && phase.kind === "blocks") {
       const { atMs } = deadline;

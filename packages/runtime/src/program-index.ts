@@ -116,8 +116,6 @@ function checkStep(step: Step, known: ReadonlySet<StepId>, steps: ReadonlyMap<St
 /** What of the step this runtime does not know, in words, or null. */
 function unknownPart({ op, failure }: Step): string | null {
   if (!opcodes.has(op.op)) return `the opcode \`${op.op}\``;
-  if (op.op === "wait" && op.until.kind !== "duration" && op.until.kind !== "time")
-    return `a wait on \`${op.until.kind}\``;
   const last = failure.kind === "retry" ? failure.then : failure;
   return last.kind === "ask_model" ? `the policy \`${last.kind}\`` : null;
 }

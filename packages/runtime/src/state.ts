@@ -99,6 +99,7 @@ export type Phase =
       readonly polls: number;
       readonly last: Value;
     }
+  | EventPhase
   /** Blocks of it are active. */
   | { readonly kind: "blocks"; readonly of: "op" | "degrade" }
   /** It stands at a breakpoint until a person releases it. */
@@ -126,6 +127,20 @@ export interface GuardState {
   readonly announcements: number;
   /** The countdown that passed, and the effect it was for. */
   readonly passed: { readonly hash: Sha256 | null; readonly endsAtMs: number } | null;
+}
+
+/** It waits for an event (`begun` once that is recorded), or for a condition to hold. */
+export interface EventPhase {
+  readonly kind: "event";
+  readonly untilMs: number;
+  readonly begun: boolean;
+  /** Where the condition holds now, by key, since when and with which event. */
+  readonly holding: readonly {
+    readonly key: string;
+    readonly sinceMs: number;
+    readonly event: Event;
+    readonly labels: readonly Label[];
+  }[];
 }
 
 export interface EffectState {

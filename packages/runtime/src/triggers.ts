@@ -5,13 +5,11 @@
 //   T4  A program is verified again when it is armed; one that is refused is `broken`, the others are armed.
 //   T5  A source waits while the node has as many runs as it may: nothing is dropped, nothing is queued in memory only.
 import type { Entry, EntryDraft } from "@writ/core/entry";
-import { sessionOfSourceKey, type Event } from "@writ/core/event";
+import { emittedSource, sessionOfSourceKey, type Event } from "@writ/core/event";
 import { faultRecord, hasCode, type FaultRecord } from "@writ/core/fault";
-import type { ProgramHash } from "@writ/core/ids";
+import type { CapabilityId, ProgramHash } from "@writ/core/ids";
 import type { EventSource, Ledger, Modules, Sighting, SourceSession, World } from "@writ/core/ports";
-import type { HashedProgram, Program } from "@writ/core/program";
-import { encodeCbor } from "@writ/core/cbor";
-import { toHex } from "@writ/core/bytes";
+import { allSteps, type HashedProgram, type Program } from "@writ/core/program";
 import type { Value } from "@writ/core/value";
 import type { Engine, Log, StartRun } from "./engine.ts";
 import { recordOf } from "./engine/core.ts";
@@ -19,7 +17,10 @@ import { createTimers } from "./engine/timers.ts";
 import { busyRetryMs, lookBackChunk, lookBackEntriesMax, lookBackMs, recentSightingsMax } from "./limits.ts";
 import { fault } from "./faults.ts";
 import { checkCapabilities, deployedPrograms, type RegisteredProgram, type Registry } from "./registry.ts";
+import { sessionKey } from "./triggers/session-key.ts";
 import { createCondition, holdKey, holds, mayStart, type Condition } from "./triggers/condition.ts";
+
+export { sessionKey };
 
 export interface TriggerOptions {
   readonly ledger: Ledger;
@@ -54,6 +55,14 @@ interface Armed {
   readonly workspace: string;
   readonly session: string | null;
   readonly condition: Condition | null;
+  /** Sources that stay open for its waits. */
+  readonly listens: readonly Listened[];
+}
+
+interface Listened {
+  readonly key: string;
+  readonly source: CapabilityId;
+  readonly config: Readonly<Record<string, Value>>;
 }
 
 interface Session {
@@ -143,6 +152,26 @@ export function createTriggers(options: TriggerOptions): Triggers {
     }
   };
 
+  /** The programs that an event starts which a run emitted, in the commit that records it. */
+  const startedBy: Parameters<Engine["onEmitted"]>[0] = (event, labels, workspace) =>
+    [...armed.values()].flatMap((each): readonly StartRun[] => {
+      const { trigger } = each.hashed.program;
+      if (trigger.kind !== "source" || trigger.source !== emittedSource || each.workspace !== workspace)
+        return [];
+      const { type } = trigger.config;
+      if (type !== undefined && type !== event.type) return [];
+      if (!isActive(each.hashed.hash) || each.condition === null) return [];
+      if (trigger.holdMs > 0) {
+        hold(each, each.condition, event, sourceOf(emittedSource), world.nowMs());
+        return [];
+      }
+      if (!fires(each, event)) return [];
+      each.condition.lastStartMs = world.nowMs();
+      const principal = { kind: "program", program: each.hashed.hash } as const;
+      return [{ program: each.hashed, event, labels, principal, workspace }];
+    });
+  engine.onEmitted(startedBy);
+
   const fires = ({ hashed, condition }: Armed, event: Event): boolean =>
     condition !== null &&
     holds(condition, event, (error) =>
@@ -230,11 +259,14 @@ export function createTriggers(options: TriggerOptions): Triggers {
   /** @throws trigger.source-unknown */
   const arm = (hashed: HashedProgram, workspace: string): Armed => {
     const { trigger } = hashed.program;
-    if (trigger.kind === "manual") return { hashed, workspace, session: null, condition: null };
+    const listens = listensOf(hashed.program, workspace);
+    for (const { source } of listens) sourceOf(source);
+    if (trigger.kind === "manual") return { hashed, workspace, session: null, condition: null, listens };
     sourceOf(trigger.source);
     return {
       hashed,
       workspace,
+      listens,
       session: sessionKey(workspace, trigger.source, trigger.config),
       condition: createCondition(trigger),
     };
@@ -255,20 +287,25 @@ export function createTriggers(options: TriggerOptions): Triggers {
   };
 
   const openSessions = async (): Promise<void> => {
-    const wanted = new Map<string, Armed>();
-    for (const each of armed.values()) if (each.session !== null) wanted.set(each.session, each);
+    const wanted = new Map<string, Listened & { readonly workspace: string }>();
+    for (const { session, hashed, workspace, listens } of armed.values()) {
+      const { trigger } = hashed.program;
+      if (session !== null && trigger.kind === "source")
+        wanted.set(session, { key: session, source: trigger.source, config: trigger.config, workspace });
+      for (const listened of listens) wanted.set(listened.key, { ...listened, workspace });
+    }
     for (const [key, session] of sessions) {
       if (wanted.has(key)) continue;
       sessions.delete(key);
       await session.opened.stop();
     }
-    for (const [key, { hashed, workspace }] of wanted) {
-      const { trigger } = hashed.program;
-      if (sessions.has(key) || trigger.kind !== "source" || stopped) continue;
+    for (const [key, { source: id, config, workspace }] of wanted) {
+      if (sessions.has(key) || stopped) continue;
+      const uses = (each: Armed) => each.session === key || each.listens.some((one) => one.key === key);
       try {
-        const source = sourceOf(trigger.source);
+        const source = sourceOf(id);
         const opened = await source.start({
-          config: trigger.config,
+          config,
           workspace: await engine.workspace(workspace),
           cursor: registry().cursors.get(key) ?? null,
           world,
@@ -288,15 +325,14 @@ export function createTriggers(options: TriggerOptions): Triggers {
             await ledger.durable(entry.seq);
           },
           ...sinceOf(key),
-          problem: (error) =>
-            log?.warn("source.problem", { source: trigger.source, workspace, fault: recordOf(error) }),
+          problem: (error) => log?.warn("source.problem", { source: id, workspace, fault: recordOf(error) }),
         });
         sessions.set(key, { key, source, workspace, opened });
       } catch (error) {
         for (const each of armed.values())
-          if (each.session === key) brokenPrograms.set(each.hashed.hash, recordOf(error));
-        for (const [hash, each] of armed) if (each.session === key) disarm(hash);
-        log?.error("trigger.broken", { source: trigger.source, workspace, fault: recordOf(error) });
+          if (uses(each)) brokenPrograms.set(each.hashed.hash, recordOf(error));
+        for (const [hash, each] of armed) if (uses(each)) disarm(hash);
+        log?.error("trigger.broken", { source: id, workspace, fault: recordOf(error) });
       }
     }
   };
@@ -397,22 +433,22 @@ function checkPresent(program: Program, modules: Modules): void {
   });
 }
 
+/** What the program says it listens to, and what its waits hear. */
+function listensOf(program: Program, workspace: string): readonly Listened[] {
+  const waited = allSteps(program.body).flatMap(({ op }) =>
+    op.op === "wait" &&
+    (op.until.kind === "event" || op.until.kind === "condition") &&
+    op.until.source !== null
+      ? [{ source: op.until.source, config: op.until.config }]
+      : [],
+  );
+  return [...(program.listens ?? []), ...waited].map(({ source, config }) => ({
+    key: sessionKey(workspace, source, config),
+    source,
+    config,
+  }));
+}
+
 function isDeployed(program: RegisteredProgram): boolean {
   return program.deployedAtMs !== null && !program.undeployed;
-}
-
-/** The same for every program that listens to the same thing. */
-export function sessionKey(
-  workspace: string,
-  source: string,
-  config: Readonly<Record<string, Value>>,
-): string {
-  return `${workspace}/${source}/${fingerprint(encodeCbor(config))}`;
-}
-
-/** 64 bits of FNV-1a: tells the few configurations of one source in one workspace apart; nothing is trusted because of it. */
-function fingerprint(bytes: Uint8Array): string {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-  return toHex(Uint8Array.from({ length: 8 }, (_, i) => Number((hash >> BigInt(56 - 8 * i)) & 0xffn)));
 }

@@ -122,6 +122,18 @@ function answer(
       const facts = { ...at, poll: each.phase.polls + 1, reading: null, fault: null, outcome: "failed" };
       return { kind: "guard.read-back", facts } as unknown as Change;
     }
+    case "begin-wait":
+      if (each.phase.kind !== "event") return undefined;
+      return { kind: "wait.begun", facts: { ...at, untilMs: each.phase.untilMs } } as Change;
+    case "await-event": {
+      if (each.phase.kind !== "event") return undefined;
+      if (pick % 5 === 0) return { kind: "timer.fired", facts: { ...at, why: "wait" } } as Change;
+      if (pick % 5 === 1) return { kind: "wait.missed", facts: { ...at, what: "window" } } as Change;
+      if (pick % 5 === 2 && each.phase.holding.length > 0)
+        return { kind: "timer.fired", facts: { ...at, why: "hold" } } as Change;
+      const seen = { ...at, event: state.event, labels: [], holds: pick % 2 === 0, key: `${pick % 3}` };
+      return { kind: "wait.matched", facts: seen } as unknown as Change;
+    }
     case "emit":
       return { kind: "event.emitted", facts: { step, event: command.event } } as Change;
     case "undo":
@@ -201,7 +213,8 @@ test.each([
             return decide(state, entry).state;
           };
           // Somebody who orders another attempt for ever has it for ever: at last every answer is one that ends.
-          const pick = (): number => (turn < 4000 ? (picks[turn++ % picks.length] ?? 0) : 11);
+          const pick = (): number =>
+            turn < 4000 ? (picks[turn++ % picks.length] ?? 0) : 11 + 60 * (turn++ % 2);
           const event = {
             specversion: "1.0",
             id: eventId("e"),

@@ -24,6 +24,11 @@ export function awaitTimer(core: Core, run: ActiveRun, { step, attempt, atMs, wh
       // What comes due while the run is paused fires when it is resumed: it is awaited anew then.
       if (core.phase() !== "running" || run.state.control.paused !== null) return;
       if (!isWanted(run, { step, attempt, why, set: true })) return;
+      const op = run.state.prepared.steps.get(step)?.step.op;
+      if (why === "wait" && op?.op === "wait" && op.missed !== undefined && atMs <= core.startedAtMs) {
+        core.apply(run, { kind: "wait.missed", facts: { step, attempt, what: "time" } });
+        return;
+      }
       core.apply(run, { kind: "timer.fired", facts: { step, attempt, why } });
     }),
   );

@@ -27,6 +27,7 @@ import { createLocks, type Locks, type LockWaiter } from "./locks.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { createRates, type Rates } from "../rates.ts";
 import { createPermits, type Permits } from "./permits.ts";
+import { createWaits, type Waits } from "./waiting.ts";
 import { createTimers, type Timers } from "./timers.ts";
 
 /** An effect or undo between its intent and its outcome. */
@@ -91,6 +92,9 @@ export interface Core {
   readonly stops: Stops;
   readonly guardHistory: GuardHistory;
   readonly runs: Map<RunId, ActiveRun>;
+  readonly waits: Waits;
+  /** When this engine was made, wall clock: what came due before then came due while the node was down. */
+  readonly startedAtMs: number;
   /** Runs that stand where they are, since the machine could not go on with them. */
   readonly broken: ReadonlyMap<RunId, FaultRecord>;
   /** Keeps that the run is broken, and tells an operator, once. `entry`: the kind that the machine refused. */
@@ -111,6 +115,8 @@ export interface Core {
       readonly target?: PreparedProgram;
     },
   ): number;
+  /** The run is in this state from now on: its entries were appended by somebody else. */
+  publish(run: ActiveRun, state: RunState, commands: readonly Command[]): void;
   /** Called after every entry that was appended by `apply`. */
   onApplied(listener: () => void): void;
   /** Carries out commands, after those that are being carried out. */
@@ -243,8 +249,20 @@ export function createCore(
     drain();
   };
 
+  const publish = (run: ActiveRun, state: RunState, commands: readonly Command[]): void => {
+    const { priority } = run.state;
+    run.state = state;
+    if (state.priority !== priority) hooks.priorityChanged(run);
+    enqueue(run, commands);
+    hooks.applied(run);
+    applied();
+  };
+
   return {
     options,
+    publish,
+    waits: createWaits(),
+    startedAtMs: world.nowMs(),
     locks,
     permits,
     pace,
@@ -283,12 +301,7 @@ export function createCore(
         halt(error);
         throw error;
       }
-      const { priority } = run.state;
-      run.state = state;
-      if (state.priority !== priority) hooks.priorityChanged(run);
-      enqueue(run, commands);
-      hooks.applied(run);
-      applied();
+      publish(run, state, commands);
       return seq;
     },
     onApplied(listener) {

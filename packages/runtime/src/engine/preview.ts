@@ -133,6 +133,9 @@ async function carryOut(previewing: Previewing, command: Command): Promise<void>
     case "perform":
     case "abort":
     case "await-approval":
+    // Nobody knows what comes.
+    case "begin-wait":
+    case "await-event":
     case "perform-undo":
   }
 }

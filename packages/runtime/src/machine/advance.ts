@@ -26,6 +26,7 @@ import {
 } from "./failure.ts";
 import { instancesOf, nextToUndo } from "./instances.ts";
 import { continueLoops, startLoop } from "./loop.ts";
+import { startEventWait } from "./wait.ts";
 import { computeOperand, computeOperands, computeText, type Scope } from "./operands.ts";
 
 export function advance(draft: Draft): void {
@@ -126,7 +127,10 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
       joinParallel(draft, id);
       return;
     case "wait": {
-      if (op.until.kind === "event" || op.until.kind === "condition") throw unknownOpcode(id, op);
+      if (op.until.kind === "event" || op.until.kind === "condition") {
+        startEventWait(draft, id, op.until);
+        return;
+      }
       const atMs =
         op.until.kind === "duration"
           ? draft.atMs + op.until.ms
@@ -221,7 +225,15 @@ export function emittedEvent(
     time: isoTime(state.atMs),
     data: computeOperands(op.data, state).value,
     ...(event === null ? {} : { cause: event.id, correlation: event.correlation ?? event.id }),
+    ...(event?.source.startsWith("/runs/") === true ? { hops: (event.hops ?? 1) + 1 } : {}),
   };
+}
+
+/** Labels of what the data was computed from, and of what decided that the event is emitted. */
+export function labelsOfEmitted(state: RunState, id: StepId): readonly Label[] {
+  const op = state.prepared.steps.get(id)?.step.op;
+  const control = state.steps.get(id)?.control ?? [];
+  return op?.op === "emit" ? joinLabels(computeOperands(op.data, state).labels, control) : control;
 }
 
 function unknownOpcode(step: StepId, op: Opcode) {

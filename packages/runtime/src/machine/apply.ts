@@ -19,6 +19,7 @@ import {
   readBackOf,
 } from "./guard.ts";
 import { preempted } from "./preemption.ts";
+import { eventTimerFired, waitBegun, waitMatched, waitMissed } from "./wait.ts";
 import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
 import { runMigrated } from "./migrate.ts";
@@ -145,6 +146,15 @@ export function applyEntry(
       return;
     case "guard.decided":
       guardDecided(draft, entry);
+      return;
+    case "wait.begun":
+      waitBegun(draft, entry);
+      return;
+    case "wait.matched":
+      waitMatched(draft, entry);
+      return;
+    case "wait.missed":
+      waitMissed(draft, entry);
       return;
     case "event.emitted":
       expectPhase(draft, entry.facts.step, "emitting", null);
@@ -519,6 +529,7 @@ function timerFired(draft: Draft, entry: MachineEntry<"timer.fired">): void {
     loopTimerFired(draft, entry);
     return;
   }
+  if (why !== "timeout" && eventTimerFired(draft, entry)) return;
   const step = draft.step(id);
   if (why === "timeout") {
     if (step.deadline?.set !== true || step.phase.kind !== "blocks")
@@ -533,7 +544,7 @@ function timerFired(draft: Draft, entry: MachineEntry<"timer.fired">): void {
   if (step.phase.kind !== "timer" || step.phase.why !== why || !step.phase.set || attempt !== step.attempt) {
     throw draft.diverged(`step \`${id}\` does not wait for this timer`);
   }
-  if (why === "wait") completeStep(draft, id, null);
+  if (why === "wait") completeStep(draft, id, { value: null, labels: [] });
   else {
     draft.change(id, { phase: { kind: "attempting" } });
     draft.command({ kind: "attempt", step: id });

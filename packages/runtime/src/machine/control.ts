@@ -105,6 +105,8 @@ const whilePaused: ReadonlySet<string> = new Set([
   "await-approval",
   "await-guard",
   "read-back",
+  "begin-wait",
+  "await-event",
 ]);
 
 export function mayWhilePaused(command: { readonly kind: string }): boolean {

@@ -134,6 +134,12 @@ export function entryText(entry: Entry): string {
       return `read back (${entry.facts.poll}): ${entry.facts.outcome}${entry.facts.fault === null ? "" : `, ${entry.facts.fault.message}`}`;
     case "guard.decided":
       return `${actorText(entry.facts.by)}: ${entry.facts.decision}${because(entry.facts.reason)}`;
+    case "wait.begun":
+      return "waits for an event";
+    case "wait.matched":
+      return `${entry.facts.event.type} ${entry.facts.holds ? "is what it waits for" : "ends what held"}`;
+    case "wait.missed":
+      return `missed while the node was down: ${entry.facts.what}`;
     case "event.emitted":
       return `emitted ${entry.facts.event.type}`;
     case "run.cancel-requested":
