@@ -382,3 +382,58 @@ test("T10 nothing starts outside the program's windows, and the event is recorde
   await report(sighting("1"));
   expect(made.kinds()).toEqual(["event.received"]);
 });
+
+test("J6 J1 the source of a wait stays open while its program is deployed, and what it reports is heard", async () => {
+  const until = {
+    kind: "event",
+    source: sourceId,
+    config: { folder: "x" },
+    type: null,
+    filter: null,
+    withinMs: 60_000,
+  } as const;
+  const waiting = program(chain(step("w", { op: "wait", until }), step("p", act("put", "a"))));
+  const { started: sessions, triggers, report, made } = await armedRig({ programs: [waiting] });
+  expect([sessions.length, triggers.sessions().length]).toEqual([1, 1]);
+  expect(sessions[0]?.config).toEqual({ folder: "x" });
+  const run = made.start(waiting);
+  await made.site.advance(0);
+  await report(sighting("1"));
+  await made.site.advance(0);
+  expect(made.engine.state(run)?.ended?.status).toBe("finished");
+  made.registry = registry();
+  await triggers.sync();
+  expect(triggers.sessions()).toEqual([]);
+});
+
+test("J5 a program whose trigger is an emitted event starts with it, in one commit, and only for its type", async () => {
+  const reacts = (type: string) =>
+    program([step("p", act("put", type))], {
+      trigger: trigger({ source: capabilityId("writ.emitted@1.0.0"), config: { type } }),
+    });
+  const heard = simulatedSource();
+  const emitted = {
+    ...heard.source,
+    definition: { ...heard.source.definition, id: capabilityId("writ.emitted@1.0.0") },
+  };
+  const programs = [reacts("demo.yes"), reacts("demo.no")];
+  const site = simulatedSite();
+  const modules = { ...site.modules, sources: () => [emitted] };
+  const made = rig({ site, options: { modules }, registry: deployed(programs) });
+  for (const each of programs) made.programs.set(each.hash, each);
+  const triggers = createTriggers({
+    ledger: made.ledger,
+    engine: made.engine,
+    modules,
+    registry: () => made.registry,
+    world: site.world,
+    loadProgram: made.options.loadProgram,
+    seen: () => false,
+  });
+  await triggers.sync();
+  await made.run(program([step("e", { op: "emit", type: "demo.yes", data: {} })]));
+  await site.advance(0);
+  expect(site.effects.map(({ name }) => name)).toEqual(["demo.yes"]);
+  const kinds = made.kinds();
+  expect(kinds[kinds.indexOf("event.emitted") + 1]).toBe("run.started");
+});
