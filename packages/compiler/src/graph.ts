@@ -14,6 +14,7 @@ import type {
 } from "@writ/core/program";
 import { allSteps } from "@writ/core/program";
 import { freeNames, parseExpression } from "@writ/core/expression";
+import { guardText } from "@writ/core/guard-text";
 import { faultRecord } from "@writ/core/fault";
 import { textsOf } from "@writ/core/program-check";
 import { loopSlotsOf, outputSlotOf } from "@writ/core/program-steps";
@@ -104,7 +105,7 @@ function opNode(
             ];
       return {
         verb: `call ${op.capability}${op.output === null ? "" : ` → ${op.output}`}`,
-        details: [...operandLines(op.params), ...back],
+        details: [...operandLines(op.params), ...guardText(op.guard), ...back],
         children: [],
       };
     }

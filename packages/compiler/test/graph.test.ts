@@ -167,3 +167,47 @@ test("D2 what would not show, or would turn the text around, is drawn as its cod
   expect(drawGraph(everything)).toContain("\\u{202e}");
   expect(drawGraph(everything)).not.toContain("\u202e");
 });
+
+test("D1 a guard is drawn with everything that it asks for", () => {
+  const guarded = step("open", {
+    op: "call",
+    capability: capabilityId("plant.set_valve@1.0.0"),
+    params: { position: { kind: "literal", value: decimal(80) } },
+    output: null,
+    compensation: null,
+    guard: {
+      preconditions: ["level < 5"],
+      window: {
+        window: { fromMinute: 1320, toMinute: 360, days: [1, 2], zone: "Europe/Paris" },
+        outside: "queue",
+        queueMs: 3_600_000,
+      },
+      countdown: {
+        ms: 30_000,
+        role: roleName("operator"),
+        requiresAcknowledgment: true,
+        onMissed: "escalate",
+      },
+      rate: { cooldownMs: 1500, perMinuteMax: 4 },
+      ranges: [{ param: "position", min: decimal(0), max: decimal(90), stepMax: decimal("2.5") }],
+      readBack: {
+        capability: capabilityId("plant.read_valve@1.0.0"),
+        params: { valve: { kind: "literal", value: "valve-1" } },
+        check: "abs(result.position - 80) <= tolerance",
+        tolerance: decimal("0.5"),
+        pollMs: 500,
+        timeoutMs: 10_000,
+      },
+    },
+  });
+  const drawn = drawGraph({ ...everything, body: block(guarded) }).replaceAll(/\s+/g, " ");
+  for (const part of [
+    "only if `level < 5`",
+    "only from 22:00 to 06:00 on Monday, Tuesday, Europe/Paris; outside: queue for at most 3600 s",
+    "announced 30 s before to the operator, who may cancel it; without an acknowledgment: escalate",
+    "at most 4 times a minute, 1.5 s apart",
+    "`position` at least 0, at most 90, in steps of at most 2.5",
+    '(valve = "valve-1") shows `abs(result.position - 80) <= tolerance` within 10 s (tolerance 0.5)',
+  ])
+    expect(drawn).toContain(part);
+});

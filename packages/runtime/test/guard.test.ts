@@ -531,3 +531,52 @@ test("B3 an expression over slots decides, and what it reads from is a say in th
   r.plant.heat("tank-1", 90);
   expect((await r.run(made)).fault?.code).toBe("guard.precondition");
 });
+
+test("B7 whenever the node stops, an announced effect is done once, and never before its countdown has ended", async () => {
+  for (const [stopAtMs, downMs] of [
+    [0, 0],
+    [0, 29_999],
+    [10_000, 25_000],
+    [29_999, 0],
+    [29_999, 1],
+    [30_000, 5000],
+    [30_500, 0],
+    [31_600, 1000],
+  ] as const) {
+    const r = plantRig();
+    const startMs = r.site.world.nowMs();
+    const run = r.start(move(guarded({ countdown: countdown() })));
+    await until(r, run, "countdown");
+    await r.site.advance(stopAtMs);
+    const after = await restarted(r, downMs);
+    await after.site.runUntil(() => entriesOf(after, run, "run.ended").length === 1, 120_000);
+    expect(entriesOf(after, run, "run.ended")[0]?.facts).toMatchObject({ status: "finished" });
+    expect(after.plant.commands).toHaveLength(1);
+    expect((after.plant.commands[0]?.atMs ?? 0) - startMs).toBeGreaterThanOrEqual(30_000);
+    expect((await after.engine.replay(run)).divergence).toBeNull();
+  }
+});
+
+test("B7 while a run is paused its countdown does nothing, and goes on when it is resumed", async () => {
+  const r = plantRig();
+  const run = r.start(move(guarded({ countdown: countdown() })));
+  await until(r, run, "countdown");
+  await r.engine.pauseRun(run, owner, "wait");
+  await r.site.advance(40_000);
+  expect(r.plant.commands).toEqual([]);
+  await r.engine.resumeRun(run, owner, "go on");
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(ended(r, run)).toMatchObject({ status: "finished" });
+  expect(r.plant.commands).toHaveLength(1);
+});
+
+test("B1 a person skips a step that is announced", async () => {
+  const r = plantRig();
+  const run = r.start(move(guarded({ countdown: countdown() })));
+  await until(r, run, "countdown");
+  await r.engine.skipStep(run, moveStep, owner, "not now");
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(r.status(run, "move")).toBe("SKIPPED");
+  await r.site.advance(60_000);
+  expect(r.plant.commands).toEqual([]);
+});

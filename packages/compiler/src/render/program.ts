@@ -13,6 +13,7 @@ import type {
   Trigger,
   WaitUntil,
 } from "@writ/core/program";
+import { guardText } from "@writ/core/guard-text";
 import { isDecimal, toJson, type Value } from "@writ/core/value";
 
 export function listing(program: Program): readonly string[] {
@@ -89,9 +90,10 @@ function opcodeLines(op: Opcode, indent: string): readonly string[] {
     case "call": {
       const call = `call ${op.capability} ${operands(op.params)}${op.output === null ? "" : ` → ${op.output}`}`;
       const { compensation: back } = op;
-      return back === null
-        ? [call]
-        : [call, `${indent}     taken back by ${back.capability} ${operands(back.params)}`];
+      const guard = guardText(op.guard).map((asked) => `${indent}     ${asked}`);
+      const undo =
+        back === null ? [] : [`${indent}     taken back by ${back.capability} ${operands(back.params)}`];
+      return [call, ...guard, ...undo];
     }
     case "eval":
       return [`eval ${op.expression} → ${op.output}`];

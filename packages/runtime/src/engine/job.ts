@@ -1,12 +1,12 @@
 // What a step asks for: the operands resolved, with everything the gate wants to know about them.
 import type { Capability, WorkspaceContext } from "@writ/core/capability";
+import { guardText } from "@writ/core/guard-text";
 import type { CapabilityId, StepId } from "@writ/core/ids";
 import { joinLabels, type Label } from "@writ/core/label";
 import type { FailurePolicy, Guard, Operands } from "@writ/core/program";
 import { isMap, type ValueMap } from "@writ/core/value";
 import { fit } from "../fit.ts";
 import type { GateOrder, GivenApproval } from "../gate.ts";
-import { guardText } from "../gate/guard.ts";
 import type { StepControl } from "../machine/control-state.ts";
 import { computeOperands, type Computed } from "../machine/operands.ts";
 import type { RunState, StepState } from "../state.ts";

@@ -4,6 +4,7 @@
 //   B5  Outside its window a step queues, is refused or is skipped, as its guard says; one that would queue too long is refused at once.
 import { faultRecord, type FaultFacts, type FaultRecord } from "@writ/core/fault";
 import type { Sha256 } from "@writ/core/ids";
+import { windowText } from "@writ/core/guard-text";
 import type { Guard } from "@writ/core/program";
 import { decimal, decimalText, isDecimal, type Decimal, type Value, type ValueMap } from "@writ/core/value";
 import { fault, type runtimeFaults } from "../faults.ts";
@@ -132,14 +133,6 @@ function windowVerdict(input: GuardInput): GuardVerdict | undefined {
   return { kind: "postpone", untilMs: opensMs, queueEndsAtMs, why: "window", reason };
 }
 
-function windowText({ fromMinute, toMinute, zone, days }: NonNullable<Guard["window"]>["window"]): string {
-  const clock = (minute: number) =>
-    `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
-  const on = days.length === 0 ? "" : ` on ${days.map((day) => weekdays[day] ?? "?").join(", ")}`;
-  return `${clock(fromMinute)} to ${clock(toMinute)}${on}, ${zone}`;
-}
-
-const weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const minuteMs = 60_000;
 
 function rateVerdict(input: GuardInput): GuardVerdict | undefined {
@@ -189,47 +182,6 @@ function countdownVerdict({
     return deny("guard.unsettled", `Cannot run step \`${step}\`: ${why}`, { step, announcements });
   }
   return { kind: "announce", countdown };
-}
-
-/** What the guard asks for, one line each, in the order in which it is looked at. */
-export function guardText(guard: Guard | undefined): readonly string[] {
-  if (guard === undefined) return [];
-  const { preconditions = [], ranges = [], window, rate, countdown, readBack } = guard;
-  const bound = (value: Decimal | null, words: string) =>
-    value === null ? [] : [`${words} ${decimalText(value)}`];
-  return [
-    ...preconditions.map((text) => `only if \`${text}\``),
-    ...ranges.map(({ param, min, max, stepMax }) => {
-      const bounds = [
-        ...bound(min, "at least"),
-        ...bound(max, "at most"),
-        ...bound(stepMax, "in steps of at most"),
-      ];
-      return `\`${param}\` ${bounds.join(", ")}`;
-    }),
-    ...(window === undefined
-      ? []
-      : [
-          `only from ${windowText(window.window)}; outside: ${window.outside}${window.outside === "queue" ? ` for at most ${seconds(window.queueMs)}` : ""}`,
-        ]),
-    ...(rate === undefined
-      ? []
-      : [`at most ${rate.perMinuteMax} times a minute, ${seconds(rate.cooldownMs)} apart, on one target`]),
-    ...(countdown === undefined
-      ? []
-      : [
-          `announced ${seconds(countdown.ms)} before to the ${countdown.role}, who may cancel it${countdown.requiresAcknowledgment ? `; without an acknowledgment: ${countdown.onMissed}` : ""}`,
-        ]),
-    ...(readBack === undefined
-      ? []
-      : [
-          `done only when \`${readBack.capability}\` shows \`${readBack.check}\` within ${seconds(readBack.timeoutMs)}${readBack.tolerance === null ? "" : ` (tolerance ${decimalText(readBack.tolerance)})`}`,
-        ]),
-  ];
-}
-
-function seconds(ms: number): string {
-  return `${decimalText(decimal(ms).div(1000))} s`;
 }
 
 function numberOf(value: Value | undefined): Decimal | undefined {

@@ -168,6 +168,8 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
     case "attempting":
     case "intercepted":
     case "timer":
+    case "postponed":
+    case "countdown":
       return mayHaveHappened(step)
         ? why("its last attempt may have been done; the next one finds out, or cancel the run")
         : null;
@@ -176,6 +178,7 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
       return null;
     case "intended":
     case "emitting":
+    case "read-back":
       return why("it is under way; wait for its outcome, or cancel the run");
     case "settled":
       return why("it has ended");
