@@ -322,7 +322,10 @@ export function createEngine(options: EngineOptions): Engine {
       for (const waiting of waiters.values()) for (const { reject } of waiting) reject(new Fault(why));
       waiters.clear();
     },
-    priorityChanged: (run) => schedule.reorder(run),
+    priorityChanged(run) {
+      schedule.reorder(run);
+      if (run.turn === "waiting") preemption.turnWaits(run);
+    },
     applied: (run) => preemption.applied(run),
     waits(waiter) {
       schedule.waits(waiter);

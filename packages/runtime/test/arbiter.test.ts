@@ -327,6 +327,23 @@ test("K106 Y5 a crash while the holder gives way changes nothing of that", async
   expect(again.site.files.get("f")?.length).toBe(1);
 });
 
+test("K31 J3 Y1 a run whose priority is raised while it waits goes first, and may have others give way", async () => {
+  const made = rig();
+  const queue = of([wait("w", 1000)], { concurrencyMax: 1 });
+  const [first, second, third] = [made.start(queue), made.start(queue), made.start(queue)];
+  await made.engine.setPriority(third, owner, "critical");
+  await made.site.advance(1000);
+  expect(turns(made, [first, second, third])).toEqual(["begun", "waits", "begun"]);
+  const preempt = of([wait("w", 60_000)], { concurrencyMax: 1, conflict: "preempt" });
+  const old = made.start(preempt);
+  await made.engine.setPriority(old, owner, "low");
+  await made.site.advance(10);
+  const weak = made.start(preempt, { event: event({}, "e2") });
+  expect(made.engine.state(old)?.ending ?? made.engine.state(old)?.ended).toMatchObject({
+    fault: { code: "runtime.preempted", facts: { by: weak } },
+  });
+});
+
 test("K106 Y1 preempt takes a resource from a less urgent holder", async () => {
   const made = rig();
   const low = of([step("open", act("put", "valve")), wait("w", 60_000)], {

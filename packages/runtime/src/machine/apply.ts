@@ -52,6 +52,7 @@ const leavesWaiting: ReadonlySet<string> = new Set([
   "step.retry-ordered",
   "breakpoint.set",
   "breakpoint.cleared",
+  "run.migrated",
 ]);
 
 export function applyEntry(
@@ -67,8 +68,9 @@ export function applyEntry(
     throw draft.diverged(`the run has ended, yet \`${entry.kind}\` follows`);
   }
   assertNotPaused(draft, entry);
-  // A run that goes on after its end waits for a turn like a new one.
-  if (draft.ended !== null && draft.ending === null) draft.head = { ...draft.head, begun: undefined };
+  // A run that goes on after its end, or as one of another version, waits for a turn like a new one.
+  const isNew = (draft.ended !== null && draft.ending === null) || entry.kind === "run.migrated";
+  if (isNew) draft.head = { ...draft.head, begun: undefined };
   if (draft.head.begun !== true && !leavesWaiting.has(entry.kind))
     draft.head = { ...draft.head, begun: true };
   switch (entry.kind) {
