@@ -23,6 +23,11 @@ export const cliFaults = {
     kind: "rejected",
     remedy: "Name a target, or give `--workspace NAME`, or `--everything`: one of the three.",
   },
+  "command.workspace": {
+    kind: "rejected",
+    remedy: "Name one of the workspaces in the facts with `--workspace`.",
+  },
+  "command.hours": { kind: "rejected", remedy: "Give a number of hours from 0 to 168." },
   "command.local": {
     kind: "broken",
     remedy: "Run the command on the machine of the node, from a clone with its dependencies installed.",

@@ -14,6 +14,7 @@ import { addNodeCommands } from "./commands/node.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProgramCommands } from "./commands/programs.ts";
 import { addRunCommands } from "./commands/runs.ts";
+import { addWebhookCommands } from "./commands/webhooks.ts";
 import { addWorkspaceCommands } from "./commands/workspaces.ts";
 import { openContext, type Context } from "./context.ts";
 import { exitCodeHelp, exitCodeOf, exitCodes, type ExitCode } from "./exit-codes.ts";
@@ -44,6 +45,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     addEmergencyCommands,
     addPeopleCommands,
     addWorkspaceCommands,
+    addWebhookCommands,
     addCatalogCommands,
     addLedgerCommands,
     addNodeCommands,

@@ -2,7 +2,7 @@
 // document and the sdk's types; a route that is not in it is not served, and every route in it is.
 // Long because it is one table: a route and the shapes it speaks of are read and changed together.
 //   A1  An expected answer, also a refusal of a program, is a response of the union `kind`; a fault is a problem document (RFC 9457).
-//   A2  Every route but those of access `public` needs `Authorization: Bearer TOKEN` of a person this node knows.
+//   A2  Every route but those of access `public` and `signed` needs `Authorization: Bearer TOKEN` of a person this node knows.
 //   A3  Times are milliseconds since 1970 (UTC), names end in `Ms`; decimals are text in plain notation; bytes are base64.
 //   A4  Only `getProgram` takes a prefix of a hash (at least 8 digits, unique); what changes anything names the whole hash.
 //   A5  Where a response carries a `Json` value, its schema is open: it is data of programs, not of this API.
@@ -11,11 +11,13 @@ import { Type, type Schema, type Static, type TSchema } from "./schema.ts";
 import type { Json } from "./value.ts";
 import { WorkspaceFile } from "./workspace.ts";
 
-/** Who may call a route. `anyone` is every person with a key; the others name the roles that may (an owner always may). */
-export type Access = "public" | "anyone" | "owner" | "operator" | "submitter";
+/** Who may call a route. `signed`: whoever signs the request with a secret of what it names. `anyone` is every person with a key; the others name the roles that may (an owner always may). */
+export type Access = "public" | "signed" | "anyone" | "owner" | "operator" | "submitter";
 
 /** Roles that satisfy an access. Roles of a workspace (`accountant`) satisfy `anyone` only. */
-export const accessRoles: Readonly<Record<Exclude<Access, "public" | "anyone">, readonly string[]>> = {
+export const accessRoles: Readonly<
+  Record<Exclude<Access, "public" | "signed" | "anyone">, readonly string[]>
+> = {
   owner: ["owner"],
   operator: ["owner", "operator"],
   /** May hand in plans and start runs; agents may, and nothing they hand in escapes proof, gate or approval. */
@@ -35,7 +37,7 @@ export interface RouteDefinition {
   readonly body?: Schema;
   readonly response: Schema;
   /** Not request and answer: a WebSocket stream of `response` messages, or the Model Context Protocol. */
-  readonly protocol?: "websocket" | "mcp";
+  readonly protocol?: "websocket" | "mcp" | "webhook";
   /** Largest body accepted; `requestBytesMax` when absent. */
   readonly bodyBytesMax?: number;
 }
@@ -835,6 +837,28 @@ const bySlug = Type.Object({ id: slug }, closed);
 const comment = text(4096);
 const empty = Type.Object({}, closed);
 
+export const Webhook = Type.Object(
+  {
+    workspace: slug,
+    name: slug,
+    /** Where to deliver, on the node's address. */
+    path: line,
+    secretId: line,
+    setAtMs: timeMs,
+    /** Until when the secret before this one signs too. */
+    previousUntilMs: nullable(timeMs),
+    /** A deployed program listens. */
+    isHeard: Type.Boolean(),
+  },
+  closed,
+);
+export type Webhook = Static<typeof Webhook>;
+
+const byWebhook = Type.Object({ workspace: slug, name: slug }, closed);
+
+/** Largest delivery to a webhook. */
+export const deliveryBytesMax = 256 * 1024;
+
 export const routes = {
   health: {
     method: "GET",
@@ -1405,6 +1429,53 @@ export const routes = {
     status: 200,
     params: bySlug,
     response: Type.Object({ removed: slug }, closed),
+  },
+  listWebhooks: {
+    method: "GET",
+    path: "/webhooks",
+    summary: "Webhooks that may be delivered to, and whether a program listens",
+    access: "operator",
+    status: 200,
+    response: Type.Object({ webhooks: list(Webhook, 10_000) }, closed),
+  },
+  setWebhookSecret: {
+    method: "POST",
+    path: "/webhooks/{workspace}/{name}/secret",
+    summary: "Make a webhook, or a new secret for it; the answer shows the secret once",
+    access: "owner",
+    status: 201,
+    params: byWebhook,
+    body: Type.Object(
+      {
+        /** How long the secret before it may still sign, at most a week. */
+        keepPreviousMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 * 24 * 3_600_000 })),
+      },
+      closed,
+    ),
+    response: Type.Object({ workspace: slug, name: slug, path: line, secretId: line, secret: line }, closed),
+  },
+  removeWebhook: {
+    method: "DELETE",
+    path: "/webhooks/{workspace}/{name}",
+    summary: "Remove a webhook; its secret is void at once",
+    access: "owner",
+    status: 200,
+    params: byWebhook,
+    response: Type.Object({ removed: line }, closed),
+  },
+  deliverWebhook: {
+    method: "POST",
+    path: "/webhooks/{workspace}/{name}",
+    summary:
+      "Deliver to a webhook, signed as Standard Webhooks say (webhook-id, webhook-timestamp, webhook-signature); JSON or CloudEvents",
+    access: "signed",
+    status: 202,
+    params: byWebhook,
+    body: json,
+    bodyBytesMax: deliveryBytesMax,
+    /** `known`: this delivery was taken before, and nothing follows from it again. */
+    response: Type.Object({ delivery: line, status: Type.Enum(["recorded", "known"]) }, closed),
+    protocol: "webhook",
   },
   listCapabilities: {
     method: "GET",

@@ -182,6 +182,17 @@ export interface NodeEntries {
     readonly toMs: number;
     readonly cursor: ValueMap;
   };
+  /** Somebody outside may deliver to the webhook with the secret of this hash; the secret itself stands in no entry. */
+  "webhook.secret-set": {
+    readonly workspace: string;
+    readonly name: string;
+    /** First digits of the hash, by which people tell secrets apart. */
+    readonly secretId: string;
+    readonly secretHash: Sha256;
+    /** The secret before it, while it still signs. */
+    readonly previous: { readonly secretHash: Sha256; readonly untilMs: number } | null;
+  };
+  "webhook.removed": { readonly workspace: string; readonly name: string };
   "notification.sent": { readonly channel: string; readonly to: string; readonly text: string };
 }
 

@@ -252,6 +252,25 @@ export interface EventSource {
   }): Promise<SourceSession>;
 }
 
+/** What somebody outside delivered, after the server found it authentic. */
+export interface Delivery {
+  /** The sender's own id of it: the same for every attempt. 1 to 128 visible ASCII characters. */
+  readonly id: string;
+  readonly contentType: string;
+  /** Headers of CloudEvents (`ce-…`), lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+/** How the node's HTTP server hands deliveries to the source that listens for them. */
+export interface Deliveries {
+  /** `take` resolves when the delivery's event is durable, or was before (`known`). Returns what ends the listening. */
+  listen(
+    address: { readonly workspace: string; readonly name: string },
+    take: (delivery: Delivery) => Promise<"recorded" | "known">,
+  ): () => void;
+}
+
 /** A question to a solver, SMT-LIB text. One query at a time per backend. */
 export interface Solver {
   /** Name and full version, known after the first query. */

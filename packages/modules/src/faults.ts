@@ -239,6 +239,14 @@ const clockFaults = {
   },
 } as const;
 
+const webhookFaults = {
+  "webhook.body": { kind: "rejected", remedy: "Send a JSON body of at most 256 KiB." },
+  "webhook.cloud-event": {
+    kind: "rejected",
+    remedy: "Send the attributes that CloudEvents 1.0 requires, with JSON data, or no CloudEvent at all.",
+  },
+} as const;
+
 const execFaults = {
   "exec.program-unknown": {
     kind: "rejected",
@@ -297,6 +305,7 @@ export const modulesFaults = {
   ...httpFaults,
   ...clockFaults,
   ...execFaults,
+  ...webhookFaults,
 } as const;
 
 export const fault = faultsOf(modulesFaults);

@@ -1,15 +1,18 @@
 // The capabilities and sources that come with Writ, found by id.
 import type { Capability } from "@writ/core/capability";
-import type { EventSource, Modules } from "@writ/core/ports";
+import type { Deliveries, EventSource, Modules } from "@writ/core/ports";
 import { httpCapabilities } from "./api-http/index.ts";
 import * as clock from "./clock/index.ts";
 import { execCapabilities, type ExecOptions } from "./os-exec/index.ts";
 import { emitted } from "./writ/emitted.ts";
 import * as csv from "./csv/index.ts";
+import { createInbox, webhookSource } from "./webhook/index.ts";
 import * as filesystem from "./filesystem/index.ts";
 
 /** Every built-in capability, the internal ones that only undo included, and every built-in source. */
-export function builtInModules(options: { readonly exec?: ExecOptions } = {}): Modules {
+export function builtInModules(
+  options: { readonly exec?: ExecOptions; readonly deliveries?: Deliveries } = {},
+): Modules {
   const { fileArrived, ...files } = filesystem;
   return modulesOf(
     [
@@ -18,7 +21,7 @@ export function builtInModules(options: { readonly exec?: ExecOptions } = {}): M
       ...httpCapabilities(),
       ...execCapabilities(options.exec),
     ],
-    [fileArrived, ...Object.values(clock), emitted],
+    [fileArrived, ...Object.values(clock), webhookSource(options.deliveries ?? createInbox()), emitted],
   );
 }
 

@@ -83,6 +83,15 @@ export interface EmergencyStop {
   readonly atMs: number;
 }
 
+export interface RegisteredWebhook {
+  readonly workspace: string;
+  readonly name: string;
+  readonly secretId: string;
+  readonly secretHash: Sha256;
+  readonly previous: { readonly secretHash: Sha256; readonly untilMs: number } | null;
+  readonly setAtMs: number;
+}
+
 export interface Registry {
   readonly people: ReadonlyMap<PersonId, RegisteredPerson>;
   readonly tokens: ReadonlyMap<Sha256, PersonId>;
@@ -94,6 +103,8 @@ export interface Registry {
   readonly policy: { readonly hash: Sha256; readonly text: Stored } | null;
   /** Emergency stops that nobody has cleared, by id. */
   readonly emergencies: ReadonlyMap<string, EmergencyStop>;
+  /** Webhooks by `workspace/name`; secrets by their hash only. */
+  readonly webhooks: ReadonlyMap<string, RegisteredWebhook>;
   /** Where each source session goes on, by its session key. */
   readonly cursors: ReadonlyMap<string, ValueMap>;
 }
@@ -107,6 +118,7 @@ export const emptyRegistry: Registry = {
   revokedCapabilities: new Map(),
   policy: null,
   emergencies: new Map(),
+  webhooks: new Map(),
   cursors: new Map(),
 };
 
@@ -241,6 +253,15 @@ export function foldRegistry(registry: Registry, entry: EntryDraft): Registry {
         ...registry,
         cursors: withKey(registry.cursors, sessionOfSourceKey(entry.facts.sourceKey), entry.facts.cursor),
       };
+    case "webhook.secret-set": {
+      const { workspace, name } = entry.facts;
+      const set = { ...entry.facts, setAtMs: entry.atMs };
+      return { ...registry, webhooks: withKey(registry.webhooks, `${workspace}/${name}`, set) };
+    }
+    case "webhook.removed": {
+      const { workspace, name } = entry.facts;
+      return { ...registry, webhooks: withoutKey(registry.webhooks, `${workspace}/${name}`) };
+    }
     case "source.missed":
       return { ...registry, cursors: withKey(registry.cursors, entry.facts.session, entry.facts.cursor) };
     default:

@@ -86,6 +86,22 @@ export const serverFaults = {
     kind: "rejected",
     remedy: "Choose a folder that does not hold the node's ledger, keys or policies.",
   },
+  "webhook.signature": {
+    kind: "rejected",
+    remedy:
+      "Sign `id.timestamp.body` with the webhook's secret, as Standard Webhooks say; `writ webhook create` makes a new one.",
+  },
+  "webhook.timestamp": {
+    kind: "rejected",
+    remedy: "Send the time of this attempt in seconds since 1970, and set the sender's clock.",
+  },
+  "webhook.rate": { kind: "transient", remedy: "Deliver again after the time given in `retryAfterMs`." },
+  "webhook.unheard": {
+    kind: "transient",
+    remedy: "Deploy a program that listens to the webhook, then deliver again.",
+  },
+  "webhook.unknown": { kind: "rejected", remedy: "List the webhooks with `writ webhook list`." },
+  "webhook.too-many": { kind: "rejected", remedy: "Remove webhooks that nobody uses." },
   "workspace.widened": {
     kind: "rejected",
     remedy:

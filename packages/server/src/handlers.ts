@@ -13,13 +13,16 @@ import { programHandlers } from "./handlers/programs.ts";
 import { runHandlers } from "./handlers/runs.ts";
 import { timeTravelHandlers } from "./handlers/time-travel.ts";
 import { workspaceHandlers } from "./handlers/workspaces.ts";
+import { webhookHandlers } from "./handlers/webhooks.ts";
 import type { Handlers } from "./http/app.ts";
 import type { NodeContext } from "./node/context.ts";
 import type { ExportParts } from "./node/run-export.ts";
+import type { Webhooks } from "./node/webhooks.ts";
 import type { RunWatch } from "./node/run-watch.ts";
 import type { Upkeep } from "./node/upkeep.ts";
 
 export interface HandlerParts {
+  readonly webhooks: Webhooks;
   readonly node: NodeContext;
   readonly road: CompileRoad;
   readonly watch: RunWatch;
@@ -28,13 +31,22 @@ export interface HandlerParts {
   readonly prove: ExportParts["prove"];
 }
 
-export function createHandlers({ node, road, watch, projections, upkeep, prove }: HandlerParts): Handlers {
+export function createHandlers({
+  node,
+  road,
+  watch,
+  projections,
+  upkeep,
+  prove,
+  webhooks,
+}: HandlerParts): Handlers {
   const { inOrder } = node;
   return {
     ...peopleHandlers(node, inOrder),
     ...workspaceHandlers(node, inOrder),
     ...capabilityHandlers(node, inOrder),
     ...programHandlers(node, road, projections),
+    ...webhookHandlers(node, webhooks, inOrder),
     ...runHandlers(node, { projections, watch }),
     ...controlHandlers(node),
     ...timeTravelHandlers(node, { nodeEntries: () => projections.nodeEntries(), prove }),

@@ -35,3 +35,10 @@ export const workspaceFileBytesMax = 1024 * 1024;
 export const exportBlobBytesMax = 64 * 1024 * 1024;
 /** Entries before a run's start among which its event is looked for: a hold time may have passed between them. */
 export const exportLookBackEntries = 100_000;
+/** Difference between a delivery's time and the node's, to either side. */
+export const deliveryToleranceMs = 5 * 60_000;
+/** Deliveries to one webhook, those with a good signature and those without each on their own. */
+export const deliveriesPerMinuteMax = 600;
+export const deliveriesAtOnceMax = 32;
+export const webhookSecretBytes = 32;
+export const webhooksMax = 1000;

@@ -8,6 +8,7 @@ import type { FaultRecord } from "@writ/core/fault";
 import type { KeyId, ProgramHash } from "@writ/core/ids";
 import type { Modules, World } from "@writ/core/ports";
 import { builtInModules } from "@writ/modules/registry";
+import { createInbox } from "@writ/modules/webhook";
 import { createEngine } from "@writ/runtime/engine";
 import type { Registry } from "@writ/runtime/registry";
 import { createRates } from "@writ/runtime/rates";
@@ -30,6 +31,7 @@ import { followRegistry } from "./node/registry.ts";
 import { keepRetention, type Retention } from "./node/retention.ts";
 import { createRunWatch } from "./node/run-watch.ts";
 import { createUpkeep } from "./node/upkeep.ts";
+import { createWebhooks } from "./node/webhooks.ts";
 import { createNotifier } from "./notify.ts";
 import { loadPolicy } from "./policies.ts";
 import { createEntryStreams } from "./stream.ts";
@@ -84,9 +86,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   try {
     await assertPortFree(options.port);
     const registry = await followRegistry(store);
+    const inbox = createInbox();
     const modules =
       options.modules ??
       builtInModules({
+        deliveries: inbox,
         exec: { hidden: [data], ...(options.desktop === undefined ? {} : { desktop: options.desktop }) },
       });
     const { blobs } = registry;
@@ -173,8 +177,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       return state === undefined || !["running", "cancelling", "undoing"].includes(statusOf(state));
     });
     const upkeep = createUpkeep(context, store);
+    const webhooks = createWebhooks(context, inbox);
     const handlers = createHandlers({
       node: context,
+      webhooks,
       road,
       watch,
       projections: store.projections,
@@ -201,6 +207,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         streams.open(socket, query, () => actor.kind === "person" && findByKey(actor.key) !== undefined);
       },
       mcp: (request, reply, caller) => mcp.handle(request, reply, caller),
+      webhook: (request) => webhooks.deliver(request),
       log,
     });
     closing.push(async () => {

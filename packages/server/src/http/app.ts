@@ -20,6 +20,7 @@ import { preparedCheck, schemaProblems, type Schema } from "@writ/core/schema";
 import { fault } from "../faults.ts";
 import { bodyDepthMax, connectionsMax, keepAliveTimeoutMs, requestTimeoutMs } from "../limits.ts";
 import type { Log } from "../log.ts";
+import type { WebhookRequest } from "../node/webhooks.ts";
 import { callerOf, checkAccess, checkPlace, type Caller, type KnownPerson } from "./guard.ts";
 import { openApiDocument } from "./openapi.ts";
 import { asFault, problemOf } from "./problem.ts";
@@ -33,7 +34,7 @@ export interface RequestOf<Name extends RouteName> {
   readonly onGone: (listener: () => void) => void;
 }
 
-type AnswerName = Exclude<RouteName, "health" | "openapi" | "streamEntries" | "mcp">;
+type AnswerName = Exclude<RouteName, "health" | "openapi" | "streamEntries" | "mcp" | "deliverWebhook">;
 /** One function per route that is request and answer. */
 export type Handlers = {
   readonly [Name in AnswerName]: (request: RequestOf<Name>) => Promise<ResponseOf<Name>>;
@@ -53,6 +54,8 @@ export interface AppOptions {
   readonly findByKey: (key: KeyId) => KnownPerson | undefined;
   readonly stream: (socket: Socket, request: RequestOf<"streamEntries">) => void;
   readonly mcp: (request: FastifyRequest, reply: FastifyReply, caller: Caller) => Promise<void>;
+  /** A delivery to a webhook: authenticated by its signature, over the body as it was sent. */
+  readonly webhook: (request: WebhookRequest) => Promise<ResponseOf<"deliverWebhook">>;
   readonly log: Log;
   /** Counts a request with this key. @throws request.rate */
   readonly checkRate?: (key: string) => void;
@@ -61,6 +64,11 @@ export interface AppOptions {
 declare module "fastify" {
   interface FastifyRequest {
     caller: Caller | null;
+  }
+  interface FastifyContextConfig {
+    operation?: string;
+    /** The handler gets the body as the text that was sent. */
+    isRaw?: boolean;
   }
 }
 
@@ -103,6 +111,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   for (const [name, route] of Object.entries<RouteDefinition>(routes)) {
     if (route.protocol === "websocket") addStream(app, name, route, options);
     else if (route.protocol === "mcp") addMcp(app, name, route, options);
+    else if (route.protocol === "webhook") addWebhook(app, route, options);
     else addRoute(app, name, route, answers[name] ?? missing(name), options);
   }
   return app;
@@ -170,10 +179,35 @@ function addMcp(app: FastifyInstance, name: string, route: RouteDefinition, opti
   });
 }
 
+function addWebhook(app: FastifyInstance, route: RouteDefinition, options: AppOptions): void {
+  const check = inputCheck({
+    method: route.method,
+    path: route.path,
+    summary: "",
+    access: route.access,
+    status: route.status,
+    response: route.response,
+    ...(route.params === undefined ? {} : { params: route.params }),
+  });
+  app.route({
+    method: route.method,
+    url: fastifyPath(route.path),
+    bodyLimit: route.bodyBytesMax ?? requestBytesMax,
+    config: { isRaw: true },
+    handler: async (request, reply) => {
+      const text = typeof request.body === "string" ? request.body : "";
+      const { params } = check({ params: request.params, query: {}, body: text });
+      const { workspace, name } = params as ParamsOf<"deliverWebhook">;
+      const result = await options.webhook({ workspace, name, headers: request.headers, text });
+      return reply.code(route.status).header("cache-control", "no-store").send(result);
+    },
+  });
+}
+
 function guard(name: string, route: RouteDefinition, options: AppOptions) {
   return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
     try {
-      if (route.access !== "public") {
+      if (route.access !== "public" && route.access !== "signed") {
         request.caller = callerOf(request.headers.authorization, options.findByKey);
         checkAccess(request.caller, route.access, name);
         const { actor } = request.caller;
@@ -210,7 +244,9 @@ function requestOf<Name extends RouteName>(
 }
 
 /** Checks path, query and body against the route's schemas, compiled once. */
-function inputCheck(route: RouteDefinition): (request: FastifyRequest) => Input {
+function inputCheck(
+  route: RouteDefinition,
+): (request: Pick<FastifyRequest, "params" | "query" | "body">) => Input {
   const params = route.params === undefined ? null : partCheck(route.params, "the path");
   const query = route.query === undefined ? null : queryCheck(route.query);
   const body = route.body === undefined ? null : partCheck(route.body, "the body");
@@ -257,13 +293,23 @@ function queryCheck(schema: Schema): (data: Readonly<Record<string, string>>) =>
 /** JSON and nothing else; an empty body counts as none. A form, which a page of another origin could send, is refused. */
 function acceptJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, text: string, done) => {
+  const types = ["application/json", "application/cloudevents+json"];
+  app.addContentTypeParser(types, { parseAs: "string" }, (request, text: string, done) => {
+    const isRaw = request.routeOptions.config.isRaw === true;
+    if (!isRaw && request.headers["content-type"]?.startsWith("application/cloudevents") === true) {
+      done(fault("request.body", "Cannot read a CloudEvent here: only webhooks take them"));
+      return;
+    }
     if (text.trim() === "") {
       done(null, undefined);
       return;
     }
     try {
       assertShallow(text);
+      if (isRaw) {
+        done(null, text);
+        return;
+      }
       // Reading through a reviver is slow; only a text that can spell the key needs it.
       done(null, /__proto__|\\u/.test(text) ? JSON.parse(text, refuseProto) : JSON.parse(text));
     } catch (error) {

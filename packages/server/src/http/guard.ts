@@ -1,6 +1,6 @@
 // Who may come in: the Host and Origin of a request, then its bearer key, then the roles of the person it belongs to.
 //   S1  Only names of this machine are taken as Host (against DNS rebinding); a page's Origin must be the node itself.
-//   S2  Every route but those of access `public` needs a key. A key is looked up by its id and compared by hash in constant time.
+//   S2  Every route but those of access `public` needs a key, or (`signed`) a signature over the request, which the route checks. A key is looked up by its id and compared by hash in constant time.
 //   S3  A role that is missing is `auth.role`; what is unknown and what is forbidden are told apart only for people who are known.
 import { hash, timingSafeEqual } from "node:crypto";
 import { accessRoles, type Access } from "@writ/core/api";
@@ -85,7 +85,7 @@ export function checkAccess(caller: Caller, access: Access, operation: string): 
   if (caller.isMachine === true && operation !== "replaceToken") {
     throw fault("auth.role", "Cannot let the machine's own key do this: it replaces tokens and nothing else");
   }
-  if (access === "public" || access === "anyone") return;
+  if (access === "public" || access === "signed" || access === "anyone") return;
   const wanted = accessRoles[access];
   if (caller.roles.some((role) => wanted.includes(role))) return;
   throw fault("auth.role", `Cannot let \`${caller.id}\` do this: it needs the role ${wanted.join(" or ")}`, {

@@ -24,7 +24,15 @@ export function openApiDocument(version: string): JsonObject {
     security: [{ bearer: [] }],
     paths,
     components: {
-      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer" },
+        signature: {
+          type: "apiKey",
+          in: "header",
+          name: "webhook-signature",
+          description: "Standard Webhooks: HMAC-SHA256 over `webhook-id.webhook-timestamp.body`",
+        },
+      },
       schemas: { Problem: jsonSchema(Problem) },
       responses: {
         Problem: {
@@ -44,11 +52,16 @@ function operation(name: string, route: RouteDefinition): JsonObject {
   return {
     operationId: name,
     summary: route.summary,
-    ...(route.access === "public" ? { security: [] } : { "x-access": route.access }),
+    ...securityOf(route),
     parameters: [...parameters(route.params, "path"), ...parameters(route.query, "query")],
     ...(route.body === undefined ? {} : { requestBody: { required: true, content: content(route.body) } }),
     responses: { ...success, default: { $ref: "#/components/responses/Problem" } },
   };
+}
+
+function securityOf({ access }: RouteDefinition): JsonObject {
+  if (access === "public") return { security: [] };
+  return access === "signed" ? { security: [{ signature: [] }] } : { "x-access": access };
 }
 
 function parameters(schema: Schema | undefined, place: "path" | "query"): readonly JsonObject[] {

@@ -22,6 +22,11 @@ const statusOfCode: Readonly<Record<string, number>> = {
   "request.rate": 429,
   "runtime.conflict": 409,
   "gate.rate": 429,
+  "webhook.signature": 401,
+  "webhook.timestamp": 400,
+  "webhook.rate": 429,
+  "webhook.body": 400,
+  "webhook.cloud-event": 400,
   "approval.wrong-role": 403,
 };
 

@@ -95,6 +95,10 @@ export function entryText(entry: Entry): string {
       const { source, count, reported, policy } = entry.facts;
       return `${source.replace(/@.*$/, "")} missed ${count}, ${reported} made up for (${policy})`;
     }
+    case "webhook.secret-set":
+      return `webhook ${entry.facts.workspace}/${entry.facts.name} has the secret ${entry.facts.secretId}`;
+    case "webhook.removed":
+      return `webhook ${entry.facts.workspace}/${entry.facts.name} removed`;
     case "notification.sent":
       return `${entry.facts.to} told: ${entry.facts.text}`;
     case "run.started":

@@ -1,0 +1,2 @@
+export { createInbox, type DeliveryInbox } from "./inbox.ts";
+export { webhookSource } from "./received.ts";
