@@ -35,20 +35,17 @@ export function cloudEventOf(
 function attributesOf(given: Readonly<Record<string, Value>>): CloudEventAttributes {
   const { specversion, id, source, type, subject } = given;
   if (specversion !== "1.0") throw invalid("its `specversion` is not 1.0");
-  for (const [name, value] of Object.entries({
-    id,
-    source,
-    type,
-    ...(subject === undefined ? {} : { subject }),
-  })) {
-    if (typeof value !== "string" || !visible.test(value))
-      throw invalid(`its \`${name}\` is not 1 to 256 visible ASCII characters`);
-  }
+  const correlation = `${textOf("source", source)}#${textOf("id", id)}`;
   return {
-    type: String(type),
-    correlation: `${String(source)}#${String(id)}`,
-    ...(subject === undefined ? {} : { subject: String(subject) }),
+    type: textOf("type", type),
+    correlation,
+    ...(subject === undefined ? {} : { subject: textOf("subject", subject) }),
   };
+}
+
+function textOf(name: string, value: Value | undefined): string {
+  if (typeof value === "string" && visible.test(value)) return value;
+  throw invalid(`its \`${name}\` is not 1 to 256 visible ASCII characters`);
 }
 
 function invalid(why: string) {
