@@ -837,7 +837,7 @@ const bySlug = Type.Object({ id: slug }, closed);
 const comment = text(4096);
 const empty = Type.Object({}, closed);
 
-export const Webhook = Type.Object(
+export const WebhookSummary = Type.Object(
   {
     workspace: slug,
     name: slug,
@@ -852,7 +852,7 @@ export const Webhook = Type.Object(
   },
   closed,
 );
-export type Webhook = Static<typeof Webhook>;
+export type WebhookSummary = Static<typeof WebhookSummary>;
 
 const byWebhook = Type.Object({ workspace: slug, name: slug }, closed);
 
@@ -1436,7 +1436,7 @@ export const routes = {
     summary: "Webhooks that may be delivered to, and whether a program listens",
     access: "operator",
     status: 200,
-    response: Type.Object({ webhooks: list(Webhook, 10_000) }, closed),
+    response: Type.Object({ webhooks: list(WebhookSummary, 10_000) }, closed),
   },
   setWebhookSecret: {
     method: "POST",

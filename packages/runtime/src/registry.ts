@@ -83,7 +83,7 @@ export interface EmergencyStop {
   readonly atMs: number;
 }
 
-export interface RegisteredWebhook {
+export interface WebhookRecord {
   readonly workspace: string;
   readonly name: string;
   readonly secretId: string;
@@ -104,7 +104,7 @@ export interface Registry {
   /** Emergency stops that nobody has cleared, by id. */
   readonly emergencies: ReadonlyMap<string, EmergencyStop>;
   /** Webhooks by `workspace/name`; secrets by their hash only. */
-  readonly webhooks: ReadonlyMap<string, RegisteredWebhook>;
+  readonly webhooks: ReadonlyMap<string, WebhookRecord>;
   /** Where each source session goes on, by its session key. */
   readonly cursors: ReadonlyMap<string, ValueMap>;
 }

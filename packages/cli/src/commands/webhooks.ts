@@ -1,4 +1,4 @@
-import type { Webhook } from "@writ/core/api";
+import type { WebhookSummary } from "@writ/core/api";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
@@ -75,7 +75,7 @@ async function workspaceOf(context: Context, named: string | undefined): Promise
   });
 }
 
-function renderWebhooks(webhooks: readonly Webhook[]): string {
+function renderWebhooks(webhooks: readonly WebhookSummary[]): string {
   if (webhooks.length === 0) return "no webhooks";
   return table(
     ["path", "secret", "set", "listens"],

@@ -1,6 +1,6 @@
 // Webhooks as their owner sees them: made, replaced, listed, removed.
-import type { Webhook } from "@writ/core/api";
-import type { RegisteredWebhook } from "@writ/runtime/registry";
+import type { WebhookSummary } from "@writ/core/api";
+import type { WebhookRecord } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext, Queue } from "../node/context.ts";
@@ -33,7 +33,7 @@ export function webhookHandlers(
   };
 }
 
-function view(known: RegisteredWebhook, webhooks: Webhooks): Webhook {
+function view(known: WebhookRecord, webhooks: Webhooks): WebhookSummary {
   const { workspace, name, secretId, setAtMs, previous } = known;
   return {
     workspace,

@@ -12,7 +12,7 @@ import { sha256, type Sha256 } from "@writ/core/ids";
 import type { Delivery } from "@writ/core/ports";
 import { parse, Type } from "@writ/core/schema";
 import type { DeliveryInbox } from "@writ/modules/webhook";
-import type { RegisteredWebhook } from "@writ/runtime/registry";
+import type { WebhookRecord } from "@writ/runtime/registry";
 import { fault } from "../faults.ts";
 import {
   deliveriesAtOnceMax,
@@ -60,10 +60,10 @@ export function createWebhooks(node: Node, inbox: DeliveryInbox): Webhooks {
   // What an unknown name is compared with, so that its answer takes as long.
   const nobody = Buffer.from(node.entropy.bytes(webhookSecretBytes));
 
-  const find = (workspace: string, name: string): RegisteredWebhook | undefined =>
+  const find = (workspace: string, name: string): WebhookRecord | undefined =>
     node.registry().webhooks.get(`${workspace}/${name}`);
 
-  const secretsOf = (known: RegisteredWebhook | undefined): readonly Buffer[] => {
+  const secretsOf = (known: WebhookRecord | undefined): readonly Buffer[] => {
     const hashes = known === undefined ? [] : [known.secretHash];
     if (known?.previous != null && known.previous.untilMs > node.world.nowMs())
       hashes.push(known.previous.secretHash);
