@@ -508,6 +508,75 @@ test("O8 an approval's prefix must stand for one that waits", async () => {
   expect((await writ(node.url, "approvals", "approve", "a_aaaa")).code).toBe(0);
 });
 
+const stop = {
+  stop: "s_aaaa0000000000000000",
+  scope: { kind: "target", name: "valve-1" },
+  reason: "water",
+  by: "olga",
+  atMs: 0,
+};
+
+test("O10 an emergency stop names one thing, says what it cancelled, and how it is cleared", async () => {
+  await using node = await nodeAnswering({
+    "POST /emergency-stops": { ...stop, cancelled: [{ run: "r_00000000", step: "open" }], underWay: [] },
+    "GET /emergency-stops": { stops: [stop] },
+    [`POST /emergency-stops/${stop.stop}/clear`]: stop,
+  });
+  const stopped = await writ(node.url, "stop-all", "valve-1", "--reason", "water");
+  expect(stopped.code).toBe(0);
+  expect(stopped.out).toContain("open of r_00000000");
+  expect(stopped.out).toContain(`writ emergency clear ${stop.stop}`);
+  for (const args of [[], ["valve-1", "--everything"]]) {
+    const vague = await writ(node.url, "stop-all", ...args, "--reason", "x");
+    expect(vague.error).toContain("command.stop-scope");
+    expect(vague.code).not.toBe(0);
+  }
+  expect((await writ(node.url, "emergency", "list")).out).toContain("target valve-1");
+  expect((await writ(node.url, "emergency", "clear", stop.stop)).code).toBe(0);
+});
+
+test("O8 a countdown's prefix must stand for one that runs", async () => {
+  const id = "c_aaaa0000000000000000";
+  const effect = {
+    step: "open",
+    capability: "plant.set_valve@1.0.0",
+    params: {},
+    later: {},
+    targets: [],
+    guard: ["only if `true`"],
+    hash: null,
+  };
+  const countdown = {
+    id,
+    run: "r_00000000",
+    step: "open",
+    program: hash,
+    programName: "open",
+    workspace: "hall",
+    role: "operator",
+    effect,
+    announcedAtMs: 0,
+    endsAtMs: 30_000,
+    requiresAcknowledgment: false,
+    onMissed: "abort",
+    escalated: false,
+    acknowledgedBy: null,
+    mayCancel: true,
+  };
+  const decided = { countdown: id, run: "r_00000000", step: "open" };
+  await using node = await nodeAnswering({
+    "GET /countdowns": { countdowns: [countdown, { ...countdown, id: "c_aabb0000000000000000" }] },
+    [`POST /countdowns/${id}/cancel`]: decided,
+    [`POST /countdowns/${id}/acknowledge`]: decided,
+  });
+  const listed = await writ(node.url, "countdown", "list");
+  expect(listed.out).toContain(id);
+  expect(listed.out).toContain("only if `true`");
+  expect((await writ(node.url, "countdown", "cancel", "c_aa")).error).toContain("stands for 2 countdowns");
+  expect((await writ(node.url, "countdown", "cancel", "c_aaaa")).out).toContain("cancelled");
+  expect((await writ(node.url, "countdown", "acknowledge", id)).code).toBe(0);
+});
+
 test("O4 protocol messages go in and out as lines, and a fault is the error of its request", async () => {
   await using node = await localServer((request, response) => {
     if (request.body.includes("tools/list")) {

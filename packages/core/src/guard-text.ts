@@ -25,7 +25,9 @@ export function guardText(guard: Guard | undefined): readonly string[] {
         ]),
     ...(rate === undefined
       ? []
-      : [`at most ${rate.perMinuteMax} times a minute, ${seconds(rate.cooldownMs)} apart, on one target`]),
+      : [
+          `${rate.perMinuteMax === 0 ? "" : `at most ${rate.perMinuteMax} times a minute, `}${seconds(rate.cooldownMs)} apart, on one target`,
+        ]),
     ...(countdown === undefined
       ? []
       : [

@@ -200,6 +200,7 @@ export interface Guard {
     readonly requiresAcknowledgment: boolean;
     readonly onMissed: "abort" | "execute" | "escalate";
   };
+  /** On one target, whoever moves it. `perMinuteMax` 0: no bound. */
   readonly rate?: { readonly cooldownMs: number; readonly perMinuteMax: number };
   readonly ranges?: readonly {
     readonly param: string;

@@ -39,14 +39,18 @@ const hall = {
   profile: "unrestricted",
 };
 
-/** A program that moves the valve, started beside the compile road: what is tested is what people are shown and may do. */
-async function startMove(): Promise<string> {
-  const { context } = node.node;
+async function addHall(): Promise<void> {
   const root = path.join(node.data, "hall");
-  const workspace = "hall";
   mkdirSync(root);
   writeFileSync(path.join(root, "workspace.json"), JSON.stringify(hall));
   await node.call("addWorkspace", { body: { root } });
+}
+
+/** A program that moves the valve, started beside the compile road: what is tested is what people are shown and may do. */
+async function startMove(): Promise<string> {
+  const { context } = node.node;
+  const workspace = "hall";
+  await addHall();
   const program: Program = {
     format: 2,
     trigger: { kind: "manual" },
@@ -146,4 +150,65 @@ test("S81 a countdown is shown as it is, and whoever has its role cancels it, an
   const { engine } = node.node.context;
   await until(async () => (engine.active().length === 0 ? true : undefined), "the run's end");
   expect(plant.commands).toEqual([]);
+});
+
+const opening = (check: string) => ({
+  name: "Open a little",
+  body: [
+    {
+      id: "open",
+      op: "call",
+      capability: "plant.set_valve",
+      params: { valve: "valve-1", position: { literal: 10 } },
+      output: "opened",
+      guard: {
+        preconditions: ["true"],
+        window: { window: { fromMinute: 0, toMinute: 0, days: [], zone: "Europe/Paris" } },
+        countdown: { ms: 100, role: "accountant" },
+        ranges: [{ param: "position", min: "0", max: "90" }],
+        readBack: {
+          capability: "plant.read_valve",
+          params: { valve: "valve-1" },
+          check,
+          tolerance: "0.5",
+          pollMs: 50,
+          timeoutMs: 5000,
+        },
+      },
+    },
+  ],
+});
+
+const compile = (program: object) =>
+  node.call("compileProgram", {
+    body: { kind: "program", text: JSON.stringify(program), workspace: "hall" },
+  });
+
+test("K33 a guarded program goes the whole road: proved, shown, announced, moved and read back", async () => {
+  await addHall();
+  const compiled = await compile(opening("abs(result.position - 10) <= tolerance"));
+  if (compiled.kind !== "compiled") throw new Error(JSON.stringify(compiled));
+  const { hash, graph } = compiled.program;
+  expect(graph.text).toContain("done only when");
+  await node.call("approveProgram", { params: { hash } });
+  await node.call("deployProgram", { params: { hash } });
+  const { run } = await node.call("startRun", { params: { hash }, body: {} });
+  const ended = await until(async () => {
+    const shown = await node.call("getRun", { params: { run } });
+    return shown.endedAtMs === null ? undefined : shown;
+  }, "the run's end");
+  expect(ended.fault).toBeNull();
+  expect(ended.status).toBe("finished");
+  expect(plant.position("valve-1")).toBeCloseTo(10);
+  const kinds = ended.entries.map(({ kind }) => kind);
+  expect(kinds).toContain("guard.announced");
+  expect(kinds.filter((kind) => kind === "guard.read-back").length).toBeGreaterThan(0);
+  expect(await node.call("replayRun", { params: { run } })).toMatchObject({ agrees: true });
+});
+
+test("K35 a program whose read-back checks nothing is refused with the step", async () => {
+  await addHall();
+  const refused = await compile(opening("1 == 1"));
+  if (refused.kind !== "refused") throw new Error(JSON.stringify(refused));
+  expect(refused.counterexamples[0]).toMatchObject({ check: 8, path: ["open"] });
 });

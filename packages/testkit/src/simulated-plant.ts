@@ -236,7 +236,7 @@ export function simulatedPlant(world: Pick<World, "monotonicMs">): SimulatedPlan
   const drainTank = capability({
     ...base,
     id: capabilityId("plant.drain_tank@1.0.0"),
-    params: Type.Object({ tank: deviceName, litres: decimalSchema }, closed),
+    params: Type.Object({ tank: deviceName, litres: Type.Number({ minimum: 0, maximum: 1000 }) }, closed),
     result: Type.Object({ level: decimalSchema }, closed),
     effect: { kind: "irreversible", approval: "listed" },
     resources: [{ kind: "device", param: "tank", does: "replace" }],
@@ -308,7 +308,10 @@ export function simulatedPlant(world: Pick<World, "monotonicMs">): SimulatedPlan
 
 const closed = { additionalProperties: false } as const;
 const deviceName = Type.String({ maxLength: 64 });
-const valveAndPosition = Type.Object({ valve: deviceName, position: decimalSchema }, closed);
+const valveAndPosition = Type.Object(
+  { valve: deviceName, position: Type.Number({ minimum: 0, maximum: 100 }) },
+  closed,
+);
 const positionOnly = Type.Object({ position: decimalSchema }, closed);
 const base = {
   summary: { en: "a simulated plant", fr: "une installation simulée" },

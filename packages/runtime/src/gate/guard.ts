@@ -145,13 +145,12 @@ function rateVerdict(input: GuardInput): GuardVerdict | undefined {
     const recent = times.filter((atMs) => atMs > nowMs - minuteMs);
     const cooled = Math.max(Number.NEGATIVE_INFINITY, ...times) + cooldownMs;
     // The effect that leaves the last minute as the one that makes room.
-    const room = recent.length < perMinuteMax ? undefined : recent.sort((a, b) => a - b).at(-perMinuteMax);
+    const isFree = perMinuteMax === 0 || recent.length < perMinuteMax;
+    const room = isFree ? undefined : recent.sort((a, b) => a - b).at(-perMinuteMax);
     return Math.max(cooled, room === undefined ? Number.NEGATIVE_INFINITY : room + minuteMs);
   });
   const untilMs = Math.max(Number.NEGATIVE_INFINITY, ...waits);
   const facts = { step, cooldownMs, perMinuteMax };
-  if (perMinuteMax === 0)
-    return deny("guard.rate", `Cannot run step \`${step}\`: its guard lets it move never`, facts);
   if (untilMs <= nowMs) return undefined;
   const reason = `its target was moved less than ${cooldownMs} ms ago, or ${perMinuteMax} times in a minute`;
   const queueMs = guard.window?.outside === "queue" ? guard.window.queueMs : guardQueueMsDefault;
