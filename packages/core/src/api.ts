@@ -401,6 +401,8 @@ export const RunDetail = Type.Object(
       5000,
     ),
     approvals: list(Approval, 5000),
+    /** Where it began, when it is a fork. */
+    forkedFrom: Type.Optional(Type.Object({ run, seq: count }, closed)),
     breakpoints: Type.Optional(list(Type.Object({ id: line, where: line }, closed), 100)),
     result: json,
     fault: nullable(ApiFault),
@@ -461,6 +463,29 @@ export const Preview = Type.Object(
   closed,
 );
 export type Preview = Static<typeof Preview>;
+
+/** What a fork would do; nothing of it happened and nothing of it is recorded. */
+export const SimulatedRun = Type.Object(
+  {
+    simulated: Type.Literal(true),
+    forkedFrom: Type.Object({ run, seq: count }, closed),
+    preview: Preview,
+    /** Steps whose reads were taken from the record of the run. */
+    replayed: list(line, 5000),
+    /** What would have been recorded, in order. */
+    entries: list(
+      Type.Object({ simulated: Type.Literal(true), atMs: timeMs, kind: line, step: nullable(line) }, closed),
+    ),
+  },
+  closed,
+);
+export type SimulatedRun = Static<typeof SimulatedRun>;
+
+export const ForkOutcome = Type.Union([
+  Type.Object({ kind: Type.Literal("started"), run: RunSummary }, closed),
+  Type.Object({ kind: Type.Literal("simulated"), result: SimulatedRun }, closed),
+]);
+export type ForkOutcome = Static<typeof ForkOutcome>;
 
 export const Replay = Type.Object(
   {
@@ -1221,6 +1246,24 @@ export const routes = {
     params: byRun,
     body: Type.Object({ program: hash }, closed),
     response: RunSummary,
+  },
+  forkRun: {
+    method: "POST",
+    path: "/runs/{run}/fork",
+    summary:
+      "Begin where an ended run stood after one of its entries, for real or as a simulation without effect",
+    access: "operator",
+    status: 200,
+    params: byRun,
+    body: Type.Object(
+      {
+        /** Place in the ledger of an entry of the run. */
+        at: count,
+        simulate: Type.Optional(Type.Boolean()),
+      },
+      closed,
+    ),
+    response: ForkOutcome,
   },
   skipStep: {
     method: "POST",

@@ -205,6 +205,8 @@ export interface RunEntries {
     readonly principal: Actor;
     readonly workspace: string;
     readonly breakpoints?: readonly Breakpoint[];
+    /** It begins where another run stood after entry `seq`; `state` is what it takes over from there. */
+    readonly forkedFrom?: { readonly run: RunId; readonly seq: number; readonly state: Stored };
     /** It starts again what this run began and took back when it gave way; `times` counts how often that has happened. */
     readonly again?: { readonly run: RunId; readonly times: number };
   };

@@ -7,6 +7,7 @@ import type {
   EmergencyScope,
   EntryDraft,
   RunEntry,
+  Stored,
   EntryFacts,
   RunEnd,
 } from "@writ/core/entry";
@@ -72,7 +73,8 @@ import { breakpointsMax, preparedProgramsMax, stopGraceMs } from "./limits.ts";
 import { fault } from "./faults.ts";
 import { decide, initialState, outstanding, type Command, type MachineEntry } from "./machine.ts";
 import { mayWhilePaused } from "./machine/control.ts";
-import { preview } from "./engine/preview.ts";
+import { forkPoint, type ForkPoint } from "./engine/fork.ts";
+import { preview, type SimulatedEntry } from "./engine/preview.ts";
 import { replay, type Replay } from "./replay.ts";
 import { prepareProgram, type PreparedProgram } from "./program-index.ts";
 import type { EmergencyStop, Registry } from "./registry.ts";
@@ -138,6 +140,13 @@ export interface StartRun {
   readonly workspace: string;
   /** Steps or capabilities before which it stops. */
   readonly breakpoints?: readonly string[];
+  /** It begins where another run stood; `carried` is what `state` holds. */
+  readonly forkedFrom?: {
+    readonly run: RunId;
+    readonly seq: number;
+    readonly state: Stored;
+    readonly carried: Value;
+  };
 }
 
 export interface Engine extends Control {
@@ -178,6 +187,13 @@ export interface Engine extends Control {
     actor: Actor,
     result?: Value,
   ): Promise<void>;
+  /**
+   * Starts a run where an ended one stood after its entry `at`: what that had done is neither done nor taken back again.
+   * @throws run.unknown, run.not-ended, run.fork-point, and as `startRun`
+   */
+  forkRun(run: RunId, at: number, actor: Actor): Promise<RunId>;
+  /** The same without any effect: reads come from the record or are performed, everything else is looked at and predicted. */
+  simulateFork(run: RunId, at: number): Promise<SimulatedFork>;
   /** The state of a run that is in memory, or that ended while this engine ran and is still remembered. */
   state(run: RunId): RunState | undefined;
   /** Runs in memory that have not ended. */
@@ -266,6 +282,16 @@ export interface Preview {
   readonly status: RunEnd | "waiting" | "unknown";
   readonly result: Value;
   readonly fault: FaultRecord | null;
+}
+
+/** Nothing of it happened and nothing of it is recorded (K42). */
+export interface SimulatedFork extends Preview {
+  readonly simulated: true;
+  readonly forkedFrom: { readonly run: RunId; readonly seq: number };
+  readonly entries: readonly SimulatedEntry[];
+  /** Steps whose reads were taken from the record of the run. */
+  readonly replayed: readonly StepId[];
+  readonly hashed: HashedProgram;
 }
 
 export function createEngine(options: EngineOptions): Engine {
@@ -476,7 +502,7 @@ export function createEngine(options: EngineOptions): Engine {
     const from = before + changed.drafts.length;
     const begun = starts.map((start, i) => {
       if (!options.registry().workspaces.has(start.workspace)) throw unknownWorkspace(start.workspace);
-      const { program, event, labels, principal, workspace, priority, again } = start;
+      const { program, event, labels, principal, workspace, priority, again, forkedFrom } = start;
       const state = initialState(newRunId(atMs, options.entropy), prepare(program));
       const draft: EntryDraft<"run.started"> = {
         kind: "run.started",
@@ -492,11 +518,12 @@ export function createEngine(options: EngineOptions): Engine {
           principal,
           workspace,
           ...breakpointFacts(start, state.prepared),
+          ...(forkedFrom === undefined ? {} : { forkedFrom: factsOfFork(forkedFrom) }),
           ...(again === undefined ? {} : { again }),
         },
       };
       const entry: MachineEntry = { ...draft, seq: from + i };
-      return { draft, run: activate(state), decision: decide(state, entry) };
+      return { draft, run: activate(state), decision: decide(state, entry, forkedFrom?.carried) };
     });
     let seq: number;
     try {
@@ -584,6 +611,33 @@ export function createEngine(options: EngineOptions): Engine {
     for (const entry of entries)
       state = decide(state, entry, await storedValue(entry, options), await targetOf(entry)).state;
     return state;
+  };
+
+  const replayRun = async (run: RunId): Promise<Replay> => {
+    const entries = await ledger.readRun(run);
+    const [started] = entries;
+    if (started?.kind !== "run.started") throw unknownRun(run);
+    const values = new Map<number, Value>();
+    const targets = new Map<number, PreparedProgram>();
+    for (const entry of entries) {
+      const value = await storedValue(entry, options);
+      if (value !== undefined) values.set(entry.seq, value);
+      const target = await targetOf(entry);
+      if (target !== undefined) targets.set(entry.seq, target);
+    }
+    const program = prepare(await options.loadProgram(started.facts.program));
+    return replay(
+      entries,
+      program,
+      ({ seq }) => values.get(seq),
+      ({ seq }) => targets.get(seq),
+    );
+  };
+
+  const pointOf = async (run: RunId, at: number): Promise<ForkPoint> => {
+    if ((await parking.wake(run)) !== undefined)
+      throw fault("run.not-ended", `Cannot fork the run \`${run}\`: it has not ended`, { run });
+    return forkPoint(run, (await replayRun(run)).steps, at);
   };
 
   const resume = (state: RunState): ActiveRun => {
@@ -770,28 +824,34 @@ export function createEngine(options: EngineOptions): Engine {
       }
       return endedLongAgo(run, options);
     },
+    async forkRun(run, at, actor) {
+      const point = await pointOf(run, at);
+      const state = await store(point.carried, options);
+      const { prepared: of, event, labels, workspace, seq } = point;
+      const { runs, durable } = begin(null, [
+        {
+          program: of.hashed,
+          event,
+          labels,
+          principal: actor,
+          workspace,
+          forkedFrom: { run, seq, state, carried: point.carried },
+        },
+      ]);
+      await durable;
+      const [fork] = runs;
+      if (fork === undefined) throw new Error("Invariant broken: one start makes one run");
+      return fork;
+    },
+    async simulateFork(run, at) {
+      const point = await pointOf(run, at);
+      const { event, labels, workspace, seq } = point;
+      const shown = await preview(core, point.prepared, { event, labels, workspace, from: point });
+      return { ...shown, simulated: true, forkedFrom: { run, seq }, hashed: point.prepared.hashed };
+    },
     preview: (program, event, workspace, labels = ["origin:event"]) =>
       preview(core, prepare(program), { event, labels, workspace }),
-    async replay(run) {
-      const entries = await ledger.readRun(run);
-      const [started] = entries;
-      if (started?.kind !== "run.started") throw unknownRun(run);
-      const values = new Map<number, Value>();
-      const targets = new Map<number, PreparedProgram>();
-      for (const entry of entries) {
-        const value = await storedValue(entry, options);
-        if (value !== undefined) values.set(entry.seq, value);
-        const target = await targetOf(entry);
-        if (target !== undefined) targets.set(entry.seq, target);
-      }
-      const program = prepare(await options.loadProgram(started.facts.program));
-      return replay(
-        entries,
-        program,
-        ({ seq }) => values.get(seq),
-        ({ seq }) => targets.get(seq),
-      );
-    },
+    replay: (run) => replayRun(run),
     async emergencyStop(scope, actor, reason) {
       const stopped = emergencyStop(core, { scope, actor, reason });
       await ledger.durable(stopped.seq);
@@ -828,6 +888,10 @@ export function createEngine(options: EngineOptions): Engine {
       waiters.clear();
     },
   };
+}
+
+function factsOfFork({ run, seq, state }: NonNullable<StartRun["forkedFrom"]>) {
+  return { run, seq, state };
 }
 
 interface Waiter {

@@ -137,6 +137,11 @@ export const runtimeFaults = {
     remedy:
       "Let the run finish on its version, or give a version in which the steps that are named are as they were.",
   },
+  "run.fork-point": {
+    kind: "rejected",
+    remedy:
+      "Fork from an entry at which nothing was under way; the facts name the last one before, where there is one.",
+  },
   "run.order": {
     kind: "rejected",
     remedy: "Show the run and look at the state of the step; order what its state allows.",

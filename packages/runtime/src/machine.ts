@@ -118,7 +118,8 @@ export function decide(
   advance(draft);
   const decision = draft.finish();
   // What was not begun while it was paused begins now, together with what follows.
-  return entry.kind === "run.resumed"
+  const isFork = entry.kind === "run.started" && entry.facts.forkedFrom !== undefined;
+  return entry.kind === "run.resumed" || isFork
     ? { ...decision, commands: resumedCommands(outstanding(decision.state)) }
     : decision;
 }

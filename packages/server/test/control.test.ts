@@ -146,3 +146,24 @@ test("S86 a version replaces another in one commit; runs that have not begun wha
   ).rejects.toMatchObject({ code: "run.migration" });
   await node.call("cancelRun", { params: { run: moved } });
 });
+
+test("S85 K42 a run is forked from one of its entries, as a simulation that says so and then for real", async () => {
+  const run = await stopped();
+  const step = (await show(run)).steps.find(({ intercepted }) => intercepted !== undefined)?.id ?? "";
+  const at = (await show(run)).entries.find(({ kind }) => kind === "step.intercepted")?.seq ?? 0;
+  await expect(node.call("forkRun", { params: { run }, body: { at } })).rejects.toMatchObject({
+    code: "run.not-ended",
+  });
+  await node.call("skipStep", { params: { run, step }, body: { reason: "not yet" } });
+  await ended(run);
+  const simulated = await node.call("forkRun", { params: { run }, body: { at, simulate: true } });
+  expect(simulated).toMatchObject({
+    kind: "simulated",
+    result: { simulated: true, preview: { steps: [{ id: step, forecast: "would-run" }] } },
+  });
+  expect(existsSync(path.join(root, "samples", "copy.csv"))).toBe(true);
+  const real = await node.call("forkRun", { params: { run }, body: { at } });
+  if (real.kind !== "started") throw new Error("not started");
+  expect(await ended(real.run.id)).toMatchObject({ status: "finished", forkedFrom: { run, seq: at } });
+  expect(existsSync(path.join(root, "approved", "copy.csv"))).toBe(true);
+});

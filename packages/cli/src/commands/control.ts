@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { wholeHash, type Context } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { fault } from "../faults.ts";
+import { renderFork } from "../render/fork.ts";
 import { renderRunSummary } from "../render/run.ts";
 import type { Act } from "../run.ts";
 
@@ -56,6 +57,12 @@ export function addControlCommands(run: Command, act: Act): void {
     .command("migrate <id> <hash>")
     .description("move a run to another approved version, when all that has begun is the same there")
     .action(act(migrate));
+  run
+    .command("fork <id>")
+    .description("a new run that begins where an ended one stood; what that had done is not done again")
+    .requiredOption("--at <entry>", "after this entry of it; `writ run show` has their numbers")
+    .option("--simulate", "without any effect: reads come from the record, writes are only looked at")
+    .action(act(fork));
   run
     .command("skip <id> <step>")
     .description("go on without a step; what depends on it is skipped too, unless it tolerates that")
@@ -141,6 +148,16 @@ async function migrate(context: Context, id: string, hash: string): Promise<Exit
   const body = { program: await wholeHash(context, hash) };
   const run = await context.client.call("migrateRun", { params: { run: id }, body });
   return context.answer(run, renderRunSummary);
+}
+
+async function fork(
+  context: Context,
+  id: string,
+  { at, simulate }: { readonly at: string; readonly simulate?: boolean },
+): Promise<ExitCode> {
+  const body = { at: Number(at), ...(simulate === true ? { simulate } : {}) };
+  const outcome = await context.client.call("forkRun", { params: { run: id }, body });
+  return context.answer(outcome, renderFork);
 }
 
 async function skip(

@@ -35,7 +35,10 @@ export function renderRun(run: RunDetail): string {
   return paragraphs(
     `${run.id}: ${run.status} (${run.programName}, ${shortHash(run.program)}, workspace ${run.workspace})`,
     `started ${time(run.startedAtMs)} by ${run.startedBy}, event ${run.event.type} ${brief(run.eventData)}` +
-      (run.endedAtMs === null ? "" : `\nended ${time(run.endedAtMs)}`),
+      (run.endedAtMs === null ? "" : `\nended ${time(run.endedAtMs)}`) +
+      (run.forkedFrom === undefined
+        ? ""
+        : `\nforked from ${run.forkedFrom.run} after entry ${run.forkedFrom.seq}: what that had done is its own to undo`),
     renderFault(run.fault),
     section(
       "Steps",

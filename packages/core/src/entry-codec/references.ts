@@ -22,6 +22,8 @@ export function blobReferences(kind: string, facts: ValueMap): readonly string[]
       return listOf(facts["effects"]).flatMap((effect) =>
         Object.values(mapOf(field(effect, "params"))).flatMap(shown),
       );
+    case "run.started":
+      return stored(field(facts["forkedFrom"], "state"));
     case "step.intercepted":
       return Object.values(mapOf(field(facts["effect"], "params"))).flatMap(shown);
     case "step.released":

@@ -430,6 +430,10 @@ export async function storedValue(
   entry: RunEntry,
   options: Pick<EngineOptions, "blobs">,
 ): Promise<Value | undefined> {
+  if (entry.kind === "run.started") {
+    const state = entry.facts.forkedFrom?.state;
+    return state?.kind === "blob" ? readStored(state, options) : undefined;
+  }
   if (entry.kind === "effect.completed") {
     return entry.facts.result.kind === "blob" ? readStored(entry.facts.result, options) : undefined;
   }

@@ -13,6 +13,7 @@ import { decide, initialState, type Command } from "../machine.ts";
 import { computeKnown } from "../machine/operands.ts";
 import type { PreparedProgram } from "../program-index.ts";
 import { previewEffects } from "./approvals.ts";
+import type { ForkPoint } from "./fork.ts";
 import { recordOf, type ActiveRun, type Core, type RunChange } from "./core.ts";
 import { guardNow, loadHistory } from "./guard.ts";
 import { guardOfPreview, jobOf, stepOf, type Job } from "./job.ts";
@@ -24,13 +25,25 @@ interface Previewing {
   readonly queue: Command[];
   readonly shown: Map<StepId, PreviewedStep>;
   readonly feed: (change: RunChange, stored?: Value) => void;
+  readonly from: ForkPoint | null;
+  /** Steps whose reads were taken from the record. */
+  readonly replayed: StepId[];
 }
+
+/** What would be recorded; it never is (K42). */
+export type SimulatedEntry = RunChange & { readonly simulated: true; readonly atMs: number };
 
 export async function preview(
   core: Core,
   prepared: PreparedProgram,
-  given: { readonly event: Event; readonly labels: readonly Label[]; readonly workspace: string },
-): Promise<Preview> {
+  given: {
+    readonly event: Event;
+    readonly labels: readonly Label[];
+    readonly workspace: string;
+    /** It begins where another run stood. */
+    readonly from?: ForkPoint;
+  },
+): Promise<Preview & { readonly entries: readonly SimulatedEntry[]; readonly replayed: readonly StepId[] }> {
   await core.loadWorkspace(given.workspace);
   const id = runId("r_preview000");
   const run: ActiveRun = {
@@ -45,6 +58,8 @@ export async function preview(
     readBacks: new Map(),
   };
   const queue: Command[] = [];
+  const entries: SimulatedEntry[] = [];
+  const from = given.from ?? null;
   let seq = 0;
   const feed = (change: RunChange, stored?: Value): void => {
     const entry = {
@@ -56,10 +71,11 @@ export async function preview(
       seq: seq++,
     };
     const { state, commands } = decide(run.state, entry, stored);
+    entries.push({ ...change, simulated: true, atMs: entry.atMs });
     run.state = state;
     queue.push(...commands);
   };
-  const previewing: Previewing = { core, run, queue, shown: new Map(), feed };
+  const previewing: Previewing = { core, run, queue, shown: new Map(), feed, from, replayed: [] };
   const { hashed } = prepared;
   feed({
     kind: "run.started",
@@ -70,6 +86,15 @@ export async function preview(
       priority: hashed.program.priority,
       principal: { kind: "program", program: hashed.hash },
       workspace: given.workspace,
+      ...(from === null
+        ? {}
+        : {
+            forkedFrom: {
+              run: from.run,
+              seq: from.seq,
+              state: { kind: "inline" as const, value: from.carried },
+            },
+          }),
     },
   });
   let count = 0;
@@ -89,6 +114,8 @@ export async function preview(
     status: ended?.status ?? "unknown",
     result: ended?.result ?? null,
     fault: ended?.fault ?? null,
+    entries,
+    replayed: previewing.replayed,
   };
 }
 
@@ -245,7 +272,11 @@ async function predict(previewing: Previewing, job: Job, effect: EffectPreview):
     const output = run.state.prepared.steps.get(id)?.step.op;
     const hasOutput = (output?.op === "call" || output?.op === "load") && output.output !== null;
     let result: Value = null;
-    if (isRead) result = (await definition.perform(params, context)).result;
+    const recorded = isRead ? previewing.from?.read(id, capability, params) : undefined;
+    if (recorded !== undefined) {
+      result = recorded;
+      previewing.replayed.push(id);
+    } else if (isRead) result = (await definition.perform(params, context)).result;
     else if (definition.predict !== undefined) result = await definition.predict(params, context);
     else if (hasOutput) {
       show(previewing, id, { capability, params, effect, verdict });

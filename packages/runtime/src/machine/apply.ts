@@ -22,6 +22,7 @@ import { preempted } from "./preemption.ts";
 import { eventTimerFired, waitBegun, waitMatched, waitMissed } from "./wait.ts";
 import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
+import { startFork } from "./fork.ts";
 import { runMigrated } from "./migrate.ts";
 import type { PreparedProgram } from "../program-index.ts";
 import { applyControl, assertNotPaused, reopens } from "./control.ts";
@@ -85,9 +86,10 @@ export function applyEntry(
         startedAtMs: entry.atMs,
         preemptions: again?.times,
       };
-      draft.writeSlot("event", eventSlot(event), labels);
+      if (entry.facts.forkedFrom !== undefined) startFork(draft, entry, stored);
+      else draft.writeSlot("event", eventSlot(event), labels);
       draft.control = { ...draft.control, breakpoints: entry.facts.breakpoints ?? [] };
-      enterBlock(draft, 0, []);
+      if (entry.facts.forkedFrom === undefined) enterBlock(draft, 0, []);
       return;
     }
     case "effect.intended":

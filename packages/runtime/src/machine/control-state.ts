@@ -1,6 +1,6 @@
 // What people ordered while a run runs, as part of its state.
 import type { Actor, Breakpoint } from "@writ/core/entry";
-import type { Sha256, StepId } from "@writ/core/ids";
+import type { RunId, Sha256, StepId } from "@writ/core/ids";
 import type { ValueMap } from "@writ/core/value";
 import type { SlotState } from "../state.ts";
 
@@ -13,6 +13,8 @@ export interface ControlState {
   readonly late: ReadonlyMap<StepId, SlotState>;
   /** When the run's time limit begins: when it was reopened; null for its start. */
   readonly clockFromMs: number | null;
+  /** Where it begins, when it is a fork. */
+  readonly forkedFrom: { readonly run: RunId; readonly seq: number } | null;
 }
 
 export interface StepControl {
@@ -30,5 +32,6 @@ export const noControl: ControlState = {
   steps: new Map(),
   late: new Map(),
   clockFromMs: null,
+  forkedFrom: null,
 };
 export const noStepControl: StepControl = { released: null, changed: null, orderedGroup: 0 };

@@ -174,9 +174,12 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
         ? why("its last attempt may have been done; the next one finds out, or cancel the run")
         : null;
     case "approval":
+    case "postponed":
+    case "countdown":
     case "held":
       return null;
     case "intended":
+    case "read-back":
     case "emitting":
     case "read-back":
       return why("it is under way; wait for its outcome, or cancel the run");

@@ -3,6 +3,7 @@ import { runId, stepId } from "@writ/core/ids";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
 import { findProgram } from "../node/programs.ts";
+import { simulatedView } from "../views/simulated.ts";
 import { runSummary } from "../views/run.ts";
 import { dataOf, namesOf, stateOf } from "./runs.ts";
 
@@ -19,6 +20,7 @@ export function controlHandlers(
   | "releaseStep"
   | "retryStep"
   | "migrateRun"
+  | "forkRun"
 > {
   const { engine } = node;
   const nameOf = namesOf(node);
@@ -66,6 +68,12 @@ export function controlHandlers(
       const run = runId(params.run);
       await engine.migrateRun(run, findProgram(node, body.program).hash, caller.actor);
       return summary(run);
+    },
+    forkRun: async ({ params, body, caller }) => {
+      const run = runId(params.run);
+      if (body.simulate === true)
+        return { kind: "simulated", result: simulatedView(await engine.simulateFork(run, body.at)) };
+      return { kind: "started", run: await summary(await engine.forkRun(run, body.at, caller.actor)) };
     },
     skipStep: async ({ params, body, caller }) => {
       const run = runId(params.run);

@@ -17,7 +17,7 @@ import type { Projections } from "@writ/store/projections";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import { asFault } from "../http/problem.ts";
-import { bytesOf, record, type NodeContext, type Queue } from "../node/context.ts";
+import { bytesOf, record, type NodeContext } from "../node/context.ts";
 import { approveProgram, findProgram, keptOf } from "../node/programs.ts";
 import { migrateRuns } from "./migration.ts";
 import { workspaceOf } from "./workspaces.ts";

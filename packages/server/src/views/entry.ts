@@ -102,7 +102,7 @@ export function entryText(entry: Entry): string {
     case "notification.sent":
       return `${entry.facts.to} told: ${entry.facts.text}`;
     case "run.started":
-      return `started by ${actorText(entry.facts.principal)}: ${entry.facts.event.type}`;
+      return `started by ${actorText(entry.facts.principal)}: ${entry.facts.event.type}${forkText(entry.facts.forkedFrom)}`;
     case "effect.intended":
       return `${entry.facts.capability} ${targetsText(entry.facts.targets)}`.trim();
     case "effect.completed":
@@ -193,6 +193,10 @@ function targetsText(targets: readonly { readonly does: string; readonly name: s
 
 export function scopeText(scope: EmergencyScope): string {
   return scope.kind === "everything" ? "everything" : `${scope.kind} ${scope.name}`;
+}
+
+function forkText(from: { readonly run: string; readonly seq: number } | undefined): string {
+  return from === undefined ? "" : `, forked from ${from.run} after entry ${from.seq}`;
 }
 
 function changesText(params: ValueMap | null): string {

@@ -70,6 +70,7 @@ export function runDetail(
         roles,
       ),
     ),
+    ...(state.control.forkedFrom === null ? {} : { forkedFrom: { ...state.control.forkedFrom } }),
     ...(state.control.breakpoints.length === 0 ? {} : { breakpoints: breakpointsOf(state) }),
     result: toJson(state.ended?.result ?? null),
     fault:
