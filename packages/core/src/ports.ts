@@ -13,7 +13,8 @@ import type {
 import type { Actor, Entry, EntryDraft, EntryFacts, RunEntry } from "./entry.ts";
 import type { Event } from "./event.ts";
 import type { Label } from "./label.ts";
-import type { ValueMap } from "./value.ts";
+import type { Schema } from "./schema.ts";
+import type { Value, ValueMap } from "./value.ts";
 
 /** Time and randomness. Wall time is for people; order comes from sequence numbers. */
 export interface World {
@@ -283,6 +284,24 @@ export type SolverAnswer =
   | { readonly result: "sat"; readonly model: Readonly<Record<string, string>> }
   | { readonly result: "unsat"; readonly core: readonly string[] }
   | { readonly result: "unknown"; readonly reason: string };
+
+/** Models that answer questions. What comes back is data from outside, whatever it says of itself. */
+export interface Models {
+  /**
+   * One answer. `problems`: what was wrong with the answer before, to be told to the model; empty for the first.
+   * @throws model.unavailable (transient) when the model cannot be reached
+   */
+  answer(
+    question: {
+      readonly model: string;
+      readonly context: string;
+      readonly prompt: Value;
+      readonly schema: Schema;
+      readonly problems: readonly string[];
+    },
+    signal: AbortSignalLike,
+  ): Promise<Value>;
+}
 
 /** Tells people: an approval is waiting, a run was held. Best effort, the ledger is the record. */
 export interface Notifier {

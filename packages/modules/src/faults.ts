@@ -299,7 +299,20 @@ const execFaults = {
   },
 } as const;
 
+const modelFaults = {
+  "model.none": {
+    kind: "rejected",
+    remedy: "Give the node a model, or the step a failure policy without one.",
+  },
+  "model.answer": {
+    kind: "rejected",
+    remedy:
+      "Make the schema or the question simpler, or use another model; nothing else than a fitting answer is taken.",
+  },
+} as const;
+
 export const modulesFaults = {
+  ...modelFaults,
   ...filesystemFaults,
   ...csvFaults,
   ...httpFaults,

@@ -1,9 +1,10 @@
 // The capabilities and sources that come with Writ, found by id.
 import type { Capability } from "@writ/core/capability";
-import type { Deliveries, EventSource, Modules } from "@writ/core/ports";
+import type { Deliveries, EventSource, Models, Modules } from "@writ/core/ports";
 import { httpCapabilities } from "./api-http/index.ts";
 import * as clock from "./clock/index.ts";
 import { execCapabilities, type ExecOptions } from "./os-exec/index.ts";
+import { askModel } from "./model.ts";
 import { emitted } from "./writ/emitted.ts";
 import * as csv from "./csv/index.ts";
 import { createInbox, webhookSource } from "./webhook/index.ts";
@@ -11,7 +12,11 @@ import * as filesystem from "./filesystem/index.ts";
 
 /** Every built-in capability, the internal ones that only undo included, and every built-in source. */
 export function builtInModules(
-  options: { readonly exec?: ExecOptions; readonly deliveries?: Deliveries } = {},
+  options: {
+    readonly exec?: ExecOptions;
+    readonly deliveries?: Deliveries;
+    readonly models?: Models;
+  } = {},
 ): Modules {
   const { fileArrived, ...files } = filesystem;
   return modulesOf(
@@ -20,6 +25,7 @@ export function builtInModules(
       ...Object.values(csv),
       ...httpCapabilities(),
       ...execCapabilities(options.exec),
+      askModel(options.models ?? null),
     ],
     [fileArrived, ...Object.values(clock), webhookSource(options.deliveries ?? createInbox()), emitted],
   );

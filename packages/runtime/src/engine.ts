@@ -58,7 +58,6 @@ import { resolveEffect } from "./engine/crash.ts";
 import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/emergency.ts";
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { awaitGuard, countdowns, decideCountdown, type RunningCountdown } from "./engine/guard.ts";
-import { stepOf } from "./engine/job.ts";
 import { beginReadBack } from "./engine/read-back.ts";
 import { createParking } from "./engine/parking.ts";
 import { limitLease } from "./engine/lease.ts";

@@ -5,6 +5,7 @@
 //   G3  An approval covers exactly the effect it was given for; anything else is `approval.stale`.
 //   G4  Untrusted data may not choose what a consequential step does, or whether it happens, without an approval.
 //   G5  What is secret does not leave.
+import { askCapability } from "@writ/core/program-steps";
 import type { Capability, CapabilityDefinition, Risk, Target, WorkspaceContext } from "@writ/core/capability";
 import type { Actor, EffectPreview, GateVerdict } from "@writ/core/entry";
 import { faultRecord, type FaultFacts } from "@writ/core/fault";
@@ -247,7 +248,9 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
 }
 
 function secretDenial(input: GateInput): GateVerdict | undefined {
-  if (!input.paramLabels.includes("secret") || !input.targets.some(leaves)) return undefined;
+  // A model sees what it is asked, wherever it runs.
+  const isSeen = input.capability === askCapability || input.targets.some(leaves);
+  if (!input.paramLabels.includes("secret") || !isSeen) return undefined;
   return deny("gate.secret-leaves", `Cannot use \`${input.capability}\`: a secret would leave the node`, {
     capability: input.capability,
     targets: input.targets.filter(leaves).map(({ name }) => name),

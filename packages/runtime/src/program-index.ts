@@ -11,7 +11,7 @@ import {
   type Step,
 } from "@writ/core/program";
 import { textsOf } from "@writ/core/program-check";
-import { loopSlotsOf, outputSlotOf } from "@writ/core/program-steps";
+import { effectCallOf, loopSlotsOf, outputSlotOf, type EffectCall } from "@writ/core/program-steps";
 import { fault } from "./faults.ts";
 
 export interface StepIndex {
@@ -42,6 +42,12 @@ export interface PreparedProgram {
   readonly loops: readonly StepId[];
 }
 
+/** What the step performs itself, or null. */
+export function effectAt(state: { readonly prepared: PreparedProgram }, id: StepId): EffectCall | null {
+  const op = state.prepared.steps.get(id)?.step.op;
+  return op === undefined ? null : effectCallOf(op);
+}
+
 const opcodes: ReadonlySet<string> = new Set([
   "load",
   "eval",
@@ -55,6 +61,9 @@ const opcodes: ReadonlySet<string> = new Set([
   "fail",
   "finish",
   "loop",
+  "ask",
+  "recall",
+  "remember",
 ]);
 
 /** @throws runtime.unknown-opcode, program.malformed (a step named twice, `after` of a step that is not there), expression.* */

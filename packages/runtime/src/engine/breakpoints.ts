@@ -1,4 +1,5 @@
 // What a person asks for at breakpoints, checked before it is recorded.
+import { effectCallOf } from "@writ/core/program-steps";
 import { toHex } from "@writ/core/bytes";
 import type { Breakpoint } from "@writ/core/entry";
 import { stepId, type StepId } from "@writ/core/ids";
@@ -9,7 +10,7 @@ import type { EngineOptions } from "../engine.ts";
 import { fault } from "../faults.ts";
 import { problemsOf } from "../fit.ts";
 import { matches } from "../machine/intercept.ts";
-import type { PreparedProgram } from "../program-index.ts";
+import { effectAt, type PreparedProgram } from "../program-index.ts";
 import type { RunState } from "../state.ts";
 import { sizeOf, type Core } from "./core.ts";
 import { fitted } from "./job.ts";
@@ -21,9 +22,10 @@ export function breakpointAt(
   { entropy }: Pick<EngineOptions, "entropy">,
 ): Breakpoint {
   const breakpoint = `b_${toHex(entropy.bytes(6))}`;
-  const calls = [...prepared.steps.values()].flatMap(({ step: { id, op } }) =>
-    op.op === "call" || op.op === "load" ? [{ id, capability: op.capability }] : [],
-  );
+  const calls = [...prepared.steps.values()].flatMap(({ step: { id, op } }) => {
+    const call = effectCallOf(op);
+    return call === null ? [] : [{ id, capability: call.capability }];
+  });
   if (calls.some(({ id }) => id === where)) return { breakpoint, step: stepId(where), capability: null };
   if (calls.some(({ capability }) => matches(where, capability)))
     return { breakpoint, step: null, capability: where };
@@ -37,9 +39,8 @@ export function breakpointAt(
 
 /** Parameters as a person wants them: they must be what the capability takes. The gate looks at everything else again. */
 export function checkParams(core: Core, state: RunState, id: StepId, params: ValueMap): void {
-  const op = state.prepared.steps.get(id)?.step.op;
-  if (op?.op !== "call" && op?.op !== "load")
-    throw new Error(`Invariant broken: step ${id} performs nothing`);
+  const op = effectAt(state, id);
+  if (op === null) throw new Error(`Invariant broken: step ${id} performs nothing`);
   if (sizeOf(params) > inlineBytesMax) {
     throw fault("runtime.parameter-too-large", `Cannot set parameters of about ${sizeOf(params)} bytes`, {
       step: id,

@@ -10,8 +10,21 @@ export function setTimer(core: Core, run: ActiveRun, { step, attempt, atMs, why 
   // A duration begins when it is recorded: a run may have waited for its turn since the machine asked.
   const op = run.state.prepared.steps.get(step)?.step.op;
   const lasts = why === "wait" && op?.op === "wait" && op.until.kind === "duration" ? op.until.ms : null;
-  const at = lasts === null ? atMs : core.options.world.nowMs() + lasts;
+  const at =
+    lasts === null ? atMs - drawn(core, run, { step, atMs, why }) : core.options.world.nowMs() + lasts;
   core.apply(run, { kind: "timer.set", facts: { step, attempt, atMs: at, why } });
+}
+
+/** Part of a retry's delay is drawn, so that what failed together is not tried together; the drawn time is what is recorded. */
+function drawn(
+  core: Core,
+  run: ActiveRun,
+  { step, atMs, why }: Pick<TimerCommand, "step" | "atMs" | "why">,
+): number {
+  const failure = run.state.prepared.steps.get(step)?.step.failure;
+  if (why !== "retry" || failure?.kind !== "retry" || failure.jitter === undefined) return 0;
+  const delayMs = Math.max(0, atMs - run.state.atMs);
+  return core.options.world.randomBelow(Math.floor(delayMs * failure.jitter) + 1);
 }
 
 export function awaitTimer(core: Core, run: ActiveRun, { step, attempt, atMs, why }: TimerCommand): void {

@@ -12,6 +12,7 @@ import type { ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import { stoppedFault } from "../gate/emergency.ts";
 import { unknownTriesMax } from "../limits.ts";
+import { effectAt } from "../program-index.ts";
 import { requestGateApproval } from "./approvals.ts";
 import {
   isRefusedEntry,
@@ -317,9 +318,9 @@ function isCertain(why: FaultRecord): boolean {
 }
 
 function mayRetry(run: ActiveRun, id: StepId, { capability }: InFlight, why: FaultRecord): boolean {
-  const { steps, hashed } = run.state.prepared;
-  const op = steps.get(id)?.step.op;
-  if (op?.op !== "call" && op?.op !== "load") return false;
+  const { hashed } = run.state.prepared;
+  const op = effectAt(run.state, id);
+  if (op === null) return false;
   return (
     why.kind === "transient" &&
     isRetryCode(capability, why.code) &&

@@ -11,6 +11,7 @@ import { stopOf, stoppedFault } from "../gate/emergency.ts";
 import { isStoppable } from "../machine/guard.ts";
 import { computeKnown } from "../machine/operands.ts";
 import type { EmergencyStop } from "../registry.ts";
+import { effectAt } from "../program-index.ts";
 import { recordOf, type ActiveRun, type Core } from "./core.ts";
 import { targetsWithoutInspection } from "./look.ts";
 
@@ -153,8 +154,8 @@ function coveredBy(
       ? undefined
       : "under-way";
   }
-  const op = run.state.prepared.steps.get(id)?.step.op;
-  if (op?.op !== "call" && op?.op !== "load") return undefined;
+  const op = effectAt(run.state, id);
+  if (op === null) return undefined;
   const definition = core.options.modules.find(op.capability);
   if (definition === undefined) return undefined;
   const targets = wouldTouch(core, run, id, { definition, params: op.params });

@@ -10,6 +10,7 @@ import type { GateOrder, GivenApproval } from "../gate.ts";
 import type { StepControl } from "../machine/control-state.ts";
 import { computeOperands, type Computed } from "../machine/operands.ts";
 import type { RunState, StepState } from "../state.ts";
+import { effectAt } from "../program-index.ts";
 import { effectKey, type ActiveRun, type Core } from "./core.ts";
 
 /** What is to be done, before anybody looked. */
@@ -33,9 +34,8 @@ export interface Job {
 /** The operands, resolved and shaped for the capability. @throws expression.* */
 export function jobOf(core: Core, run: ActiveRun, id: StepId, workspace: Job["workspace"]): Job {
   const { state } = run;
-  const op = state.prepared.steps.get(id)?.step.op;
-  if (op?.op !== "call" && op?.op !== "load")
-    throw new Error(`Invariant broken: step ${id} performs nothing`);
+  const op = effectAt(state, id);
+  if (op === null) throw new Error(`Invariant broken: step ${id} performs nothing`);
   const definition = core.options.modules.find(op.capability);
   const { value, labels } = computeParams(op.params, state, id);
   const order = orderOf(state, id);
@@ -109,9 +109,8 @@ export function approvalsFor(state: RunState, id: StepId): readonly GivenApprova
 
 /** Labels of the parameters, computed again from the slots. */
 export function labelsOf(state: RunState, id: StepId): Computed<ValueMap> {
-  const op = state.prepared.steps.get(id)?.step.op;
-  if (op?.op !== "call" && op?.op !== "load")
-    throw new Error(`Invariant broken: step ${id} performs nothing`);
+  const op = effectAt(state, id);
+  if (op === null) throw new Error(`Invariant broken: step ${id} performs nothing`);
   return computeParams(op.params, state, id);
 }
 

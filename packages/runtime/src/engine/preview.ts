@@ -5,13 +5,14 @@ import type { Event } from "@writ/core/event";
 import { approvalId, runId, type StepId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
 import type { Operands } from "@writ/core/program";
+import { effectCallOf } from "@writ/core/program-steps";
 import type { Value } from "@writ/core/value";
 import type { Preview, PreviewedStep } from "../engine.ts";
 import { bindingTargets, effectHash } from "../effect-hash.ts";
 import { previewCommandsMax } from "../limits.ts";
 import { decide, initialState, type Command } from "../machine.ts";
 import { computeKnown } from "../machine/operands.ts";
-import type { PreparedProgram } from "../program-index.ts";
+import { effectAt, type PreparedProgram } from "../program-index.ts";
 import { previewEffects } from "./approvals.ts";
 import type { ForkPoint } from "./fork.ts";
 import { recordOf, type ActiveRun, type Core, type RunChange } from "./core.ts";
@@ -269,8 +270,7 @@ async function predict(previewing: Previewing, job: Job, effect: EffectPreview):
       ? "needs-approval"
       : "would";
   try {
-    const output = run.state.prepared.steps.get(id)?.step.op;
-    const hasOutput = (output?.op === "call" || output?.op === "load") && output.output !== null;
+    const hasOutput = (effectAt(run.state, id)?.output ?? null) !== null;
     let result: Value = null;
     const recorded = isRead ? previewing.from?.read(id, capability, params) : undefined;
     if (recorded !== undefined) {
@@ -371,9 +371,9 @@ function showRest(previewing: Previewing): void {
   if (run.state.ended !== null) return;
   for (const [id, { step }] of run.state.prepared.steps) {
     const { phase } = stepOf(run, id);
-    if (shown.has(id) || phase.kind === "settled" || (step.op.op !== "call" && step.op.op !== "load"))
-      continue;
-    show(previewing, id, { capability: step.op.capability, ...partly(run, step.op.params) });
+    const call = effectCallOf(step.op);
+    if (shown.has(id) || phase.kind === "settled" || call === null) continue;
+    show(previewing, id, { capability: call.capability, ...partly(run, call.params) });
   }
 }
 

@@ -107,6 +107,9 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
   switch (op.op) {
     case "load":
     case "call":
+    case "ask":
+    case "recall":
+    case "remember":
       if (op.op === "call") joinGuardLabels(draft, id, op.guard);
       draft.change(id, { phase: { kind: "attempting" } });
       draft.command({ kind: "attempt", step: id });
@@ -198,9 +201,6 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
     case "loop":
       startLoop(draft, id, op);
       return;
-    case "ask":
-    case "recall":
-    case "remember":
     case "run":
       throw unknownOpcode(id, op);
   }

@@ -5,6 +5,7 @@ import type { Value, ValueMap } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import type { Opcode } from "@writ/core/program";
 import { faultRecord } from "@writ/core/fault";
+import { isEffect } from "@writ/core/program-steps";
 import { computeOperands } from "./operands.ts";
 import type { EffectState, SlotState, UndoState } from "../state.ts";
 import type { MachineEntry } from "../machine.ts";
@@ -466,7 +467,7 @@ function approved(draft: Draft, id: StepId, why: "program" | "gate" | "failure")
     enterBlock(draft, body, draft.step(id).control);
     return;
   }
-  if (why === "failure" && op.op !== "call" && op.op !== "load") {
+  if (why === "failure" && !isEffect(op)) {
     // A step with blocks, or one that computes, cannot be done again; the person's order is to go on without it.
     settleFailed(draft, id, "continued");
     return;
