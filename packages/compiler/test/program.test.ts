@@ -173,3 +173,29 @@ test("J6 the page about programs names every opcode, failure policy and way to w
   expect(names.length).toBeGreaterThan(25);
   for (const name of names) expect(page, name).toMatch(new RegExp(`[\`"]${name}[\`"]`));
 });
+
+test("J7 outside its window a step queues, a critical one is refused, and the author may say otherwise", () => {
+  const window = { fromMinute: 480, toMinute: 1080, zone: "Europe/Paris" };
+  const outsideOf = (criticality: "guarded" | "critical", more: object = {}) => {
+    const body = [
+      {
+        id: "write",
+        op: "call",
+        capability: "filesystem.write_file",
+        params: { path: "out/a.txt", content: "x" },
+        guard: { window: { window, ...more } },
+      },
+    ];
+    const capabilities = catalog.capabilities.map((each) => ({ ...each, criticality }));
+    const compiled = compileProgram({
+      text: JSON.stringify({ body }),
+      catalog: { ...catalog, capabilities },
+    });
+    if (compiled.kind !== "compiled") throw new Error(JSON.stringify(compiled.problems));
+    const op = compiled.program.body.steps[0]?.op;
+    return op?.op === "call" ? op.guard?.window : undefined;
+  };
+  expect(outsideOf("guarded")).toMatchObject({ outside: "queue", queueMs: 3_600_000 });
+  expect(outsideOf("critical")).toMatchObject({ outside: "refuse" });
+  expect(outsideOf("critical", { outside: "skip" })).toMatchObject({ outside: "skip" });
+});

@@ -58,6 +58,8 @@ export type Places = Map<string, readonly [number, number]>;
 
 const longestMs = 10 * 365 * 24 * 3_600_000;
 const ms = whole(0, longestMs);
+/** How long a step waits for its window where its author says nothing. */
+const queueMsDefault = 3_600_000;
 const role = id(roleName, "a role: a small letter, then small letters, digits, `_` or `-`");
 const slot = id(slotName, "a slot name: a letter, then letters, digits or `_`");
 const stepName = id(stepId, "a step id: 1 to 128 letters, digits, `_`, `.` or `-`");
@@ -140,8 +142,9 @@ export function programForm(catalog: Catalog, places: Places): Form<WrittenProgr
     window: omissible(
       record("a guard's window", {
         window: required(timeWindow),
-        outside: optional(choice("queue", "refuse", "skip"), "refuse"),
-        queueMs: optional(ms, 0),
+        // Filled in with the step, by what its capability is.
+        outside: omissible(choice("queue", "refuse", "skip")),
+        queueMs: optional(ms, queueMsDefault),
       }),
     ),
     countdown: omissible(
@@ -314,7 +317,7 @@ export function programForm(catalog: Catalog, places: Places): Form<WrittenProgr
     // A step is shown by its id: its own lines may be many.
     const named = node.kind === "object" ? (node.fields.get("id") ?? node) : node;
     if (!places.has(flat.id)) places.set(flat.id, [named.start, named.end]);
-    return stepOf(flat);
+    return withOutside(stepOf(flat), catalog);
   };
 
   return record("a program", {
@@ -347,6 +350,17 @@ export function programForm(catalog: Catalog, places: Places): Form<WrittenProgr
 
 /** A step as it is written: its operands stand beside its id. */
 type FlatStep = Omit<Step, "op"> & Opcode;
+
+/** Outside its window what is critical is refused and anything else queues, unless the author says otherwise. */
+function withOutside(step: Step, catalog: Catalog): Step {
+  const { op } = step;
+  if (op.op !== "call" || op.guard?.window === undefined || Object.hasOwn(op.guard.window, "outside"))
+    return step;
+  const definition = catalog.capabilities.find(({ id: known }) => known === op.capability);
+  const outside = definition?.criticality === "critical" ? "refuse" : "queue";
+  const guard: Guard = { ...op.guard, window: { ...op.guard.window, outside } };
+  return { ...step, op: { ...op, guard } };
+}
 
 function stepOf(flat: FlatStep): Step {
   const { id: name, after, tolerates, failure, timeoutMs, priority, preemptible, ...op } = flat;
