@@ -87,6 +87,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await assertPortFree(options.port);
     const registry = await followRegistry(store);
     const inbox = createInbox();
+    if (registry.now().policy?.hash !== policy.hash) policy.check();
     const modules =
       options.modules ??
       builtInModules({

@@ -2,15 +2,15 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { openPolicy, type CedarPolicy, type PolicyFile } from "./policy.ts";
+import { readPolicy, type PolicyFile, type UncheckedPolicy } from "./policy.ts";
 
 const shipped = fileURLToPath(new URL("../policies/", import.meta.url));
 
-/** @throws policy.invalid */
-export function loadPolicy(ownFolder: string | null): CedarPolicy {
+/** The policies as they stand in the files, not checked yet. */
+export function loadPolicy(ownFolder: string | null): UncheckedPolicy {
   const own =
     ownFolder === null ? [] : policyFiles(ownFolder).map(({ name, text }) => ({ name: `own/${name}`, text }));
-  return openPolicy(
+  return readPolicy(
     [...policyFiles(shipped), ...own],
     readFileSync(path.join(shipped, "writ.cedarschema"), "utf8"),
   );

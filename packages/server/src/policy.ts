@@ -2,16 +2,11 @@
 //   S20  No policy permits it: forbidden. A policy that cannot be evaluated: forbidden.
 //   S21  An approval is asked for by a `forbid` of `proceed_unasked`; it never permits what `perform` denies.
 //   S22  The same request under the same policy hash gives the same verdict; verdicts are remembered by what policies can see.
+//   S24  A text of policies is used only after it was checked against the schema: before its hash is first recorded. A node that starts
+//        again with the recorded text loads Cedar (20 MB, a tenth of a second) with its first decision.
 import { createHash } from "node:crypto";
-import {
-  policySetTextToParts,
-  policyToJson,
-  preparsePolicySet,
-  statefulIsAuthorized,
-  validate,
-  type AuthorizationAnswer,
-  type EntityJson,
-} from "@cedar-policy/cedar-wasm/nodejs";
+import { createRequire } from "node:module";
+import type { AuthorizationAnswer, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import { roleName, sha256, type Sha256 } from "@writ/core/ids";
 import type { Policy, PolicyRequest, PolicyVerdict } from "@writ/core/ports";
 import { fault } from "./faults.ts";
@@ -25,6 +20,11 @@ export interface PolicyFile {
 
 export interface CedarPolicy extends Policy {
   readonly files: readonly PolicyFile[];
+}
+
+export interface UncheckedPolicy extends CedarPolicy {
+  /** @throws policy.invalid naming file and place */
+  check(): void;
 }
 
 interface ParsedPolicy {
@@ -42,43 +42,79 @@ export function policyText(files: readonly PolicyFile[]): string {
     .join("\n");
 }
 
+type Cedar = typeof import("@cedar-policy/cedar-wasm/nodejs");
+const require = createRequire(import.meta.url);
+const cedar = (): Cedar => require("@cedar-policy/cedar-wasm/nodejs") as Cedar;
+
 /**
  * Parses, validates against the schema and prepares the policies.
  * @throws policy.invalid naming file and place
  */
 export function openPolicy(files: readonly PolicyFile[], schema: string): CedarPolicy {
-  const text = policyText(files);
-  const hash = sha256(createHash("sha256").update(schema).update("\0").update(text).digest("hex"));
-  const policies = new Map<string, ParsedPolicy>();
-  for (const policy of files.flatMap(parseFile)) {
-    if (policies.has(policy.id)) throw invalid(`two policies are called \`${policy.id}\``, { id: policy.id });
-    policies.set(policy.id, policy);
-  }
-  const staticPolicies = Object.fromEntries([...policies].map(([id, policy]) => [id, policy.text]));
-  const checked = validate({ schema, policies: { staticPolicies } });
-  const problems =
-    checked.type === "failure"
-      ? checked.errors.map((error) => error.message)
-      : checked.validationErrors.map(({ policyId, error }) => `${policyId}: ${error.message}`);
-  if (problems.length > 0) throw invalid(problems[0] ?? "", { problems });
-  const prepared = preparsePolicySet(hash, { staticPolicies });
-  if (prepared.type === "failure") throw invalid(prepared.errors[0]?.message ?? "unreadable", {});
+  const policy = readPolicy(files, schema);
+  policy.check();
+  return policy;
+}
 
+/** The same, not checked yet: for a text whose hash says that it was (S24). Its first decision parses it, and @throws policy.invalid. */
+export function readPolicy(files: readonly PolicyFile[], schema: string): UncheckedPolicy {
+  const hash = sha256(
+    createHash("sha256").update(schema).update("\0").update(policyText(files)).digest("hex"),
+  );
+  let parsed: ReadonlyMap<string, ParsedPolicy> | null = null;
   const remembered = new Map<string, PolicyVerdict>();
   return {
     hash,
     files,
+    check() {
+      const policies = parsePolicies(files);
+      validatePolicies(policies, schema);
+      preparePolicies(hash, policies);
+      parsed = policies;
+    },
     decide(request) {
       const visible = visibleTo(request);
       const key = JSON.stringify(visible);
       const known = remembered.get(key);
       if (known !== undefined) return known;
-      const verdict = decide(hash, policies, visible);
+      if (parsed === null) {
+        const policies = parsePolicies(files);
+        preparePolicies(hash, policies);
+        parsed = policies;
+      }
+      const verdict = decide(hash, parsed, visible);
       if (remembered.size >= policyVerdictsMax) remembered.clear();
       remembered.set(key, verdict);
       return verdict;
     },
   };
+}
+
+function parsePolicies(files: readonly PolicyFile[]): ReadonlyMap<string, ParsedPolicy> {
+  const policies = new Map<string, ParsedPolicy>();
+  for (const policy of files.flatMap(parseFile)) {
+    if (policies.has(policy.id)) throw invalid(`two policies are called \`${policy.id}\``, { id: policy.id });
+    policies.set(policy.id, policy);
+  }
+  return policies;
+}
+
+function textsOf(policies: ReadonlyMap<string, ParsedPolicy>): Record<string, string> {
+  return Object.fromEntries([...policies].map(([id, policy]) => [id, policy.text]));
+}
+
+function validatePolicies(policies: ReadonlyMap<string, ParsedPolicy>, schema: string): void {
+  const checked = cedar().validate({ schema, policies: { staticPolicies: textsOf(policies) } });
+  const problems =
+    checked.type === "failure"
+      ? checked.errors.map((error) => error.message)
+      : checked.validationErrors.map(({ policyId, error }) => `${policyId}: ${error.message}`);
+  if (problems.length > 0) throw invalid(problems[0] ?? "", { problems });
+}
+
+function preparePolicies(hash: Sha256, policies: ReadonlyMap<string, ParsedPolicy>): void {
+  const prepared = cedar().preparsePolicySet(hash, { staticPolicies: textsOf(policies) });
+  if (prepared.type === "failure") throw invalid(prepared.errors[0]?.message ?? "unreadable", {});
 }
 
 /** What policies can see of a request: coarse on purpose, so that policies speak of kinds of things and verdicts are remembered. */
@@ -181,7 +217,7 @@ function ask(hash: Sha256, action: string, visible: Visible) {
     ...roles.map((uid) => ({ uid, attrs: {}, parents: [] })),
   ];
   const { profile, workspace, labels, targets, does, folders, hosts, hostRisk } = visible;
-  const answer = statefulIsAuthorized({
+  const answer = cedar().statefulIsAuthorized({
     principal,
     action: { type: "Action", id: action },
     resource,
@@ -216,7 +252,7 @@ function failClosed(answer: AuthorizationAnswer): {
 }
 
 function parseFile(file: PolicyFile): readonly ParsedPolicy[] {
-  const parts = policySetTextToParts(file.text);
+  const parts = cedar().policySetTextToParts(file.text);
   if (parts.type === "failure") {
     throw invalid(`\`${file.name}\`: ${parts.errors[0]?.message ?? "unreadable"}`, {
       file: file.name,
@@ -224,7 +260,7 @@ function parseFile(file: PolicyFile): readonly ParsedPolicy[] {
     });
   }
   return parts.policies.map((text, index) => {
-    const answer = policyToJson(text);
+    const answer = cedar().policyToJson(text);
     if (answer.type === "failure")
       throw invalid(`\`${file.name}\`: policy ${index + 1} is unreadable`, { file: file.name });
     const { annotations = {}, effect, action } = answer.json;

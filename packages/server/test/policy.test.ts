@@ -2,7 +2,7 @@ import { capabilityId } from "@writ/core/ids";
 import { builtInModules } from "@writ/modules/registry";
 import type { PolicyRequest } from "@writ/core/ports";
 import { expect, test } from "vitest";
-import { openPolicy } from "../src/policy.ts";
+import { openPolicy, readPolicy } from "../src/policy.ts";
 import { loadPolicy } from "../src/policies.ts";
 
 const policy = loadPolicy(null);
@@ -256,6 +256,22 @@ test("S22 the hash covers names, texts and the schema", () => {
     openPolicy([{ name: "a.cedar", text }], `${schema}\n`),
   ].map(({ hash }) => hash);
   expect(new Set(hashes).size).toBe(4);
+});
+
+test("S24 a text that is not sound is refused when it is checked, and decides nothing before", () => {
+  const unsound = readPolicy(
+    [{ name: "own.cedar", text: "permit (principal, action, resource) when { nothing };" }],
+    schema,
+  );
+  expect(() => unsound.check()).toThrow(expect.objectContaining({ code: "policy.invalid" }));
+  expect(() => unsound.decide(moveFile)).toThrow(expect.objectContaining({ code: "policy.invalid" }));
+});
+
+test("S24 a text whose check is known decides as the checked one", () => {
+  const files = [{ name: "own.cedar", text: "permit (principal, action, resource);" }];
+  const [checked, known] = [openPolicy(files, schema), readPolicy(files, schema)];
+  expect(known.hash).toBe(checked.hash);
+  expect(known.decide(moveFile)).toEqual(checked.decide(moveFile));
 });
 
 test("S22 a policy may speak of folders and hosts", () => {
