@@ -374,7 +374,11 @@ export function createEngine(options: EngineOptions): Engine {
     { status, result, hasResult, fault: why }: Extract<Command, { kind: "end" }>,
   ): void => {
     const append = (stored: Awaited<ReturnType<typeof store>> | null): void => {
-      const seq = recordEnd(run, { status, result: stored, fault: why });
+      const startsAgain = status === "rolled_back" && isAgain(why);
+      // Its end and the run that starts it again are one commit, after the restart.
+      if (startsAgain && core.phase() !== "running") return;
+      const facts = { status, result: stored, fault: why };
+      const seq = startsAgain ? endAndStart(run, facts) : core.apply(run, { kind: "run.ended", facts });
       for (const takeBack of run.timers.values()) takeBack();
       run.timers.clear();
       core.runs.delete(run.run);
@@ -401,12 +405,9 @@ export function createEngine(options: EngineOptions): Engine {
   };
 
   /** The end of a run that gave way and was taken back whole is one commit with the run that starts it again. */
-  const recordEnd = (run: ActiveRun, facts: EntryFacts["run.ended"]): number => {
+  const endAndStart = (run: ActiveRun, facts: EntryFacts["run.ended"]): number => {
     const { state } = run;
-    const why = facts.fault;
-    const isAgain = why?.code === "runtime.preempted" && why.facts["again"] === true;
-    if (!isAgain || facts.status !== "rolled_back" || state.event === null || core.phase() !== "running")
-      return core.apply(run, { kind: "run.ended", facts });
+    if (state.event === null) throw new Error(`Invariant broken: run ${run.run} gives way and has no event`);
     const { prepared: known, event, principal, workspace, priority, preemptions = 0 } = state;
     const draft: EntryDraft<"run.ended"> = {
       kind: "run.ended",
@@ -910,6 +911,11 @@ async function endedLongAgo(run: RunId, options: EngineOptions): Promise<RunOutc
   if (last?.kind !== "run.ended") throw unknownRun(run);
   const { status, result, fault: why } = last.facts;
   return { run, status, result: result === null ? null : await readStored(result, options), fault: why };
+}
+
+/** It gave way, and is to start again. */
+function isAgain(why: FaultRecord | null): boolean {
+  return why?.code === "runtime.preempted" && why.facts["again"] === true;
 }
 
 function isWaiting(state: RunState, approval: ApprovalState): boolean {

@@ -327,6 +327,41 @@ test("K106 Y5 a crash while the holder gives way changes nothing of that", async
   expect(again.site.files.get("f")?.length).toBe(1);
 });
 
+test("Y5 E12 a node that stops while a run gives way starts it again after the restart", async () => {
+  const made = rig();
+  const hashed = of([step("a", act("put", "f")), wait("w", 1000)], {
+    concurrencyMax: 1,
+    conflict: "preempt",
+  });
+  const first = made.start(hashed);
+  await made.site.advance(10);
+  made.site.behave("f", { kind: "slow", ms: 2000 });
+  made.start(hashed, { event: event({}, "e2") });
+  await made.site.advance(10);
+  expect(made.kinds(first).at(-1)).toBe("undo.intended");
+  const stopped = made.engine.stop();
+  await made.site.advance(5000);
+  await stopped;
+  expect(made.kinds(first).at(-1)).toBe("undo.completed");
+  const again = rig({ site: made.site, ledger: made.ledger.crash(), programs: made.programs });
+  await again.engine.recover();
+  await again.site.advance(60_000);
+  expect(again.engine.active()).toEqual([]);
+  const entries = again.ledger.entries();
+  const next = entries.find((entry) => entry.kind === "run.started" && entry.facts.again?.run === first);
+  expect(next).toBeDefined();
+  const carried = entries.flatMap((entry) =>
+    entry.kind === "run.ended" && entry.facts.status === "finished" ? [entry.run] : [],
+  );
+  const events = carried.map(
+    (run) =>
+      entries.find((entry) => entry.kind === "run.started" && entry.run === run)?.facts as {
+        readonly event: { readonly id: string };
+      },
+  );
+  expect(events.map(({ event: { id } }) => id)).toEqual(["e2", "e1"]);
+});
+
 test("K31 J3 Y1 a run whose priority is raised while it waits goes first, and may have others give way", async () => {
   const made = rig();
   const queue = of([wait("w", 1000)], { concurrencyMax: 1 });
