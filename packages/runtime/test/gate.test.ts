@@ -165,6 +165,29 @@ test("G7 what the program promised is enforced", () => {
   ).toBe("gate.invariant");
 });
 
+test("G7 a command in a folder counts as writing all of it", () => {
+  const folder = (name: string, resolved: string): Target => ({
+    ...file(name, "replace", resolved),
+    kind: "folder",
+  });
+  const invariants = [{ kind: "never-writes", paths: ["inbox/kept"] }] as const;
+  expect(code(input({ invariants, targets: [folder(".", "/sim")] }))).toBe("gate.invariant");
+  expect(code(input({ invariants, targets: [folder("inbox", "/sim/inbox")] }))).toBe("gate.invariant");
+  expect(code(input({ invariants, targets: [folder("other", "/sim/other")] }))).toBe("allow");
+});
+
+test("G10 the policy is told the higher risk of a capability and of its call", () => {
+  const risks: string[] = [];
+  const decide: GateInput["decide"] = ({ risk }) => {
+    risks.push(risk);
+    return { kind: "permit" };
+  };
+  for (const risk of ["low", "critical"] as const)
+    gate(input({ definition: { ...put, riskOf: () => risk }, decide }));
+  gate(input({ definition: { ...put, risk: "high", riskOf: () => "medium" }, decide }));
+  expect(risks).toEqual(["low", "critical", "high"]);
+});
+
 test("K86 every parameter that names a path is checked, also nested and in lists", () => {
   const path = Type.String({ maxLength: 100, "x-path": "file" });
   const definition: Capability = {
