@@ -309,3 +309,30 @@ test("C6 G3 an ordered attempt that is not what was approved asks the same role 
   await made.site.advance(0);
   expect((await made.engine.ended(run)).status).toBe("finished");
 });
+
+test("C6 inside a step whose failure waits for a person, the step that failed is ordered, not the one around it", async () => {
+  const made = rig();
+  fail(made, "b");
+  const run = made.start(
+    program([
+      step(
+        "if",
+        {
+          op: "branch",
+          arms: [
+            { when: "true", block: { steps: chain(step("a", act("put", "a")), step("b", act("put", "b"))) } },
+          ],
+          otherwise: { steps: [] },
+        },
+        { failure: askAccountant() },
+      ),
+    ]),
+  );
+  await made.site.advance(0);
+  expect(made.status(run, "if")).toBe("FAILED");
+  await expect(retryIt(made, run, "if")).rejects.toMatchObject({ code: "run.order" });
+  await retryIt(made, run, "b");
+  await made.site.advance(0);
+  expect((await made.engine.ended(run)).status).toBe("finished");
+  expect(effects(made)).toEqual(["a", "b"]);
+});

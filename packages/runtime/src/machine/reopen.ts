@@ -32,11 +32,11 @@ export function retryProblem(run: Ordered, id: StepId): FaultRecord | null {
   if (step === undefined) return why("the program has no such step");
   if (step.status !== "FAILED")
     return why(`it is ${step.status}, and only a step that has failed is tried again`);
+  const inner = failedInside(run, id);
+  if (inner.length > 0) return why(`it failed because of ${named(inner)}; try that again`);
   // It waits for a person already; the order is the answer.
   if (step.phase.kind === "approval" && step.phase.why === "failure" && run.ending === null) return null;
   if (step.phase.kind !== "settled") return why("it is about to be tried");
-  const inner = failedInside(run, id);
-  if (inner.length > 0) return why(`it failed because of ${named(inner)}; try that again`);
   return reopenProblem(run, id, "try again");
 }
 
@@ -70,15 +70,13 @@ export function reopenProblem(run: Ordered, id: StepId, verb: "skip" | "try agai
 /** A person's order: a new attempt of a new group, begun when the run goes on. */
 export function retryOrdered(draft: Draft, id: StepId): void {
   const { phase, attempt, group } = draft.step(id);
-  if (phase.kind === "settled") {
-    reopen(draft, id);
-    if (hasBegunBlocks(draft, id)) {
-      resumeOwner(draft, id);
-      return;
-    }
+  if (phase.kind === "settled") reopen(draft, id);
+  if (hasBegunBlocks(draft, id)) {
+    resumeOwner(draft, id);
+    return;
   }
   // Its blocks never began, and what fell inside them begins with it.
-  if (phase.kind === "settled") renewInside(draft, id);
+  renewInside(draft, id);
   const known = draft.control.steps.get(id) ?? noStepControl;
   setStepControl(draft, id, { ...known, changed: null, orderedGroup: group + 1 });
   // FAILED until its attempt begins; it begins as every step does, once the run may go on.
@@ -220,7 +218,8 @@ function planOf(run: Ordered, id: StepId): Plan | string {
     if (degrade !== null && degrade !== place.block && run.blocks[degrade]?.status !== "idle")
       return `the alternative of \`${owner}\` ran instead`;
     if (around?.status === "RUNNING") return { blocks, owners, after };
-    if (around?.status !== "FAILED" || around.phase.kind !== "settled")
+    const isAsked = around?.phase.kind === "approval" && around.phase.why === "failure";
+    if (around?.status !== "FAILED" || (around.phase.kind !== "settled" && !isAsked))
       return `\`${owner}\`, in which it stands, is ${around?.status ?? "gone"}; go on from the step that failed the run`;
     owners.push(owner);
     after.push(...stepsAfter(run, owner));

@@ -90,9 +90,11 @@ export function createWatch(oracle: Oracle, programs: ReadonlyMap<ProgramHash, H
     for (const [id, step] of after.steps) {
       const from = before.steps.get(id)?.status;
       if (from === undefined || from === step.status || reachable[from].has(step.status)) continue;
-      // In a loop the step of a new iteration begins anew.
+      // In a loop the step of a new iteration begins anew, and so does what fell when a person orders the failed step again.
+      const isOrdered = entry.kind === "step.retry-ordered" || entry.kind === "step.skip-ordered";
       const isRenewed =
-        after.prepared.loops.length > 0 && (settled.has(from) || reachable[from].has("COMPLETED"));
+        isOrdered ||
+        (after.prepared.loops.length > 0 && (settled.has(from) || reachable[from].has("COMPLETED")));
       if (!isRenewed || (step.status !== "PENDING" && !reachable.PENDING.has(step.status)))
         problem(`SV3 step ${id} went from ${from} to ${step.status} with entry ${entry.seq} (${entry.kind})`);
     }
