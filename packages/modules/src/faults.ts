@@ -304,6 +304,10 @@ const modelFaults = {
     kind: "rejected",
     remedy: "Give the node a model, or the step a failure policy without one.",
   },
+  "model.unavailable": {
+    kind: "transient",
+    remedy: "See that the model can be reached, or let the step try again.",
+  },
   "model.answer": {
     kind: "rejected",
     remedy:

@@ -146,6 +146,7 @@ test("M2 the actions have exactly the documented parameters and defaults", () =>
     "os_exec.set_env_var": "name value scope?=process",
     "os_exec.get_env_var": "name",
     "os_exec.get_system_info": "include?=cpu,memory,disk,os",
+    "model.ask": "model context prompt schema attemptsMax",
   };
   const shown = named
     .filter(([, capability]) => capability.internal !== true)

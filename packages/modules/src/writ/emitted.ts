@@ -3,6 +3,7 @@ import { capabilityId } from "@writ/core/ids";
 import { emittedSource } from "@writ/core/event";
 import type { EventSource } from "@writ/core/ports";
 import { Type } from "@writ/core/schema";
+import type { ValueMap } from "@writ/core/value";
 
 /** `writ.emitted`: with a `type`, only events of this type. What is secret is never handed on, so no event carries that label. */
 export const emitted: EventSource = {
@@ -13,7 +14,8 @@ export const emitted: EventSource = {
       { type: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })) },
       { additionalProperties: false },
     ),
-    event: Type.Object({}),
+    // Whatever the run that emits puts into it.
+    event: Type.Unsafe<ValueMap>({}),
     phrases: { en: [], fr: [] },
     labels: ["origin:event", "origin:file", "origin:web", "origin:model", "origin:command", "origin:person"],
   },
