@@ -398,6 +398,8 @@ export interface RunEntries {
   };
   "step.skip-ordered": { readonly step: StepId; readonly by: Actor; readonly reason: string };
   /** It gives way to the run `by`: nothing more begins, and what it did is taken back. `names`: the resources or locks it is about. */
+  /** The state of the run after entry `after`, as the machine had it under `program`; folding may begin there. */
+  "run.snapshot": { readonly after: number; readonly program: ProgramHash; readonly state: Stored };
   "run.preempted": {
     readonly by: RunId;
     readonly on: "turn" | "resource" | "lock";

@@ -87,7 +87,11 @@ export interface Ledger {
   /** Entries with `from <= seq < to`, durable ones only, in order. */
   scan(from: number, to?: number): AsyncIterable<Entry>;
   /** All entries of a run, in order (through the projections' index). */
-  readRun(run: RunId): Promise<readonly RunEntry[]>;
+  readRun(
+    run: RunId,
+    /** With `fromSnapshot`, those that follow the entry of its last snapshot may be all that come. */
+    options?: { readonly fromSnapshot?: boolean },
+  ): Promise<readonly RunEntry[]>;
   /** Called with every batch after it became durable, in order. Returns a function that ends it. */
   subscribe(listener: (entries: readonly Entry[]) => void): () => void;
 }

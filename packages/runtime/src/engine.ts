@@ -59,6 +59,8 @@ import { clearEmergency, emergencyStop, type StoppedEverything } from "./engine/
 import { abortEffect, attemptEffect, performEffect } from "./engine/effects.ts";
 import { awaitGuard, countdowns, decideCountdown, type RunningCountdown } from "./engine/guard.ts";
 import { beginReadBack } from "./engine/read-back.ts";
+import { createSnapshots, lastSnapshot } from "./engine/snapshots.ts";
+import { decodeState } from "./state-codec.ts";
 import { createParking } from "./engine/parking.ts";
 import { limitLease } from "./engine/lease.ts";
 import { createPreemption } from "./engine/preemption.ts";
@@ -105,6 +107,8 @@ export interface EngineOptions {
   readonly notifier?: Notifier;
   /** Where runs that only wait are kept while they are not in memory; without it every run stays there. */
   readonly parked?: ParkedRuns;
+  /** Entries of a run between two snapshots of its state; 1,000 when absent. */
+  readonly snapshotEntries?: number;
   /** Runs in memory at once; `runsActiveMax` of core when absent. */
   readonly runsActiveMax?: number;
   /** Runs that have not ended, in memory and parked; `runsUnfinishedMax` of core when absent. */
@@ -357,7 +361,11 @@ export function createEngine(options: EngineOptions): Engine {
       preemption.lockWaits(waiter);
     },
   });
-  core.onApplied(() => parking.touched());
+  const snapshots = createSnapshots(core);
+  core.onApplied((run) => {
+    parking.touched();
+    snapshots(run);
+  });
 
   const admission = createAdmission({
     enqueue: (run, commands) => core.enqueue(run, commands),
@@ -604,11 +612,20 @@ export function createEngine(options: EngineOptions): Engine {
     entry.kind === "run.migrated" ? prepare(await options.loadProgram(entry.facts.target)) : undefined;
 
   const foldRun = async (run: RunId): Promise<RunState> => {
-    const entries = await ledger.readRun(run);
+    const newest = await ledger.readRun(run, { fromSnapshot: true });
+    const last = lastSnapshot(run, newest);
+    // Without a snapshot that can be trusted everything is folded.
+    const isWhole = last !== undefined || newest[0]?.kind === "run.started";
+    const entries = isWhole ? newest : await ledger.readRun(run);
     const [started] = entries;
-    if (started?.kind !== "run.started") throw unknownRun(run);
-    let state = initialState(run, prepare(await options.loadProgram(started.facts.program)));
-    for (const entry of entries)
+    let state: RunState;
+    if (last !== undefined) {
+      const { program, state: stored } = last.snapshot.facts;
+      state = decodeState(await readStored(stored, options), prepare(await options.loadProgram(program)));
+    } else if (started?.kind === "run.started")
+      state = initialState(run, prepare(await options.loadProgram(started.facts.program)));
+    else throw unknownRun(run);
+    for (const entry of last?.after ?? entries)
       state = decide(state, entry, await storedValue(entry, options), await targetOf(entry)).state;
     return state;
   };

@@ -55,6 +55,9 @@ export const lookBackChunk = 4096;
 export const recentSightingsMax = 100_000;
 /** Commands that a preview carries out before it gives up. */
 export const previewCommandsMax = 100_000;
+/** Entries of a run between two snapshots of its state, and how large one may be. */
+export const snapshotEntriesDefault = 1000;
+export const snapshotBytesMax = 16 * 1024 * 1024;
 /** How long a run must have waited, and must still wait, before it leaves memory. */
 export const parkAfterMs = 2000;
 /** Parked runs that are folded again at once when their time has come. */

@@ -113,6 +113,9 @@ export function decide(
       },
     );
   }
+  // It says what is known already.
+  if (entry.kind === "run.snapshot")
+    return { state: { ...state, seq: entry.seq, atMs: entry.atMs }, commands: [] };
   const draft = new Draft(state, entry);
   applyEntry(draft, entry, stored, target);
   advance(draft);

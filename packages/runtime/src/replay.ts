@@ -3,6 +3,10 @@ import type { RunEntry } from "@writ/core/entry";
 import { faultRecord, type FaultRecord } from "@writ/core/fault";
 import type { HashedProgram } from "@writ/core/program";
 import type { Value } from "@writ/core/value";
+import { equalBytes } from "@writ/core/bytes";
+import { encodeCbor } from "@writ/core/cbor";
+import { fault } from "./faults.ts";
+import { encodeState } from "./state-codec.ts";
 import { decide, initialState } from "./machine.ts";
 import { prepareProgram, type PreparedProgram } from "./program-index.ts";
 import type { RunState } from "./state.ts";
@@ -32,13 +36,39 @@ export function replay(
   let state = initialState(first.run, "hashed" in program ? program : prepareProgram(program));
   for (const entry of entries) {
     try {
-      ({ state } = decide(state, entry, stored(entry), target(entry)));
+      const value = stored(entry);
+      if (entry.kind === "run.snapshot") compare(entry, value, steps);
+      ({ state } = decide(state, entry, value, target(entry)));
     } catch (error) {
-      const fault = faultRecord(error);
-      if (fault === undefined) throw error;
-      return { steps, divergence: { seq: entry.seq, fault } };
+      const record = faultRecord(error);
+      if (record === undefined) throw error;
+      return { steps, divergence: { seq: entry.seq, fault: record } };
     }
     steps.push({ entry, state });
   }
   return { steps, divergence: null };
+}
+
+/** @throws runtime.diverged when the snapshot is not the state that the entries gave */
+function compare(
+  { seq, run, facts }: Extract<RunEntry, { kind: "run.snapshot" }>,
+  value: Value | undefined,
+  steps: readonly ReplayStep[],
+): void {
+  const known = facts.state.kind === "inline" ? facts.state.value : value;
+  const then = steps.findLast(({ entry }) => entry.seq === facts.after)?.state;
+  if (known === undefined || then === undefined || !isSame(known, encodeState(then))) {
+    throw fault(
+      "runtime.diverged",
+      `Cannot fold entry ${seq} of run \`${run}\`: its snapshot is not what the entries give`,
+      {
+        run,
+        seq,
+      },
+    );
+  }
+}
+
+function isSame(a: Value, b: Value): boolean {
+  return equalBytes(encodeCbor(a), encodeCbor(b));
 }

@@ -1,4 +1,6 @@
 // Arbitrary valid programs against the machine, with arbitrary outcomes: every command is answered somehow until the run ends.
+import { decodeCbor, encodeCbor } from "@writ/core/cbor";
+import { decodeState, encodeState } from "@writ/runtime/state-codec";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { approvalId, eventId, runId } from "@writ/core/ids";
@@ -187,7 +189,7 @@ test.each([
   [1, programArbitrary],
   [2, program2Arbitrary.filter(runnable)],
 ])(
-  "M1 M2 M5 I1 every valid program of format %i, whatever comes back, ends with every step in a final state and never leaves the table",
+  "M1 M2 M5 I1 Y1 every valid program of format %i, whatever comes back, ends with every step in a final state and never leaves the table",
   (_, programs) => {
     fc.assert(
       fc.property(
@@ -210,7 +212,13 @@ test.each([
               actor: { kind: "node" },
             } as MachineEntry;
             entries.push(entry);
-            return decide(state, entry).state;
+            const after = decide(state, entry).state;
+            // As a snapshot holds it: through the bytes, to the same state, with the same bytes again.
+            const bytesOf = encodeCbor(encodeState(after));
+            const read = decodeState(decodeCbor(bytesOf), prepared);
+            expect(encodeCbor(encodeState(read))).toEqual(bytesOf);
+            expect(outstanding(read)).toEqual(outstanding(after));
+            return read;
           };
           // Somebody who orders another attempt for ever has it for ever: at last every answer is one that ends.
           const pick = (): number =>

@@ -38,6 +38,8 @@ export interface RunIndex {
   lastHash(run: RunId): Uint8Array | null;
   /** Positions of the batches that hold durable entries of the run, in order. */
   positions(run: RunId): readonly number[];
+  /** After which entry the run's last snapshot is, or null. */
+  snapshotAfter?(run: RunId): number | null;
 }
 
 /** The ledger as its owner sees it. */
@@ -385,9 +387,12 @@ export async function openLedger(options: LedgerOptions): Promise<OpenLedger> {
       return reader.read(seq);
     },
     scan,
-    async readRun(run) {
+    async readRun(run, { fromSnapshot = false } = {}) {
       const entries: RunEntry[] = [];
+      const after = fromSnapshot ? (index?.snapshotAfter?.(run) ?? null) : null;
+      const from = after === null ? 0 : await reader.positionOf(after);
       for (const position of index?.positions(run) ?? []) {
+        if (position < from) continue;
         const found = await reader.entriesAt(position, (_, bytes) => readEnvelope(bytes).run === run);
         for (const entry of found) if (isRunEntry(entry)) entries.push(entry);
       }

@@ -222,6 +222,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
       "SELECT run.id AS run, program, workspace, kind, step, attempt, reason, at_ms, seq FROM held JOIN run ON run.no = run_no ORDER BY seq",
     ),
     event: db.prepare("SELECT 1 FROM event WHERE source_key = ?"),
+    snapshotAfter: db.prepare("SELECT snapshot_after FROM run WHERE id = ?"),
     lastHash: db.prepare("SELECT last_hash FROM run WHERE id = ?"),
     positions: db.prepare(
       "SELECT position FROM run_batch WHERE run_no = (SELECT no FROM run WHERE id = ?) ORDER BY position",
@@ -288,6 +289,11 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
       flush();
       const row = selects.lastHash.get(run);
       return row === undefined ? null : fromHex(String(row["last_hash"]));
+    },
+    snapshotAfter(run) {
+      flush();
+      const after = selects.snapshotAfter.get(run)?.["snapshot_after"];
+      return typeof after === "number" ? after : null;
     },
     positions(run) {
       flush();

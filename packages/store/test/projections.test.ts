@@ -197,6 +197,20 @@ describe("runs", () => {
   });
 });
 
+test("L7 a run with a snapshot is read from the batch of the entry after which that is", async () => {
+  const { ledger } = await openOn(simulatedDisk({ seed: 12 }));
+  await append(ledger, runStarted(run(1)));
+  for (let i = 0; i < 40; i++) await append(ledger, timerSet(run(1), i));
+  const after = ledger.durableSeq();
+  const state = { kind: "inline", value: {} } as const;
+  await append(ledger, timerSet(run(1), 41));
+  await append(ledger, of("run.snapshot", run(1), { after, program: testProgram, state }));
+  await append(ledger, timerSet(run(1), 42));
+  const short = await ledger.readRun(run(1), { fromSnapshot: true });
+  expect(short.map(({ seq }) => seq)).toEqual([after, after + 1, after + 2, after + 3]);
+  expect(await ledger.readRun(run(1))).toHaveLength(44);
+});
+
 describe("events and the registry", () => {
   const received = (key: string, offset: number): EntryDraft =>
     of("event.received", null, {

@@ -118,7 +118,7 @@ export interface Core {
   /** The run is in this state from now on: its entries were appended by somebody else. */
   publish(run: ActiveRun, state: RunState, commands: readonly Command[]): void;
   /** Called after every entry that was appended by `apply`. */
-  onApplied(listener: () => void): void;
+  onApplied(listener: (run: ActiveRun) => void): void;
   /** Carries out commands, after those that are being carried out. */
   enqueue(run: ActiveRun, commands: readonly AnyCommand[]): void;
   /** Background work that `stop` waits for; an error in it halts the engine. */
@@ -158,7 +158,7 @@ export function createCore(
   const workspaces = new WeakMap<RegisteredWorkspace, WorkspaceContext>();
   let verdicts = new Map<string, PolicyVerdict>();
   let verdictsOf: Sha256 | null = null;
-  let applied = (): void => undefined;
+  let applied = (_run: ActiveRun): void => undefined;
   let draining = false;
   let isStopping = false;
   let haltedBy: FaultRecord | null = null;
@@ -255,7 +255,7 @@ export function createCore(
     if (state.priority !== priority) hooks.priorityChanged(run);
     enqueue(run, commands);
     hooks.applied(run);
-    applied();
+    applied(run);
   };
 
   return {
@@ -437,6 +437,7 @@ export async function storedValue(
   if (entry.kind === "effect.completed") {
     return entry.facts.result.kind === "blob" ? readStored(entry.facts.result, options) : undefined;
   }
+  if (entry.kind === "run.snapshot") return readStored(entry.facts.state, options);
   if (entry.kind === "effect.intended" || entry.kind === "undo.intended") {
     const hash = entry.facts.params["$blob"];
     if (typeof hash !== "string" || Object.keys(entry.facts.params).length !== 1) return undefined;

@@ -194,6 +194,8 @@ export function applyEntry(
     case "step.released":
       applyControl(draft, entry);
       return;
+    case "run.snapshot":
+      return;
     case "run.preempted":
       preempted(draft, entry);
       return;

@@ -152,6 +152,8 @@ export function entryText(entry: Entry): string {
       return `${actorText(entry.facts.by)} pauses${because(entry.facts.reason)}`;
     case "run.resumed":
       return `${actorText(entry.facts.by)} resumes${because(entry.facts.reason)}`;
+    case "run.snapshot":
+      return `state after entry ${entry.facts.after} written down`;
     case "run.preempted":
       return `gives way to ${entry.facts.by}${entry.facts.again ? " and starts again" : ""}`;
     case "run.priority-set":

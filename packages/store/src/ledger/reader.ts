@@ -27,6 +27,8 @@ export interface DurableBatch {
 
 export interface LedgerReader {
   read(seq: number): Promise<Entry>;
+  /** Position of the batch that holds the entry. */
+  positionOf(seq: number): Promise<number>;
   /** The wanted entries of the batch at a position that the projections remember; only those are decoded. */
   entriesAt(position: number, wanted: (seq: number, bytes: Uint8Array) => boolean): Promise<readonly Entry[]>;
   /** Batches that hold entries from `from` on, in order, up to what is durable when it gets there. */
@@ -226,6 +228,10 @@ export function ledgerReader(disk: Disk, hasher: Hasher, segments: readonly Segm
 
   return {
     forget,
+    async positionOf(seq) {
+      const segment = segments[place(seq)] as Segment;
+      return positionOf(segment.number, await offsetOf(segment, seq));
+    },
     async read(seq) {
       const segment = segments[place(seq)] as Segment;
       const offset = await offsetOf(segment, seq);

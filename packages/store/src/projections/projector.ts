@@ -10,7 +10,7 @@ import { removePruned } from "./pruned.ts";
 import { isProgramEntry, programProjector, programSchema } from "./programs.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
-export const schemaVersion = 5;
+export const schemaVersion = 6;
 
 export const schema = `
   BEGIN;
@@ -18,7 +18,7 @@ export const schema = `
   CREATE TABLE run (
     no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, program TEXT NOT NULL, workspace TEXT NOT NULL,
     status TEXT NOT NULL, is_open INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER,
-    event TEXT NOT NULL, fault TEXT, last_hash TEXT NOT NULL, last_seq INTEGER NOT NULL
+    event TEXT NOT NULL, fault TEXT, last_hash TEXT NOT NULL, last_seq INTEGER NOT NULL, snapshot_after INTEGER
   );
   CREATE INDEX run_open ON run (no) WHERE is_open = 1;
   CREATE INDEX run_program ON run (program, no);
@@ -71,6 +71,7 @@ export function projector(db: DatabaseSync): Projector {
   );
   const runNo = db.prepare("SELECT no FROM run WHERE id = ?");
   const setLast = db.prepare("UPDATE run SET last_hash = ?, last_seq = ? WHERE no = ?");
+  const setSnapshot = db.prepare("UPDATE run SET snapshot_after = ? WHERE no = ?");
   const insertBatch = db.prepare("INSERT OR IGNORE INTO run_batch (run_no, position) VALUES (?, ?)");
   const endRun = db.prepare("UPDATE run SET status = ?, is_open = 0, ended_ms = ?, fault = ? WHERE no = ?");
   const reopenRun = db.prepare("UPDATE run SET status = 'undoing', is_open = 1 WHERE no = ? AND is_open = 0");
@@ -180,6 +181,9 @@ export function projector(db: DatabaseSync): Projector {
         removeHeld.run(no, entry.facts.step, "effect");
         removeStepApprovals(no, entry.facts.step);
         break;
+      case "run.snapshot":
+        setSnapshot.run(entry.facts.after, no);
+        return;
       case "undo.requested":
         reopenRun.run(no);
         break;
