@@ -217,7 +217,10 @@ test.each([
             const bytesOf = encodeCbor(encodeState(after));
             const read = decodeState(decodeCbor(bytesOf), prepared);
             expect(encodeCbor(encodeState(read))).toEqual(bytesOf);
-            expect(outstanding(read)).toEqual(outstanding(after));
+            // As bytes: 0 and -0, which toEqual tells apart, are one number in the ledger.
+            const commandsOf = (of: RunState) =>
+              encodeCbor(encodeState({ commands: outstanding(of) } as never));
+            expect(commandsOf(read)).toEqual(commandsOf(after));
             return read;
           };
           // Somebody who orders another attempt for ever has it for ever: at last every answer is one that ends.
