@@ -174,8 +174,6 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
         ? why("its last attempt may have been done; the next one finds out, or cancel the run")
         : null;
     case "approval":
-    case "postponed":
-    case "countdown":
     case "held":
       return null;
     case "intended":
