@@ -179,7 +179,6 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
     case "intended":
     case "read-back":
     case "emitting":
-    case "read-back":
       return why("it is under way; wait for its outcome, or cancel the run");
     case "settled":
       return why("it has ended");
