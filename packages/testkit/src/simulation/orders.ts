@@ -1,22 +1,29 @@
 // Orders of people to runs that are under way: whatever the run is doing, they are taken or refused, and nothing breaks.
 import { priorities } from "@writ/core/event";
+import type { RunState } from "@writ/runtime/state";
 import { accountant, owner, type SimulatedNode } from "./node.ts";
 import { attempt } from "./people.ts";
 import type { Order } from "./scenario.ts";
 
 export function giveOrder(
-  { engine }: SimulatedNode,
+  node: SimulatedNode,
   order: Order,
   pick: number,
+  runs: readonly RunState[],
   problem: (text: string) => void,
 ): void {
+  const { engine } = node;
+  const tell = (call: Promise<unknown>): void => attempt(call, problem);
+  if (order === "retry") {
+    retryFailed(node, runs, pick, tell);
+    return;
+  }
   const states = engine.active();
   const state = states[pick % Math.max(1, states.length)];
   if (state === undefined) return;
   const { run, steps } = state;
   const ids = [...steps.keys()];
   const step = ids[pick % Math.max(1, ids.length)];
-  const tell = (call: Promise<unknown>): void => attempt(call, problem);
   switch (order) {
     case "pause":
       return tell(engine.pauseRun(run, accountant, "wait"));
@@ -45,4 +52,18 @@ export function giveOrder(
       return tell(engine.releaseStep(run, id, owner, { params, comment: "" }));
     }
   }
+}
+
+/** One of the steps that failed is tried again, also when its run has ended because of it. */
+function retryFailed(
+  { engine }: SimulatedNode,
+  runs: readonly RunState[],
+  pick: number,
+  tell: (call: Promise<unknown>) => void,
+): void {
+  const failed = runs.flatMap(({ run, steps }) =>
+    [...steps].flatMap(([id, { status }]) => (status === "FAILED" ? [{ run, id }] : [])),
+  );
+  const chosen = failed[pick % Math.max(1, failed.length)];
+  if (chosen !== undefined) tell(engine.retryStep(chosen.run, chosen.id, owner, "once more"));
 }

@@ -37,6 +37,7 @@ const expected: ReadonlySet<string> = new Set([
   "run.breakpoint",
   "emergency.unknown",
   "runtime.full",
+  "runtime.conflict",
   "runtime.busy",
   "runtime.stopped",
   "ledger.stopped",

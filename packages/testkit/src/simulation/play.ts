@@ -399,7 +399,7 @@ class Player {
         return;
       }
       case "order":
-        giveOrder(node, action.order, action.pick, problem);
+        giveOrder(node, action.order, action.pick, [...this.#watch.runs.values()], problem);
         return;
       case "emergency": {
         const scope =

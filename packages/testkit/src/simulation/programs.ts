@@ -5,11 +5,13 @@ import {
   allSteps,
   type Block,
   type FailurePolicy,
+  type Guard,
   type Operand,
   type Program,
   type Step,
   type Trigger,
 } from "@writ/core/program";
+import { priorities } from "@writ/core/event";
 import type { CapabilityDefinition } from "@writ/core/capability";
 import type { Value } from "@writ/core/value";
 import type { SeededRandom } from "../seeded-random.ts";
@@ -217,6 +219,7 @@ export function makeProgram(
       tolerates: [],
       op,
       failure: policyOf(op, depth),
+      ...(random.chance(0.05) ? { priority: random.pick(priorities) } : {}),
       timeoutMs: timeoutMs ?? (isActing && random.chance(0.1) ? 50 + random.below(3000) : null),
     };
   }
@@ -245,6 +248,23 @@ export function makeProgram(
     };
   }
 
+  /** What runs of one program, or of all, share. */
+  const sharing = (): Partial<Program> => ({
+    ...(random.chance(0.5)
+      ? {
+          resources: [
+            {
+              name: random.pick(["pump", "valve"]),
+              count: 1,
+              access: random.pick(["shared", "exclusive"]),
+              leaseMs: 600_000,
+            },
+          ],
+        }
+      : {}),
+    conflict: random.pick(["queue", "preempt", "reject"]),
+    onPreempted: random.pick(["again", "fail"]),
+  });
   const body = block(0);
   const program: Program = {
     format: 1,
@@ -267,6 +287,7 @@ export function makeProgram(
     },
     slots: [],
     body,
+    ...(random.chance(0.15) ? sharing() : {}),
   };
   return completed(program, capabilities);
 }
@@ -286,7 +307,10 @@ export function completed(program: Program, capabilities: readonly CapabilityDef
         ? [{ name: op.output, schema: {}, labels: [] }]
         : [],
   );
-  const isNew = steps.some(({ op }) => newOps.has(op.op));
+  const isNew =
+    program.conflict !== undefined ||
+    program.resources !== undefined ||
+    steps.some((step) => newOps.has(step.op.op) || step.priority !== undefined || "guard" in step.op);
   const made: Program = { ...program, format: isNew ? 2 : 1, capabilities: [...called].sort(), slots };
   return checkProgram(made, capabilities).length === 0 ? made : null;
 }
@@ -313,10 +337,31 @@ function callOf(capability: string, params: Readonly<Record<string, Operand>>): 
   };
 }
 
+/** Looked at before the effect, and announced for a while. */
+function guardOf(random: SeededRandom): Guard {
+  return {
+    preconditions: [random.chance(0.9) ? "1 < 2" : "2 < 1"],
+    ...(random.chance(0.6)
+      ? {
+          countdown: {
+            ms: 1000 + random.below(20_000),
+            role: roleName("accountant"),
+            requiresAcknowledgment: false,
+            onMissed: random.pick(["abort", "execute"] as const),
+          },
+        }
+      : {}),
+    ...(random.chance(0.3)
+      ? { rate: { cooldownMs: random.below(3000), perMinuteMax: 1 + random.below(20) } }
+      : {}),
+  };
+}
+
 function fileCall(capability: string, { random, names }: Making, id: string): Step["op"] {
   // Now and then more than an entry may hold, so that a blob stands for it.
   const text = random.chance(0.05) ? "long ".repeat(1200) : id;
-  return callOf(capability, { name: literal(random.pick(names)), text: literal(text) });
+  const op = callOf(capability, { name: literal(random.pick(names)), text: literal(text) });
+  return op.op === "call" && random.chance(0.08) ? { ...op, guard: guardOf(random) } : op;
 }
 
 /** A step that writes a file: for whoever wants to know whether it is free. */

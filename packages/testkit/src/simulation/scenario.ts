@@ -22,6 +22,7 @@ export type Action = { readonly atMs: number } & (
 );
 
 export const orders = [
+  "retry",
   "pause",
   "resume",
   "priority",
