@@ -54,6 +54,26 @@ describe("opening", () => {
     }
   });
 
+  test("L8 K54 what memory shows after a failed sync is written again before anything is built on it", async () => {
+    for (let seed = 1; seed < 20; seed++) {
+      let disk = simulatedDisk({ seed });
+      const first = await simulatedStore(disk, world);
+      const { seq } = first.ledger.append(runStarted(run(1)));
+      await first.ledger.durable(seq);
+      disk.failNextSync("ledger/0");
+      const lost = first.ledger.append(runStarted(run(50))).seq;
+      await expect(first.ledger.durable(lost)).rejects.toMatchObject({ code: "ledger.stopped" });
+      // Another process on the same system: it reads from memory.
+      disk = disk.crash("kill");
+      const second = await simulatedStore(disk, world);
+      await appendRuns(second, 100, 2);
+      const durable = second.ledger.durableSeq();
+      disk = disk.crash("power");
+      const third = await simulatedStore(disk, world);
+      expect((await all(third)).length, `seed ${seed}`).toBeGreaterThan(durable);
+    }
+  });
+
   test("L4 old segments that a checkpoint covers are not read; damage in them is found when they are", async () => {
     let disk = simulatedDisk({ seed: 11 });
     const options = { disk, keys: testKeys, world, entropy: world.entropy, version: "0.1.0" };

@@ -4,4 +4,13 @@ export const regressionSeeds: readonly { readonly seed: number; readonly was: st
     seed: 3067,
     was: "a kill before the first sync of a segment, then a power cut: the header that the restart built upon was lost",
   },
+  {
+    seed: 6725,
+    was: "a run parked between an order's look at it and the order: the order was lost, and the index kept an ended run",
+  },
+  {
+    seed: 105090,
+    was: "a failed sync, a restart that read from memory what was not on the disk and built upon it, then a power cut",
+  },
+  { seed: 100633, was: "the same, in a segment that a restart had begun" },
 ];

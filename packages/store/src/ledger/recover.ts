@@ -31,6 +31,8 @@ import { fault } from "../faults.ts";
 export interface Segment extends Pick<SegmentHeader, "number" | "epoch" | "firstSeq" | "salt"> {
   /** Where the next batch goes; everything before is valid and durable. */
   readonly end: number;
+  /** Where its last batch begins; where the first will be when there is none. Of a segment that was read to its end. */
+  readonly lastBatchAt?: number;
 }
 
 export interface Recovered {
@@ -99,6 +101,7 @@ export async function recover(
       continue;
     }
     let at = segmentHeaderBytes;
+    let lastBatchAt = at;
     let last: Uint8Array | null = null;
     for (;;) {
       if (nextHeader?.firstSeq === nextSeq) break;
@@ -110,6 +113,7 @@ export async function recover(
         if (end !== undefined) lastHash = end.kind === "gap" ? end.lastHash : hasher.sha256(end.bytes);
         last = null;
         nextSeq += pruned.count;
+        lastBatchAt = at;
         at += pruned.sizeBytes;
         continue;
       }
@@ -136,11 +140,12 @@ export async function recover(
         last = entry;
       }
       nextSeq = lastSeq + 1;
+      lastBatchAt = at;
       at += frame.sizeBytes;
     }
     if (last !== null && nextSeq - 1 < hashFrom) lastHash = hasher.sha256(last);
     epoch = header.epoch;
-    segments.push({ ...placeOf(header), end: at });
+    segments.push({ ...placeOf(header), end: at, lastBatchAt });
   }
 
   const checkpointSize = checkpoint?.size ?? 0;

@@ -54,11 +54,17 @@ export async function openSegmentWriter(
   let extending: Promise<void> | null = null;
   let extendFailure: unknown = null;
 
+  /**
+   * Also when there is nothing to cut: a process that was killed may have left bytes that only memory has, and after a failed sync memory
+   * shows bytes that no later sync writes any more. So what that may be is written once more: the header and the last batch.
+   */
   async function cut(segment: Segment): Promise<void> {
     const old = await disk.open(segmentName(segment.number), false);
     try {
-      if ((await old.size()) > segment.end) await old.truncate(segment.end);
-      // Also when there is nothing to cut: a process that was killed may have left bytes that only memory has.
+      const { end, lastBatchAt = end } = segment;
+      if ((await old.size()) > end) await old.truncate(end);
+      await old.write(0, await old.read(0, segmentHeaderBytes));
+      if (lastBatchAt < end) await old.write(lastBatchAt, await old.read(lastBatchAt, end - lastBatchAt));
       await old.sync();
     } finally {
       await old.close();
