@@ -3,7 +3,7 @@
 //   Y1  Every entry of the file stands in the tree that the checkpoint signs, at its own place; the keys are those that the ledger's first
 //       entry (and `key.added`) introduce, and the first entry is one of the proved ones.
 //   Y2  The run's entries are there from its start without a gap, each linked to the one before it.
-//   Y3  The program is the one that the run names by hash, with its signatures by keys of this ledger.
+//   Y3  The programs are those that the run names by hash, in its order, with their signatures by keys of this ledger.
 //   Y4  Every blob has the hash it is named by; one that an entry names and that is not in the file is listed.
 //   Y5  The file is one deterministic CBOR map; anything else in it is a refusal.
 //   Not shown by the file: entries of the run that are younger than its last one, and whose ledger this is; compare the node's id.
@@ -27,10 +27,8 @@ export interface RunExport {
   readonly checkpoint: string;
   /** In ledger order: the entry's bytes, and its proof of inclusion from the leaf upwards (hashes of 32 bytes). */
   readonly entries: readonly { readonly bytes: Uint8Array; readonly proof: readonly Uint8Array[] }[];
-  /** The signed program (DSSE envelope as it is kept), or null when it was never signed. */
-  readonly envelope: Uint8Array | null;
-  /** The program's payload bytes. */
-  readonly program: Uint8Array;
+  /** The signed programs (DSSE envelopes as they are kept) that the run ran: the first, then each it was migrated to. */
+  readonly programs: readonly Uint8Array[];
   /** Whatever entries name by hash, as far as it fits. */
   readonly blobs: readonly Uint8Array[];
 }
@@ -59,8 +57,7 @@ export function encodeRunExport(made: RunExport): Uint8Array {
     run: made.run,
     checkpoint: made.checkpoint,
     entries: made.entries.map(({ bytes, proof }) => ({ bytes, proof: [...proof] })),
-    envelope: made.envelope,
-    program: made.program,
+    programs: [...made.programs],
     blobs: [...made.blobs],
   });
 }
@@ -80,10 +77,8 @@ export function decodeRunExport(bytes: Uint8Array): RunExport {
   const value = decoded(bytes);
   if (!isMap(value) || value["magic"] !== magic) throw malformed("it is no exported run");
   if (value["v"] !== 1) throw malformed("it is of another version");
-  const { run, checkpoint, entries, envelope, program, blobs } = value;
-  if (typeof run !== "string" || typeof checkpoint !== "string" || !(program instanceof Uint8Array))
-    throw malformed("a part is missing");
-  if (envelope !== null && !(envelope instanceof Uint8Array)) throw malformed("the envelope is no bytes");
+  const { run, checkpoint, entries, programs, blobs } = value;
+  if (typeof run !== "string" || typeof checkpoint !== "string") throw malformed("a part is missing");
   const made: RunExport = {
     run: runId(run),
     checkpoint,
@@ -92,8 +87,7 @@ export function decodeRunExport(bytes: Uint8Array): RunExport {
       if (!isMap(entry) || !(part instanceof Uint8Array)) throw malformed("an entry is no bytes");
       return { bytes: part, proof: items(entry["proof"]).map(bytesOf) };
     }),
-    envelope,
-    program,
+    programs: items(programs).map(bytesOf),
     blobs: items(blobs).map(bytesOf),
   };
   if (!equalBytes(encodeRunExport(made), bytes)) throw malformed("it holds more than an exported run does");
@@ -158,7 +152,7 @@ export function verifyRunExport(bytes: Uint8Array, options: VerifyExportOptions)
     }
     const run = runOf(entries, made.run);
     found.status = run.findLast((entry) => entry.kind === "run.ended")?.facts.status ?? null;
-    checkProgram(made, run, keys, options);
+    checkPrograms(made, run, keys, options);
     found.blobsMissing = missingBlobs(made, options.hasher);
   } catch (error) {
     const record = faultRecord(error);
@@ -253,23 +247,25 @@ function runOf(entries: readonly Entry[], run: RunId): readonly RunEntry[] {
   return own;
 }
 
-function checkProgram(
+function checkPrograms(
   made: RunExport,
   run: readonly RunEntry[],
   keys: ExportKeys,
   { hasher, verify }: VerifyExportOptions,
 ): void {
-  const [started] = run;
-  const hash = hashProgram(made.program, hasher);
-  if (started?.kind !== "run.started" || started.facts.program !== hash)
-    throw wrong("the program is not the one that ran");
-  if (made.envelope === null) throw wrong("the program is not signed");
-  const envelope = decodeEnvelope(made.envelope);
-  if (!equalBytes(envelope.payload, made.program)) throw wrong("the signatures are on another program");
-  verifySignedProgram(envelope, {
-    find: (id) => keys.programs.find((key) => key.id === id),
-    verify,
+  const named = run.flatMap((entry) => {
+    if (entry.kind === "run.started") return [entry.facts.program];
+    return entry.kind === "run.migrated" ? [entry.facts.target] : [];
   });
+  if (made.programs.length !== named.length) throw wrong("it does not hold the programs that ran");
+  for (const [i, bytes] of made.programs.entries()) {
+    const envelope = decodeEnvelope(bytes);
+    if (hashProgram(envelope.payload, hasher) !== named[i]) throw wrong("a program is not the one that ran");
+    verifySignedProgram(envelope, {
+      find: (id) => keys.programs.find((key) => key.id === id),
+      verify,
+    });
+  }
 }
 
 /** @throws export.refused for a blob that nothing names */

@@ -143,8 +143,7 @@ function makeExport(change: Partial<RunExport> = {}, without: readonly number[] 
         bytes,
         proof: (wanted[seq] ?? []).map((range) => found.get(rangeKey(range)) ?? new Uint8Array(0)),
       })),
-    envelope: encodeEnvelope(signProgram(payload, signer)),
-    program: payload,
+    programs: [encodeEnvelope(signProgram(payload, signer))],
     blobs: [blob],
     ...change,
   });
@@ -181,12 +180,17 @@ test("Y2 an entry of the run that was left out is missed", () => {
   expect(verifyRunExport(makeExport({}, [1]), options).bad).toContain("the run's start is missing");
 });
 
-test("Y3 another program, or one without both signatures, is refused", () => {
-  const other = new Uint8Array([9]);
-  expect(verifyRunExport(makeExport({ program: other }), options).bad).toContain("not the one that ran");
-  expect(verifyRunExport(makeExport({ envelope: null }), options).bad).toContain("not signed");
-  const elsewhere = encodeEnvelope(signProgram(other, signer));
-  expect(verifyRunExport(makeExport({ envelope: elsewhere }), options).bad).toContain("on another program");
+test("Y3 another program, none, one more, or one without both signatures, is refused", () => {
+  const bad = (programs: readonly Uint8Array[]) => verifyRunExport(makeExport({ programs }), options).bad;
+  const own = encodeEnvelope(signProgram(payload, signer));
+  const other = encodeEnvelope(signProgram(new Uint8Array([9]), signer));
+  expect(bad([own])).toBeNull();
+  expect(bad([other])).toContain("not the one that ran");
+  expect(bad([])).toContain("does not hold the programs");
+  expect(bad([own, own])).toContain("does not hold the programs");
+  const signed = signProgram(payload, signer);
+  const half = encodeEnvelope({ ...signed, signatures: signed.signatures.slice(0, 1) });
+  expect(bad([half])).toContain("no ml-dsa-65 signature");
 });
 
 test("Y4 a blob that is not there is listed, one that nothing names is refused", () => {

@@ -8,7 +8,7 @@ import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
 import { keptOf } from "../node/programs.ts";
-import { decisionsOn, exportRun, receivedEntry, type ExportParts } from "../node/run-export.ts";
+import { decisionsOn, exportRun, programsOf, receivedEntry, type ExportParts } from "../node/run-export.ts";
 import { entrySummary } from "../views/entry.ts";
 import { runDiff } from "../views/run-diff.ts";
 import { statusOf } from "../views/run.ts";
@@ -47,7 +47,7 @@ export function timeTravelHandlers(
         step,
         entries,
         received: started?.kind === "run.started" ? await receivedEntry(node, started) : null,
-        decisions: (await decisionsOn(parts, state.program)).filter(({ kind }) =>
+        decisions: (await decisionsOn(parts, programsOf(entries))).filter(({ kind }) =>
           kind.startsWith("program."),
         ),
         name: nameOf(state.program),

@@ -9,7 +9,7 @@ import type { ProvedEntries } from "@writ/store/prove";
 import { fault } from "../faults.ts";
 import { exportBlobBytesMax, exportLookBackEntries } from "../limits.ts";
 import { bytesOf, type NodeContext } from "./context.ts";
-import { findProgram, hashedOf } from "./programs.ts";
+import { findProgram } from "./programs.ts";
 
 export interface ExportParts {
   readonly nodeEntries: () => AsyncIterable<NodeEntry>;
@@ -21,9 +21,9 @@ export async function exportRun(node: NodeContext, parts: ExportParts, run: RunI
   const own = await node.ledger.readRun(run);
   const [started] = own;
   if (started?.kind !== "run.started") throw fault("run.unknown", `Cannot find the run \`${run}\``, { run });
-  const { program } = started.facts;
+  const hashes = programsOf(own);
   const received = await receivedEntry(node, started);
-  const decisions = await decisionsOn(parts, program);
+  const decisions = await decisionsOn(parts, hashes);
   const entries = [...decisions, ...(received === null ? [] : [received]), ...own].sort(
     (a, b) => a.seq - b.seq,
   );
@@ -36,13 +36,12 @@ export async function exportRun(node: NodeContext, parts: ExportParts, run: RunI
     node,
     encoded.flatMap(({ bytes }) => readEnvelope(bytes).blobs),
   );
-  const known = findProgram(node, program);
+  const programs = await Promise.all(hashes.map((hash) => envelopeOf(node, hash)));
   const bytes = encodeRunExport({
     run,
     checkpoint,
     entries: encoded,
-    envelope: known.approval === null ? null : await bytesOf(node.blobs, known.approval.envelope),
-    program: (await hashedOf(node, known)).bytes,
+    programs,
     blobs: blobs.kept,
   });
   return {
@@ -55,16 +54,33 @@ export async function exportRun(node: NodeContext, parts: ExportParts, run: RunI
   };
 }
 
-/** What introduces the node and its keys, and what was decided on the program. */
+/** The programs that a run ran, in its order. */
+export function programsOf(run: readonly RunEntry[]): readonly ProgramHash[] {
+  return run.flatMap((entry) => {
+    if (entry.kind === "run.started") return [entry.facts.program];
+    return entry.kind === "run.migrated" ? [entry.facts.target] : [];
+  });
+}
+
+/** @throws program.unknown, program.not-approved, store.blob-missing, store.blob-damaged */
+async function envelopeOf(node: NodeContext, hash: ProgramHash): Promise<Uint8Array> {
+  const { approval, name } = findProgram(node, hash);
+  if (approval !== null) return await bytesOf(node.blobs, approval.envelope);
+  throw fault("program.not-approved", `Cannot export a run of \`${name}\`: nobody has approved this hash`, {
+    program: hash,
+  });
+}
+
+/** What introduces the node and its keys, and what was decided on the programs. */
 export async function decisionsOn(
   { nodeEntries }: Pick<ExportParts, "nodeEntries">,
-  program: ProgramHash,
+  programs: readonly ProgramHash[],
 ): Promise<readonly NodeEntry[]> {
   const found: NodeEntry[] = [];
   for await (const entry of nodeEntries()) {
     const isKey =
       entry.kind === "ledger.created" || entry.kind === "key.added" || entry.kind === "key.revoked";
-    if (isKey || ("program" in entry.facts && entry.facts.program === program)) found.push(entry);
+    if (isKey || ("program" in entry.facts && programs.includes(entry.facts.program))) found.push(entry);
   }
   return found;
 }
