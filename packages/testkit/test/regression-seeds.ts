@@ -13,4 +13,8 @@ export const regressionSeeds: readonly { readonly seed: number; readonly was: st
     was: "a failed sync, a restart that read from memory what was not on the disk and built upon it, then a power cut",
   },
   { seed: 100633, was: "the same, in a segment that a restart had begun" },
+  {
+    seed: 102410,
+    was: "memory full of runs that waited for their turn, which parked runs had: those were never woken",
+  },
 ];

@@ -139,7 +139,10 @@ export function createParking({ core, parked, activeMax, fold, resume }: Parking
   const pump = async (index: ParkedRuns, timeMs: number): Promise<void> => {
     while (core.phase() === "running") {
       if (core.runs.size >= activeMax) makeRoom();
-      const room = Math.min(wakesAtOnceMax, activeMax - core.runs.size);
+      // Those that wait for their turn take no room from those that have it: they may wait for just these.
+      let admitted = 0;
+      for (const { turn } of core.runs.values()) if (turn === "admitted") admitted += 1;
+      const room = Math.min(wakesAtOnceMax, activeMax - admitted);
       if (room <= 0) return arm(index, world.nowMs() + wakeRetryMs);
       const due = index.due(Math.max(timeMs, world.nowMs()), room);
       if (due.length === 0) return arm(index);
