@@ -58,10 +58,13 @@ export function startPeople(parts: PeopleParts): void {
       const answers = isLate() ? 1 : temper.answers;
       const approves = isLate() ? (lateRounds < patientRounds ? 1 : 0) : temper.approves;
       if (isLate()) release(parts);
-      for (const { approval } of node.engine.approvals()) {
+      for (const { approval, role } of node.engine.approvals()) {
         if (!random.chance(answers)) continue;
         const decision = random.chance(approves) ? "approve" : "reject";
-        attempt(node.engine.decideApproval(approval, decision, accountant, ""), problem);
+        attempt(
+          node.engine.decideApproval(approval, decision, role === "accountant" ? accountant : owner, ""),
+          problem,
+        );
       }
       for (const state of parts.unfinished()) {
         for (const [id, step] of state.steps) {
