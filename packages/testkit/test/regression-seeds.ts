@@ -17,4 +17,8 @@ export const regressionSeeds: readonly { readonly seed: number; readonly was: st
     seed: 102410,
     was: "memory full of runs that waited for their turn, which parked runs had: those were never woken",
   },
+  {
+    seed: 104980,
+    was: "an idempotent effect that was done and did not know, then a try that did nothing: both were taken for failed",
+  },
 ];

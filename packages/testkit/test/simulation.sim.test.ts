@@ -5,7 +5,7 @@ import { regressionSeeds } from "./regression-seeds.ts";
 
 const simulation = createSimulation();
 const first = Number(process.env["SIM_SEED"] ?? 1);
-const count = Number(process.env["SIM_COUNT"] ?? 60);
+const count = Number(process.env["SIM_COUNT"] ?? 300);
 const chunk = 20;
 
 async function problemsOf(seed: number): Promise<readonly string[]> {

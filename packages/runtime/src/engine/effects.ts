@@ -278,7 +278,9 @@ export async function perform(
     }
     const said = saidAtLast(flight, called);
     const why = said !== undefined && isCertain(said) ? said : called.fault;
-    const isFailed = capability.effect.kind === "read" || (said !== undefined && isCertain(said));
+    // A try after one whose outcome is unknown says nothing of that one.
+    const isFailed =
+      capability.effect.kind === "read" || (said !== undefined && isCertain(said) && tries === 1);
     if (isFailed || (capability.crash === "idempotent" && willRetry(run, id, flight, why))) {
       close(core, run, id, failed(run, id, why, mayRetry(run, id, flight, why)));
       return;
