@@ -1,4 +1,4 @@
-// Seeds that once failed, each with what was wrong. A seed plays another story when the generator changes: then it guards what it still reaches.
+// Seeds that once failed, each with what was wrong; those that fail still stand in docs/reliability.md. A seed plays another story when the generator changes: then it guards what it still reaches.
 export const regressionSeeds: readonly { readonly seed: number; readonly was: string }[] = [
   {
     seed: 3067,
