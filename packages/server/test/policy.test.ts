@@ -153,6 +153,8 @@ test("S21 an approval never widens what policy denies", () => {
 test("S20 what is secret may not leave, under every profile", () => {
   for (const profile of profiles) {
     expect(policy.decide({ ...post, profile, labels: ["secret"] }).kind).toBe("forbid");
+    const question = { ...moveFile, effect: "read", permission: "model.ask", targets: [] } as const;
+    expect(policy.decide({ ...question, profile, labels: ["secret"] }).kind).toBe("forbid");
   }
 });
 
