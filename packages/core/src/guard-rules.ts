@@ -4,6 +4,7 @@
 //   I2  A check that does not look at what was read is no check.
 //   I3  No value stands for what a device did not do, and nothing goes on as if it had: `safe_value` and `continue` are refused.
 import type { CapabilityDefinition, Criticality } from "./capability.ts";
+import { isMoving } from "./consequence.ts";
 import { freeNames, parseExpression } from "./expression.ts";
 import { faultRecord } from "./fault.ts";
 import type { FailurePolicy, Guard } from "./program.ts";
@@ -21,10 +22,7 @@ const levels: readonly Criticality[] = ["safe", "guarded", "controlled", "critic
 
 /** It moves something. */
 export function isActuator(definition: Pick<CapabilityDefinition, "effect" | "resources">): boolean {
-  return (
-    definition.effect.kind !== "read" &&
-    definition.resources.some(({ kind, does }) => kind === "device" && does !== "read" && does !== "list")
-  );
+  return definition.effect.kind !== "read" && definition.resources.some(isMoving);
 }
 
 /** What the step lacks, or an empty list. */

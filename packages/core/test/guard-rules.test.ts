@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { CapabilityDefinition } from "@writ/core/capability";
+import { isConsequential } from "@writ/core/consequence";
 import { guardProblems, isActuator } from "@writ/core/guard-rules";
 import { capabilityId, roleName } from "@writ/core/ids";
 import type { FailurePolicy, Guard } from "@writ/core/program";
@@ -82,4 +83,16 @@ test("I3 no value stands for what did not move, not even behind retries", () => 
   expect(missing(valve("safe"), undefined, { kind: "continue" })).toEqual(["policy"]);
   expect(missing(valve("safe"), undefined, retry({ kind: "safe_value", value: 1 }))).toEqual(["policy"]);
   expect(missing(valve("safe"), undefined, retry(retry({ kind: "compensate" })))).toEqual([]);
+});
+
+test("I4 consequential is what cannot be taken back, reaches a host or a person, or moves a device", () => {
+  const write = { effect: { kind: "write", undo: capabilityId("x.undo@1.0.0") } } as const;
+  const read = { effect: { kind: "read" } } as const;
+  expect(isConsequential({ effect: { kind: "irreversible", approval: "listed" } }, [])).toBe(true);
+  for (const kind of ["host", "person"] as const)
+    expect(isConsequential(read, [{ kind, does: "read" }])).toBe(true);
+  expect(isConsequential(write, [{ kind: "device", does: "replace" }])).toBe(true);
+  expect(isConsequential(write, [{ kind: "device", does: "read" }])).toBe(false);
+  expect(isConsequential(read, [{ kind: "device", does: "replace" }])).toBe(false);
+  expect(isConsequential(write, [{ kind: "file", does: "replace" }])).toBe(false);
 });

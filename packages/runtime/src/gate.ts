@@ -8,6 +8,7 @@
 import { askCapability } from "@writ/core/program-steps";
 import type { Capability, CapabilityDefinition, Risk, Target, WorkspaceContext } from "@writ/core/capability";
 import type { Actor, EffectPreview, GateVerdict } from "@writ/core/entry";
+import { isConsequential, isMoving, isSending } from "@writ/core/consequence";
 import { faultRecord, type FaultFacts } from "@writ/core/fault";
 import { roleName, type ApprovalId, type CapabilityId, type RoleName } from "@writ/core/ids";
 import { isUntrusted, joinLabels, type Label } from "@writ/core/label";
@@ -130,13 +131,9 @@ export function gate(input: GateInput): GateVerdict {
   );
 }
 
-/** Irreversible, or leaving containment. */
-export function isConsequential(definition: CapabilityDefinition, targets: readonly Target[]): boolean {
-  return definition.effect.kind === "irreversible" || targets.some(leaves);
-}
-
-function leaves(target: Target): boolean {
-  return target.kind === "host" || target.kind === "person";
+/** By what it found it would touch, and by what it says that it touches: a device that could not be looked at moves all the same. */
+function decidesMuch({ targets }: GateInput, definition: Judged): boolean {
+  return isConsequential(definition, [...targets, ...definition.resources.filter(isMoving)]);
 }
 
 function policyRequest(input: GateInput, definition: Judged): PolicyRequest {
@@ -203,7 +200,7 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
         capability: input.capability,
       });
     }
-    if (invariant.kind === "never-sends" && input.targets.some(leaves)) {
+    if (invariant.kind === "never-sends" && input.targets.some(isSending)) {
       return deny(
         "gate.invariant",
         `Cannot use \`${input.capability}\`: the program promised to send nothing`,
@@ -249,11 +246,11 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
 
 function secretDenial(input: GateInput): GateVerdict | undefined {
   // A model sees what it is asked, wherever it runs.
-  const isSeen = input.capability === askCapability || input.targets.some(leaves);
+  const isSeen = input.capability === askCapability || input.targets.some(isSending);
   if (!input.paramLabels.includes("secret") || !isSeen) return undefined;
   return deny("gate.secret-leaves", `Cannot use \`${input.capability}\`: a secret would leave the node`, {
     capability: input.capability,
-    targets: input.targets.filter(leaves).map(({ name }) => name),
+    targets: input.targets.filter(isSending).map(({ name }) => name),
   });
 }
 
@@ -296,7 +293,7 @@ function approvalVerdict(
   }
   const isUnseen = ({ covers, effects, index }: (typeof given)[number]): boolean =>
     covers === "partly" &&
-    (Object.keys(effects[index]?.later ?? {}).length === 0 || isConsequential(definition, targets));
+    (Object.keys(effects[index]?.later ?? {}).length === 0 || decidesMuch(input, definition));
   const seen = given.filter((one) => one.covers !== "no" && !isUnseen(one));
   const unseen = given.filter(isUnseen).map(({ role }) => ({
     role,
@@ -345,7 +342,7 @@ function needsOf(
   if (input.purpose === "effect" && definition.criticality === "critical" && effect.kind !== "read") {
     needs.push({ role: null, reason: "it is critical, and no profile lets it go ahead without a person" });
   }
-  if (input.purpose === "effect" && isConsequential(definition, input.targets)) {
+  if (input.purpose === "effect" && decidesMuch(input, definition)) {
     const untrusted = [
       ...input.paramLabels.filter(isUntrusted).map((label) => `${label} in its parameters`),
       ...input.controlLabels.filter(isUntrusted).map((label) => `${label} decided that it happens`),

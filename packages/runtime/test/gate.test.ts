@@ -9,6 +9,7 @@ import { decimal } from "@writ/core/value";
 import { parseWorkspace } from "@writ/core/workspace";
 import { gate, type GateInput } from "@writ/runtime/gate";
 import { simulatedSite } from "@writ/testkit/simulated-modules";
+import { simulatedPlant } from "@writ/testkit/simulated-plant";
 import { hostOf } from "../src/gate/containment.ts";
 import { bindingTargets, effectHash } from "../src/effect-hash.ts";
 import { fit, problemsOf } from "../src/fit.ts";
@@ -238,6 +239,30 @@ test("G4 untrusted data needs an approval only where the step is consequential",
   expect(code(sending("http://127.0.0.1:9000/", { paramLabels: ["origin:file"] }))).toBe("needs");
   expect(code(sending("http://127.0.0.1:9000/", { controlLabels: ["origin:web"] }))).toBe("needs");
   expect(code(sending("http://127.0.0.1:9000/", { paramLabels: ["origin:person"] }))).toBe("allow");
+});
+
+test("G4 what moves a device is consequential, looking at one is not", () => {
+  const plant = simulatedPlant({ monotonicMs: () => 0 });
+  const definition = plant.capabilities.find(({ id }) => id === "plant.run_pump@1.0.0") as Capability;
+  const pumping = (change: Parameters<typeof input>[0]) =>
+    input({
+      capability: definition.id,
+      definition,
+      params: { pump: "pump-1", on: true },
+      targets: [],
+      ...change,
+    });
+  const pump: Target = { kind: "device", name: "pump-1", resolved: "pump-1", does: "replace", state: null };
+  for (const targets of [[pump], []]) {
+    expect(code(pumping({ targets, paramLabels: ["origin:file"] }))).toBe("needs");
+    expect(code(pumping({ targets, controlLabels: ["origin:event"] }))).toBe("needs");
+    expect(code(pumping({ targets }))).toBe("allow");
+    expect(code(pumping({ targets, invariants: [{ kind: "never-sends" }] }))).toBe("allow");
+  }
+  const read = plant.capabilities.find(({ id }) => id === "plant.read_valve@1.0.0") as Capability;
+  const reading = { definition: read, capability: read.id, params: { valve: "valve-1" } };
+  const seen = [{ ...pump, name: "valve-1", resolved: "valve-1", does: "read" as const }];
+  expect(code(input({ ...reading, targets: seen, paramLabels: ["origin:file"] }))).toBe("allow");
 });
 
 test("G9 a host may be sent to only so often", () => {

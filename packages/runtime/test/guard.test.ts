@@ -167,6 +167,17 @@ test("B2 a sensor that lies for one reading is not enough for another check, and
   expect(outcome.fault).toMatchObject({ code: "guard.not-observed", facts: { reading: null } });
 });
 
+test("B11 a single sensor that lies is believed: the run says observed, and the valve stands still", async () => {
+  const r = plantRig();
+  r.plant.trouble("valve-1", { kind: "lying-sensor" });
+  const run = r.start(move(guarded()));
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(ended(r, run)).toMatchObject({ status: "finished" });
+  expect(entriesOf(r, run, "guard.read-back").at(-1)?.facts).toMatchObject({ outcome: "observed" });
+  // It was asked before the valve had moved, and said that it had.
+  expect(r.plant.position("valve-1")).toBeLessThan(80);
+});
+
 test("B9 the target stays locked while it is read back", async () => {
   const r = plantRig();
   r.plant.trouble("valve-1", { kind: "slow", percentPerSecond: 20 });

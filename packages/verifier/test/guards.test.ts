@@ -31,6 +31,14 @@ const hall = {
   ],
 };
 
+/** The same hall, whose sensor brings what somebody outside chose. */
+const marked = (origin: "origin:web") => ({
+  ...hall,
+  capabilities: hall.capabilities.map((each) =>
+    each.id.startsWith("plant.read_valve") ? { ...each, labels: [origin] } : each,
+  ),
+});
+
 const guard = (change: Guard = {}): Guard => ({
   preconditions: ["true"],
   window: {
@@ -49,12 +57,23 @@ const guard = (change: Guard = {}): Guard => ({
   ...change,
 });
 
-async function verify(given: {
+async function verify(given: Given) {
+  const verified = await verification(given);
+  return verified.kind === "proved"
+    ? []
+    : verified.problems.map(({ code, message }) => `${code}: ${message}`);
+}
+
+interface Given {
   readonly guard?: Guard;
   readonly position?: Operand;
   readonly failure?: FailurePolicy;
   readonly action?: string;
-}) {
+  /** Origin of what the sensor shows. */
+  readonly origin?: "origin:web";
+}
+
+async function verification(given: Given) {
   const action = given.action ?? "plant.set_valve";
   const params =
     action === "plant.drain_tank"
@@ -73,10 +92,11 @@ async function verify(given: {
     format: 2,
     capabilities: ["plant.read_valve@1.0.0", `${action}@1.0.0`].map(capabilityId).sort(),
   };
-  const verified = await verifier.verify({ program: hashed(one), catalog: hall, deployed: [] });
-  return verified.kind === "proved"
-    ? []
-    : verified.problems.map(({ code, message }) => `${code}: ${message}`);
+  return verifier.verify({
+    program: hashed(one),
+    catalog: given.origin === undefined ? hall : marked(given.origin),
+    deployed: [],
+  });
 }
 
 test("K35 a guarded move is proved, and one without a check is refused before it can run", async () => {
@@ -122,4 +142,26 @@ test("N2 a guard's range is proved for literals and ranged values, with a counte
   expect(await verify({ guard: guard({ ranges }), position: cel("before.position") })).toEqual([
     expect.stringMatching(/^verifier.parameter-range.*before.position = /),
   ]);
+});
+
+test("L3 a device is moved by untrusted data only inside an approval", async () => {
+  const position = cel("before.position * 0.9");
+  expect(await verify({ guard: guard(), position })).toEqual([]);
+  expect(await verify({ guard: guard(), position, origin: "origin:web" })).toEqual([
+    expect.stringMatching(/^verifier.untrusted-steering.*moves a device.*chooses its `position`/),
+  ]);
+  expect(await verify({ guard: guard(), origin: "origin:web" })).toEqual([]);
+});
+
+test("L4 the certificate says which single reading something critical rests on, and nothing of what is not", async () => {
+  const rests = async (action: string) => {
+    const { certificate } = await verification({ guard: guard(), action });
+    return (certificate?.checks ?? [])
+      .filter(({ check, verdict }) => check === 8 && verdict === "information")
+      .map(({ claim }) => claim);
+  };
+  expect(await rests("plant.drain_tank")).toEqual([
+    expect.stringMatching(/rests on one reading, `plant.read_valve@1.0.0`: a sensor that lies is believed/),
+  ]);
+  expect(await rests("plant.set_valve")).toEqual([]);
 });

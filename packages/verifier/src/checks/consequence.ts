@@ -1,5 +1,6 @@
-// Which steps are consequential: irreversible, or leaving containment (network, a person outside). A reversible step inside the
-// workspace is not.
+// Which steps are consequential, by the definition in core that the gate asks too: irreversible, or leaving containment (network, a
+// person outside, a device that moves). A reversible step inside the workspace is not.
+import { isConsequential as isConsequentialOf } from "@writ/core/consequence";
 import { askCapability } from "@writ/core/program-steps";
 import { schemaData } from "../model/typing.ts";
 import type { Analysis, Site } from "../model/analysis.ts";
@@ -7,7 +8,8 @@ import { usesOf } from "./effects.ts";
 
 export function isConsequential(analysis: Analysis, site: Site): boolean {
   if (site.action === null) return false;
-  return site.action.definition.effect.kind === "irreversible" || leavesContainment(analysis, site);
+  const { definition } = site.action;
+  return isConsequentialOf(definition, definition.resources) || leavesContainment(analysis, site);
 }
 
 /** True when something of the step goes to the network or to a person. */

@@ -7,6 +7,7 @@
 //       the step. The trigger itself, with its filter, is what the person approved with the program; it steers nothing.
 import type { Expression } from "@writ/core/expression";
 import { isUntrusted, labels as allLabels, type Label } from "@writ/core/label";
+import { isActuator } from "@writ/core/guard-rules";
 import { decisionsBefore, type Decision } from "../model/decisions.ts";
 import { expressionsOf, outputOf, type Analysis, type Site, type VaryingSlot } from "../model/analysis.ts";
 import { conditionsOf, impliedChoices } from "../model/formula.ts";
@@ -36,7 +37,7 @@ const integrity = {
   check: 30,
   name: "untrusted data steers nothing consequential",
   claim:
-    "For all runs: without an approval, no untrusted value chooses what an irreversible or outgoing step does or whether it runs " +
+    "For all runs: without an approval, no untrusted value chooses what an irreversible, moving or outgoing step does or whether it runs " +
     "(the trigger with its filter is what the program's own approval covers)",
   method: "fixpoint",
 } as const;
@@ -67,8 +68,13 @@ export function checkFlow(analysis: Analysis): readonly Result[] {
     if (isConsequential(analysis, site) && !isApproved(site)) {
       const found = firstFlow(analysis, { labels, decisions }, site, [], false, isUntrusted);
       if (found !== null) {
+        const { definition } = site.action;
         const what =
-          site.action.definition.effect.kind === "irreversible" ? "cannot be undone" : "leaves the workspace";
+          definition.effect.kind === "irreversible"
+            ? "cannot be undone"
+            : isActuator(definition)
+              ? "moves a device"
+              : "leaves the workspace";
         const how = found.param === null ? "decides whether it runs" : `chooses its \`${found.param}\``;
         const summary =
           `Step \`${site.step.id}\` of “${analysis.name}” ${what}, and data from outside (${found.said}) ${how} ` +

@@ -1,7 +1,7 @@
 // Check 8: what moves something is guarded as the integrity level of its capability demands. One rule, in core: the gate asks the same.
-import { guardProblems } from "@writ/core/guard-rules";
+import { guardProblems, isActuator } from "@writ/core/guard-rules";
 import type { Analysis } from "../model/analysis.ts";
-import { counterexample, holds, violated, type Result } from "./result.ts";
+import { counterexample, holds, information, violated, type Result } from "./result.ts";
 
 const base = {
   check: 8,
@@ -29,5 +29,23 @@ export function checkGuards(analysis: Analysis): readonly Result[] {
       ),
     );
   });
-  return found.length === 0 ? [holds(base)] : found;
+  return [...(found.length === 0 ? [holds(base)] : found), ...singleReadings(analysis)];
+}
+
+/** A sensor that lies is believed: whoever approves the program of something critical is told what it rests on. */
+function singleReadings(analysis: Analysis): readonly Result[] {
+  return analysis.sites.flatMap(({ action, step, path }) => {
+    const readBack = step.op.op === "call" ? step.op.guard?.readBack : undefined;
+    if (action === null || action.isCompensation || readBack === undefined) return [];
+    const { definition } = action;
+    if (definition.criticality !== "critical" || !isActuator(definition)) return [];
+    const claim = `That step \`${step.id}\` has moved something critical rests on one reading, \`${readBack.capability}\`: a sensor that lies is believed`;
+    const values = [{ name: "reading", value: readBack.capability }];
+    return [
+      information(
+        { ...base, name: "rests on one reading", claim },
+        counterexample(analysis, { summary: claim, values, path, keys: [step.id] }),
+      ),
+    ];
+  });
 }
