@@ -269,6 +269,7 @@ function runDetail(changes: object = {}) {
     result: null,
     fault: null,
     entries: [],
+    entriesCount: 0,
     ...changes,
   };
 }
@@ -662,4 +663,21 @@ test("K223 the defaults the help states are the real ones", async () => {
   const doctor = scriptedTerminal({ home: "/home/somebody" });
   await run(["doctor", "--url", "http://127.0.0.1:1"], doctor);
   expect(doctor.printed.out).toContain("data folder: /home/somebody/.writ (default)");
+});
+
+test("O15 a long run shows its newest entries and how many there are before them", async () => {
+  const entries = Array.from({ length: 100 }, (_, i) => ({
+    seq: i,
+    atMs: 0,
+    kind: "effect.completed",
+    step: "write",
+    text: `entry number ${i}`,
+  }));
+  await using node = await nodeAnswering({
+    "GET /runs/r_00000000": runDetail({ entries, entriesCount: 40_100 }),
+  });
+  const { out } = await writ(node.url, "run", "show", "r_00000000");
+  expect(out).toContain("40040 before these: writ run replay r_00000000");
+  expect(out).toContain("write  entry number 99");
+  expect(out).not.toContain("entry number 39");
 });

@@ -406,7 +406,9 @@ export const RunDetail = Type.Object(
     breakpoints: Type.Optional(list(Type.Object({ id: line, where: line }, closed), 100)),
     result: json,
     fault: nullable(ApiFault),
-    entries: list(EntrySummary),
+    /** The newest, in order; a loop may have written many thousands. */
+    entries: list(EntrySummary, pageEntriesMax),
+    entriesCount: count,
   },
   closed,
 );

@@ -67,14 +67,22 @@ export function renderRun(run: RunDetail): string {
         .map((approval) => renderApproval(approval, run.endedAtMs === null ? null : run.status))
         .join("\n\n"),
     ),
-    section(
-      "Entries",
-      run.entries
-        .map((entry) => `${String(entry.seq).padStart(6)}  ${time(entry.atMs)}  ${entry.text}`)
-        .join("\n"),
-    ),
+    section("Entries", renderEntries(run)),
     run.result === null ? "" : `result ${brief(run.result, 2000)}`,
   );
+}
+
+const entriesShownMax = 60;
+
+/** The newest; how many there are before them, and what shows those. */
+function renderEntries({ id, entries, entriesCount }: RunDetail): string {
+  const shown = entries.slice(-entriesShownMax);
+  const before = entriesCount - shown.length;
+  const lines = shown.map(({ seq, atMs, step, text }) => {
+    const of = step === null ? "" : `${step}  `;
+    return `${String(seq).padStart(6)}  ${time(atMs)}  ${of}${text}`;
+  });
+  return [...(before > 0 ? [`${before} before these: writ run replay ${id}`] : []), ...lines].join("\n");
 }
 
 /** Steps that a person must decide on, each with the command that does. */

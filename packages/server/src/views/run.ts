@@ -1,5 +1,11 @@
 // What is shown of a run: folded from its entries by the machine, never kept twice.
-import type { Approval, RunDetail, RunStatus, RunSummary } from "@writ/core/api";
+import {
+  pageEntriesMax,
+  type Approval,
+  type RunDetail,
+  type RunStatus,
+  type RunSummary,
+} from "@writ/core/api";
 import type { ApprovalId, ProgramHash, RunId } from "@writ/core/ids";
 import type { RunEntry } from "@writ/core/entry";
 import { toJson } from "@writ/core/value";
@@ -75,7 +81,8 @@ export function runDetail(
     result: toJson(state.ended?.result ?? null),
     fault:
       state.ended?.fault === undefined || state.ended.fault === null ? null : apiFault(state.ended.fault),
-    entries: entries.map(entrySummary),
+    entries: entries.slice(-pageEntriesMax).map(entrySummary),
+    entriesCount: entries.length,
   };
 }
 

@@ -30,6 +30,7 @@ export interface WhyParts {
 }
 
 const valueLengthMax = 400;
+const ownEntriesMax = 40;
 
 export function whyLinks(parts: WhyParts): readonly WhyLink[] {
   const { state, step, entries } = parts;
@@ -41,9 +42,16 @@ export function whyLinks(parts: WhyParts): readonly WhyLink[] {
     ...entries.filter(({ kind }) => kind === "run.started").map((entry) => ofEntry("start", entry)),
     ...before.flatMap((id) => stepLinks(parts, id)),
     ...dataLinks(parts),
-    ...entries.filter((entry) => concerns(entry, step)).map((entry) => ofEntry(kindOf(entry), entry)),
+    ...ownLinks(entries.filter((entry) => concerns(entry, step))),
     ...entries.filter(({ kind }) => isOrder(kind)).map((entry) => ofEntry("person", entry)),
   ];
+}
+
+/** What the step did, the newest of it: a step of a loop did it over and over. */
+function ownLinks(entries: readonly RunEntry[]): readonly WhyLink[] {
+  const shown = entries.slice(-ownEntriesMax).map((entry) => ofEntry(kindOf(entry), entry));
+  const before = entries.length - shown.length;
+  return before === 0 ? shown : [link("effect", `${before} entries of it before these`), ...shown];
 }
 
 function link(kind: WhyLink["kind"], text: string, more: Partial<WhyLink> = {}): WhyLink {
