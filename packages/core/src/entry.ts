@@ -245,7 +245,13 @@ export interface RunEntries {
   /** The gate said no, or the parameters could not be computed: nothing was attempted. */
   "effect.refused": { readonly step: StepId; readonly attempt: number; readonly fault: FaultRecord };
   /** After a crash, the world cannot be asked: a person decides. */
-  "effect.held": { readonly step: StepId; readonly attempt: number; readonly reason: string };
+  "effect.held": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly reason: string;
+    /** The outcome is not known, and the step's read-back is asked before a person is. */
+    readonly readBack?: true;
+  };
   /** A person's recorded decision on a held effect. */
   "effect.settled": {
     readonly step: StepId;
@@ -253,6 +259,10 @@ export interface RunEntries {
     readonly decision: "done" | "failed" | "again" | "skip";
     readonly by: Actor;
     readonly result: Value;
+    /** `done` of a step with a read-back: it is done when that shows it. */
+    readonly readBack?: true;
+    /** `done` of what moves something and is not read back: a person's word, and nobody looked. */
+    readonly evidence?: "commanded";
   };
   "approval.requested": {
     readonly approval: ApprovalId;

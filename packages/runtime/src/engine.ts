@@ -69,6 +69,7 @@ import { createSchedule, type Schedule } from "./engine/schedule.ts";
 import { emit, type EmitParts } from "./engine/emit.ts";
 import { changesWith, heardOf, type Heard } from "./engine/together.ts";
 import { awaitEvent, beginWait } from "./engine/waits.ts";
+import { lookedAt } from "./engine/outcome.ts";
 import { attemptUndo, performUndo, resolveUndo } from "./engine/undo.ts";
 import { breakpointsMax, preparedProgramsMax, stopGraceMs } from "./limits.ts";
 import { fault } from "./faults.ts";
@@ -809,11 +810,9 @@ export function createEngine(options: EngineOptions): Engine {
         seq = core.apply(active, { kind: "undo.settled", facts: { step, decision, by: actor } }, { actor });
       } else {
         const { attempt } = held;
-        seq = core.apply(
-          active,
-          { kind: "effect.settled", facts: { step, attempt, decision, by: actor, result } },
-          { actor },
-        );
+        const seen = decision === "done" ? lookedAt(core, active, step) : {};
+        const facts = { step, attempt, decision, by: actor, result, ...seen };
+        seq = core.apply(active, { kind: "effect.settled", facts }, { actor });
       }
       await ledger.durable(seq);
     },

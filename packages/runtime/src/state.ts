@@ -98,6 +98,8 @@ export type Phase =
       readonly output: SlotState;
       readonly polls: number;
       readonly last: Value;
+      /** Why its outcome is not known: what is not observed is then held, not failed. */
+      readonly unknown?: string;
     }
   | EventPhase
   /** Blocks of it are active. */

@@ -112,6 +112,8 @@ const entriesOf = (r: Rig, run: RunId, kind: string) =>
   r.ledger.entries().filter((entry) => entry.run === run && entry.kind === kind);
 const until = (r: Rig, run: RunId, phase: string) =>
   r.site.runUntil(() => r.engine.state(run)?.steps.get(moveStep)?.phase.kind === phase, 0);
+const untilHeld = (r: Rig, run: RunId) =>
+  r.site.runUntil(() => r.engine.state(run)?.steps.get(moveStep)?.phase.kind === "held");
 const moveStep = step("move", { op: "eval", expression: "1", output: slotName("x") }).id;
 
 test("K33 an effect is reported done only when the read-back agrees", async () => {
@@ -151,10 +153,66 @@ test("B10 a stuck valve is recorded with its first and last reading only", async
   expect(polls).toEqual([1, 21]);
 });
 
-test("K33 a lost acknowledgement is never called done: tried again with the same key, then held", async () => {
+test("B12 a lost acknowledgement is settled by the read-back: what it shows was done", async () => {
   const r = plantRig();
   r.plant.trouble("valve-1", { kind: "lost-acknowledgement" });
   const run = r.start(move(guarded()));
+  await until(r, run, "read-back");
+  expect(r.status(run, "move")).toBe("UNKNOWN");
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(ended(r, run)).toMatchObject({ status: "finished" });
+  expect(new Set(r.plant.commands.map(({ key }) => key)).size).toBe(1);
+  expect(entriesOf(r, run, "effect.held")[0]?.facts).toMatchObject({ readBack: true });
+  expect(entriesOf(r, run, "guard.read-back").at(-1)?.facts).toMatchObject({ outcome: "observed" });
+  expect(entriesOf(r, run, "effect.completed")).toEqual([]);
+  expect((await r.engine.replay(run)).divergence).toBeNull();
+});
+
+test("B12 an unknown outcome that is being read back goes on after a restart", async () => {
+  const r = plantRig();
+  r.plant.trouble("valve-1", { kind: "lost-acknowledgement" });
+  const run = r.start(move(guarded()));
+  await until(r, run, "read-back");
+  const after = await restarted(r, 1000);
+  await after.site.runUntil(() => ended(after, run) !== null);
+  expect(ended(after, run)).toMatchObject({ status: "finished" });
+});
+
+test("B12 cancelling while an unknown outcome is read back leaves it held", async () => {
+  const r = plantRig();
+  r.plant.trouble("valve-1", { kind: "lost-acknowledgement" });
+  const run = r.start(move(guarded({ readBack: readBack({ check: "result.position == 99" }) })));
+  await until(r, run, "read-back");
+  await r.engine.cancelRun(run, owner, { reason: "no", undo: false });
+  await untilHeld(r, run);
+  expect(r.status(run, "move")).toBe("HELD");
+  await r.engine.settle(run, moveStep, "done", owner, null);
+  expect(entriesOf(r, run, "effect.settled")[0]?.facts).toMatchObject({ evidence: "commanded" });
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(ended(r, run)).toMatchObject({ status: "cancelled" });
+});
+
+test("B13 a person's done is read back: held again until the world shows it", async () => {
+  const r = plantRig();
+  r.plant.trouble("valve-1", { kind: "lost-acknowledgement" });
+  const run = r.start(move(guarded({ readBack: readBack({ check: "result.position == 42" }) })));
+  await untilHeld(r, run);
+  await r.engine.settle(run, moveStep, "done", owner, null);
+  await untilHeld(r, run);
+  expect(r.engine.state(run)?.steps.get(moveStep)?.phase).toMatchObject({
+    reason: expect.stringContaining("a person said that it was done; its read-back does not show it"),
+  });
+  r.plant.turn("valve-1", 42);
+  await r.engine.settle(run, moveStep, "done", owner, null);
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(ended(r, run)).toMatchObject({ status: "finished" });
+  expect((await r.engine.replay(run)).divergence).toBeNull();
+});
+
+test("K33 a lost acknowledgement is never called done: tried again with the same key, read back, then held", async () => {
+  const r = plantRig();
+  r.plant.trouble("valve-1", { kind: "lost-acknowledgement" });
+  const run = r.start(move(guarded({ readBack: readBack({ check: "result.position == 42" }) })));
   await r.site.runUntil(() => r.engine.state(run)?.steps.get(moveStep)?.phase.kind === "held");
   expect(new Set(r.plant.commands.map(({ key }) => key)).size).toBe(1);
   expect(ended(r, run)).toBeNull();

@@ -1,6 +1,8 @@
 // The outcome of an effect, as it is recorded.
 import type { Capability, Performed, Resolution } from "@writ/core/capability";
 import type { FaultRecord } from "@writ/core/fault";
+import type { EntryFacts } from "@writ/core/entry";
+import { isActuator } from "@writ/core/guard-rules";
 import type { StepId } from "@writ/core/ids";
 import { joinLabels } from "@writ/core/label";
 import { inlineBytesMax, resultBytesMax } from "@writ/core/limits";
@@ -29,7 +31,7 @@ export async function recordPerformed(
   if (checked.kind === "bad") {
     // Done, but not as promised: a read failed; for anything else a person looks at what is there now.
     if (capability.effect.kind === "read") close(core, run, id, failed(run, id, checked.fault, false));
-    else hold(core, run, id, `it was done, but ${checked.fault.message}`);
+    else holdAtOnce(core, run, id, `it was done, but ${checked.fault.message}`);
     return;
   }
   const { value } = checked;
@@ -38,8 +40,6 @@ export async function recordPerformed(
   const { attempt } = stepOf(run, id);
   const { undo, evidence } = outcome.performed;
   // Whatever the capability says: it is observed when it has been read back.
-  const op = run.state.prepared.steps.get(id)?.step.op;
-  const reads = op !== undefined && readBackOf(op) !== undefined;
   close(
     core,
     run,
@@ -52,7 +52,7 @@ export async function recordPerformed(
         result: stored,
         labels: joinLabels(capability.labels, labels),
         undo,
-        evidence: reads ? "commanded" : evidence,
+        evidence: reads(run, id) ? "commanded" : evidence,
         resolved: outcome.resolved,
         ...(attachments === undefined || attachments.length === 0 ? {} : { attachments }),
       },
@@ -120,7 +120,36 @@ export function cancelledFault(id: StepId): FaultRecord {
   );
 }
 
+/** Nobody knows how it ended: the step's read-back says, where it has one, and else a person. */
 export function hold(core: Core, run: ActiveRun, id: StepId, reason: string): void {
+  const { attempt, aborting, effect } = stepOf(run, id);
+  if (!reads(run, id) || aborting || effect?.effect === "read") {
+    holdAtOnce(core, run, id, reason);
+    return;
+  }
+  const facts = { step: id, attempt, reason: reason.slice(0, 1000), readBack: true } as const;
+  close(core, run, id, { kind: "effect.held", facts });
+}
+
+function reads(run: ActiveRun, id: StepId): boolean {
+  const op = run.state.prepared.steps.get(id)?.step.op;
+  return op !== undefined && readBackOf(op) !== undefined;
+}
+
+/** What is recorded beside a person's `done`: that it is read back, or that nobody looked at what moves something. */
+export function lookedAt(
+  core: Core,
+  run: ActiveRun,
+  id: StepId,
+): Pick<EntryFacts["effect.settled"], "readBack" | "evidence"> {
+  const { aborting, effect } = stepOf(run, id);
+  if (effect === null || effect.effect === "read") return {};
+  if (reads(run, id) && !aborting) return { readBack: true };
+  const definition = core.options.modules.find(effect.capability);
+  return definition !== undefined && isActuator(definition) ? { evidence: "commanded" } : {};
+}
+
+function holdAtOnce(core: Core, run: ActiveRun, id: StepId, reason: string): void {
   const { attempt } = stepOf(run, id);
   close(core, run, id, { kind: "effect.held", facts: { step: id, attempt, reason: reason.slice(0, 1000) } });
   core.notify("operator", "A step is held", `Run ${run.run}, step ${id}: ${reason}`);
@@ -136,14 +165,10 @@ export function close(
 ): void {
   const flight = run.inFlight.get(id);
   run.inFlight.delete(id);
-  const op = run.state.prepared.steps.get(id)?.step.op;
   // What is read back stays locked until that has ended.
-  if (
-    change.kind === "effect.completed" &&
-    flight !== undefined &&
-    op !== undefined &&
-    readBackOf(op) !== undefined
-  )
+  const isReadBack =
+    change.kind === "effect.completed" || (change.kind === "effect.held" && change.facts.readBack === true);
+  if (isReadBack && flight !== undefined && reads(run, id))
     run.readBacks.set(id, { release: flight.release, isReading: false });
   try {
     core.apply(run, change, stored === undefined ? {} : { stored });

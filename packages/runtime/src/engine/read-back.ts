@@ -90,9 +90,10 @@ async function poll(
     }
     if (outcome === "failed") {
       const { capability } = readBack;
+      const title = phase.unknown === undefined ? "An effect was not seen" : "A step is held";
       core.notify(
         "operator",
-        "An effect was not seen",
+        title,
         `Run ${run.run}, step ${id}: it was commanded, and \`${capability}\` does not show it after ${polls} readings`,
       );
     }

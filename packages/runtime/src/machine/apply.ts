@@ -17,6 +17,7 @@ import {
   guardPassed,
   guardPostponed,
   guardReadBack,
+  readUnknown,
   readBackOf,
 } from "./guard.ts";
 import { preempted } from "./preemption.ts";
@@ -113,8 +114,14 @@ export function applyEntry(
       effectRefused(draft, entry);
       return;
     case "effect.held": {
-      const { step, attempt, reason } = entry.facts;
+      const { step, attempt, reason, readBack } = entry.facts;
       expectPhase(draft, step, "intended", attempt);
+      if (readBack === true) {
+        draft.move(step, "UNKNOWN");
+        readUnknown(draft, step, { reason, output: { value: null, labels: [] } });
+        draft.change(step, { undo: draft.step(step).undo ?? undoOfUnknown(draft, entry, null) });
+        return;
+      }
       draft.move(step, "UNKNOWN", "HELD");
       draft.change(step, { phase: { kind: "held", reason } });
       return;
@@ -363,14 +370,20 @@ function compensationOf(
 }
 
 function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): void {
-  const { step: id, attempt, decision, result } = entry.facts;
+  const { step: id, attempt, decision, result, readBack } = entry.facts;
   expectPhase(draft, id, "held", attempt);
   const step = draft.step(id);
   switch (decision) {
     case "done":
-      draft.move(id, "COMPLETED");
-      settleCompleted(draft, id, { value: result, labels: ["origin:person"] });
-      draft.change(id, { undo: undoOfSettled(draft, entry) });
+      if (readBack === true) {
+        draft.move(id, "RUNNING", "UNKNOWN");
+        const reason = "a person said that it was done";
+        readUnknown(draft, id, { reason, output: { value: result, labels: ["origin:person"] } });
+      } else {
+        draft.move(id, "COMPLETED");
+        settleCompleted(draft, id, { value: result, labels: ["origin:person"] });
+      }
+      draft.change(id, { undo: undoOfUnknown(draft, entry, result) });
       return;
     case "skip":
       skipStep(draft, id);
@@ -389,11 +402,15 @@ function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): voi
 }
 
 /** What its author wrote; without that nobody knows how to take it back, and it stays. */
-function undoOfSettled(draft: Draft, { seq, facts }: MachineEntry<"effect.settled">): UndoState | null {
+function undoOfUnknown(
+  draft: Draft,
+  { seq, facts }: MachineEntry<"effect.settled" | "effect.held">,
+  result: Value,
+): UndoState | null {
   const { op } = draft.index(facts.step).step;
   const open = { completedSeq: seq, effect: null } as const;
   if (op.op === "call" && op.compensation !== null) {
-    return { ...open, ...compensationOf(draft, op, facts.result), phase: "open" };
+    return { ...open, ...compensationOf(draft, op, result), phase: "open" };
   }
   if (draft.step(facts.step).effect?.effect === "read") return null;
   return { ...open, call: null, fault: null, phase: "left" };

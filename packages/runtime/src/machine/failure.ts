@@ -329,6 +329,12 @@ function abortStep(draft: Draft, id: StepId, idle: "ABORTED" | "SKIPPED"): void 
     draft.change(id, { aborting: true });
     return;
   }
+  if (step.phase.kind === "read-back" && step.phase.unknown !== undefined) {
+    draft.move(id, "HELD");
+    draft.change(id, { aborting: true, phase: { kind: "held", reason: step.phase.unknown } });
+    draft.command({ kind: "abort", step: id });
+    return;
+  }
   if (step.phase.kind === "read-back") {
     // It was performed, and nobody will know whether it did what it should: not completed, and to be taken back like one that was.
     draft.change(id, {

@@ -163,6 +163,19 @@ export function beginReadBack(draft: Draft, id: StepId, output: SlotState): void
   draft.command({ kind: "read-back", step: id });
 }
 
+/** Nobody knows whether it was done: the read-back says. The step is UNKNOWN meanwhile. */
+export function readUnknown(
+  draft: Draft,
+  id: StepId,
+  { reason, output }: { readonly reason: string; readonly output: SlotState },
+): void {
+  if (readBackOf(draft.index(id).step.op) === undefined || draft.step(id).aborting)
+    throw draft.diverged(`step \`${id}\` reads nothing back`);
+  beginReadBack(draft, id, output);
+  const { phase } = draft.step(id);
+  if (phase.kind === "read-back") draft.change(id, { phase: { ...phase, unknown: reason } });
+}
+
 export function guardReadBack(draft: Draft, entry: MachineEntry<"guard.read-back">): void {
   const { step: id, attempt, poll, reading, fault: why, outcome } = entry.facts;
   const step = expectAttempt(draft, id, attempt);
@@ -178,6 +191,12 @@ export function guardReadBack(draft: Draft, entry: MachineEntry<"guard.read-back
     if (why !== null || !holds(draft.index(id).step.op, { reading, output: phase.output, scope }))
       throw draft.diverged(`the reading of step \`${id}\` does not show what its check wants`);
     completeStep(draft, id, phase.output);
+    return;
+  }
+  if (phase.unknown !== undefined) {
+    const why = entry.facts.fault === null ? "its read-back does not show it" : "it could not be read back";
+    draft.move(id, "HELD");
+    draft.change(id, { phase: { kind: "held", reason: `${phase.unknown}; ${why}` } });
     return;
   }
   const readBack = readBackOf(draft.index(id).step.op);

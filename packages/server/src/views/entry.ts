@@ -1,6 +1,6 @@
 // What is shown of an entry: the whole as JSON, or one line for people.
 import type { ApiEntry, EntrySummary } from "@writ/core/api";
-import type { Actor, EmergencyScope, Entry } from "@writ/core/entry";
+import type { Actor, EmergencyScope, Entry, EntryFacts } from "@writ/core/entry";
 import { parseValue, toJson, type Json, type ValueMap } from "@writ/core/value";
 
 type JsonObject = { readonly [key: string]: Json };
@@ -113,9 +113,11 @@ export function entryText(entry: Entry): string {
     case "effect.refused":
       return `${entry.facts.fault.code}: ${entry.facts.fault.message}`;
     case "effect.held":
-      return `held: ${entry.facts.reason}`;
+      return entry.facts.readBack === true
+        ? `not known: ${entry.facts.reason}; it is read back`
+        : `held: ${entry.facts.reason}`;
     case "effect.settled":
-      return `${actorText(entry.facts.by)} decided: ${entry.facts.decision}`;
+      return `${actorText(entry.facts.by)} decided: ${entry.facts.decision}${settledText(entry.facts)}`;
     case "approval.requested":
       return `waits for the ${entry.facts.role}${because(entry.facts.message)}`;
     case "approval.decided":
@@ -187,6 +189,11 @@ export function entryText(entry: Entry): string {
         ? entry.facts.status
         : `${entry.facts.status}: ${entry.facts.fault.code}: ${entry.facts.fault.message}`;
   }
+}
+
+function settledText({ readBack, evidence }: EntryFacts["effect.settled"]): string {
+  if (readBack === true) return "; it is read back";
+  return evidence === "commanded" ? ", not observed" : "";
 }
 
 function targetsText(targets: readonly { readonly does: string; readonly name: string }[]): string {
