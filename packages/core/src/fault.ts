@@ -30,11 +30,11 @@ export class Fault extends Error implements FaultRecord {
   readonly facts: FaultFacts;
 
   constructor(record: FaultRecord, cause?: unknown) {
-    super(record.message, cause === undefined ? undefined : { cause });
+    super(record.message.toWellFormed(), cause === undefined ? undefined : { cause });
     this.code = record.code;
     this.kind = record.kind;
     this.remedy = record.remedy;
-    this.facts = record.facts;
+    this.facts = wellFormed(record.facts);
   }
 }
 
@@ -55,7 +55,23 @@ export function faultRecord(error: unknown): FaultRecord | undefined {
   const { code, kind, message, remedy, facts } = error as Partial<FaultRecord>;
   if (typeof code !== "string" || typeof message !== "string" || typeof remedy !== "string") return undefined;
   if (kind !== "rejected" && kind !== "transient" && kind !== "broken") return undefined;
-  return { code, kind, message, remedy, facts: facts ?? {} };
+  return { code, kind, message: message.toWellFormed(), remedy, facts: wellFormed(facts ?? {}) };
+}
+
+/** A text that was cut in the middle of a character can be written nowhere: not into the ledger, not as UTF-8. */
+function wellFormed(facts: FaultFacts): FaultFacts {
+  const isCut = (fact: unknown): boolean =>
+    typeof fact === "string"
+      ? !fact.isWellFormed()
+      : Array.isArray(fact) && fact.some((one: unknown) => isCut(one));
+  const mended = (fact: unknown): unknown =>
+    typeof fact === "string"
+      ? fact.toWellFormed()
+      : Array.isArray(fact)
+        ? fact.map((one: unknown) => mended(one))
+        : fact;
+  if (!Object.values(facts).some(isCut)) return facts;
+  return Object.fromEntries(Object.entries(facts).map(([name, fact]) => [name, mended(fact)]));
 }
 
 export function hasCode(error: unknown, code: string): boolean {

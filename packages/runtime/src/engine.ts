@@ -760,7 +760,7 @@ export function createEngine(options: EngineOptions): Engine {
       if (active.state.ending !== null || active.state.ended !== null) {
         throw fault("run.ended", `Cannot cancel the run \`${run}\`: it is ending already`, { run });
       }
-      const facts = { by: actor, undo, reason: reason.slice(0, 1024) };
+      const facts = { by: actor, undo, reason: reason.slice(0, 1024).toWellFormed() };
       const seq = core.apply(active, { kind: "run.cancel-requested", facts }, { actor });
       admission.admitToEnd(active);
       await ledger.durable(seq);
@@ -779,7 +779,7 @@ export function createEngine(options: EngineOptions): Engine {
       remembered.forget(run);
       core.runs.set(run, active);
       admission.admitToEnd(active);
-      const facts = { by: actor, reason: reason.slice(0, 1024) };
+      const facts = { by: actor, reason: reason.slice(0, 1024).toWellFormed() };
       await ledger.durable(core.apply(active, { kind: "undo.requested", facts }, { actor }));
     },
     async settle(run, step, decision, actor, result = null) {

@@ -29,11 +29,21 @@ function encoded(part: unknown): Value {
   if (Array.isArray(part)) return part.map((one) => encoded(one));
   if (part instanceof Map)
     return { [mark]: [...part].map(([key, one]): Value => [encoded(key), encoded(one)]) };
-  if (typeof part !== "object") throw new TypeError(`Invariant broken: Y1 a state holds no ${typeof part}`);
-  const map: Record<string, Value> = {};
+  if (typeof part !== "object" || !isPlain(part))
+    throw new TypeError(
+      `Invariant broken: Y1 a state holds no ${typeof part === "object" ? part.constructor.name : typeof part}`,
+    );
+  // Without inheritance: `__proto__` is a key like any other.
+  const map: Record<string, Value> = Object.create(null);
   // What is absent and what is undefined are the same to the machine.
   for (const [key, one] of Object.entries(part)) if (one !== undefined) map[key] = encoded(one);
   return Object.hasOwn(map, mark) ? { [mark]: map } : map;
+}
+
+/** What a class keeps inside (a `Set`, say) would be lost without a word. */
+function isPlain(part: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(part);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function decoded(value: Value): unknown {

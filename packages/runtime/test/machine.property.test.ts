@@ -173,6 +173,10 @@ function settle(state: RunState, pick: number): Change | undefined {
   return undefined;
 }
 
+/** A seed that is printed is one that is found again. */
+const seedOf = (text: string | undefined): { readonly seed?: number } =>
+  text === undefined ? {} : { seed: Number(text) };
+
 /** What this runtime runs. */
 const runnable = (made: Program): boolean => {
   try {
@@ -272,7 +276,7 @@ test.each([
           expect([...again.slots]).toEqual([...state.slots]);
         },
       ),
-      { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 150) },
+      { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 150), ...seedOf(process.env["PROPERTY_SEED"]) },
     );
   },
 );

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { encodeCbor } from "@writ/core/cbor";
+import { decodeCbor, encodeCbor } from "@writ/core/cbor";
 import type { Entry } from "@writ/core/entry";
 import { replay } from "@writ/runtime/replay";
 import { decodeState, encodeState } from "@writ/runtime/state-codec";
 import { initialState } from "@writ/runtime/machine";
 import { prepareProgram } from "@writ/runtime/program-index";
 import { memoryBlobs, simulatedSite } from "@writ/testkit/simulated-modules";
-import { act, chain, evaluate, program, rig, step } from "./support.ts";
+import { act, chain, evaluate, literal, owner, program, rig, step } from "./support.ts";
 
 const waits = program(
   chain(
@@ -83,4 +83,43 @@ test("Y1 values that look like the marks of the form are read back as they were"
   const read = decodeState(encodeState(given), prepared);
   expect(read.slots).toEqual(given.slots);
   expect(encodeCbor(encodeState(read))).toEqual(encodeCbor(encodeState(given)));
+});
+
+test("Y1 a key `__proto__` is a key like any other", () => {
+  const prepared = prepareProgram(waits);
+  const state = initialState(rig().start(waits), prepared);
+  const value = JSON.parse('{"__proto__": {"a": 1}, "b": 2}');
+  const given = { ...state, slots: new Map([["s", { value, labels: [] }]]) };
+  const read = decodeState(decodeCbor(encodeCbor(encodeState(given))), prepared).slots.get("s")?.value;
+  expect(encodeCbor(read ?? null)).toEqual(encodeCbor(value));
+  expect(Object.keys(read ?? {})).toHaveLength(2);
+});
+
+test("Y1 Y2 a message that was cut within a character is recorded, and the run ends", async () => {
+  const at = literal(`${"a".repeat(79)}𐀀`);
+  const hashed = program([step("w", { op: "wait", until: { kind: "time", at } })]);
+  const made = rig();
+  const run = made.start(hashed);
+  await made.site.advance(1000);
+  expect(await made.engine.ended(run)).toMatchObject({
+    status: "failed",
+    fault: { code: "runtime.time-invalid" },
+  });
+  expect((await made.engine.replay(run)).divergence).toBeNull();
+});
+
+test("Y1 a comment that is cut within a character is recorded", async () => {
+  const made = rig();
+  const run = made.start(waits);
+  const reason = `${"a".repeat(1023)}𐀀`;
+  const cancelled = made.engine.cancelRun(run, owner, { undo: false, reason });
+  await made.site.advance(10);
+  await cancelled;
+  expect((await made.engine.ended(run)).status).toBe("cancelled");
+});
+
+test("Y1 a state that is not plain data is refused, not written without it", () => {
+  const state = initialState(rig().start(waits), prepareProgram(waits));
+  const odd: object = { ...state, added: new Set(["one"]) };
+  expect(() => encodeState(odd as typeof state)).toThrow("Y1");
 });

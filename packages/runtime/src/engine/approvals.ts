@@ -337,7 +337,13 @@ export function decideApproval(
     run,
     {
       kind: "approval.decided",
-      facts: { approval: id, step: approval.step, decision, by: actor, comment: comment.slice(0, 1024) },
+      facts: {
+        approval: id,
+        step: approval.step,
+        decision,
+        by: actor,
+        comment: comment.slice(0, 1024).toWellFormed(),
+      },
     },
     { actor },
   );

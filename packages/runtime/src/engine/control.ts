@@ -77,12 +77,12 @@ export function createControl(
   return {
     async pauseRun(run, actor, reason) {
       const active = await activeRun(run);
-      const facts = { by: actor, reason: reason.slice(0, reasonLengthMax) };
+      const facts = { by: actor, reason: reason.slice(0, reasonLengthMax).toWellFormed() };
       await order(active, pauseProblem(active.state), actor, { kind: "run.paused", facts });
     },
     async resumeRun(run, actor, reason) {
       const active = await activeRun(run);
-      const facts = { by: actor, reason: reason.slice(0, reasonLengthMax) };
+      const facts = { by: actor, reason: reason.slice(0, reasonLengthMax).toWellFormed() };
       await order(active, resumeProblem(active.state), actor, { kind: "run.resumed", facts });
     },
     async setPriority(run, actor, priority) {
@@ -91,7 +91,7 @@ export function createControl(
       await order(active, priorityProblem(active.state), actor, { kind: "run.priority-set", facts });
     },
     async retryStep(run, step, actor, reason) {
-      const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax) };
+      const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax).toWellFormed() };
       const change = { kind: "step.retry-ordered", facts } as const;
       const problem = (state: RunState) => retryProblem(state, step);
       const active = await reopened(run, problem);
@@ -100,7 +100,7 @@ export function createControl(
     async skipStep(run, step, actor, reason) {
       const problem = (state: RunState) => skipProblem(state, step);
       const active = await reopened(run, problem);
-      const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax) };
+      const facts = { step, by: actor, reason: reason.slice(0, reasonLengthMax).toWellFormed() };
       await order(active, skipProblem(active.state, step), actor, { kind: "step.skip-ordered", facts });
     },
     async migrateRun(run, hash, actor) {
@@ -136,7 +136,13 @@ export function createControl(
       const problem = releaseProblem(active.state, step, params !== null);
       if (problem === null && params !== null) checkParams(core, active.state, step, params);
       const attempt = active.state.steps.get(step)?.attempt ?? 0;
-      const facts = { step, attempt, by: actor, params, comment: comment.slice(0, reasonLengthMax) };
+      const facts = {
+        step,
+        attempt,
+        by: actor,
+        params,
+        comment: comment.slice(0, reasonLengthMax).toWellFormed(),
+      };
       await order(active, problem, actor, { kind: "step.released", facts });
     },
   };

@@ -367,7 +367,7 @@ export function unknownWorkspace(name: string) {
 export function recordOf(error: unknown): FaultRecord {
   const known = faultRecord(error) ?? faultRecord(bugOf(error));
   if (known === undefined) throw new Error("a fault of our own table has a code");
-  return { ...known, message: known.message.slice(0, 2000), facts: factsOf(known.facts) };
+  return { ...known, message: known.message.slice(0, 2000).toWellFormed(), facts: factsOf(known.facts) };
 }
 
 function bugOf(error: unknown) {

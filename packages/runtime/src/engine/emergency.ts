@@ -32,7 +32,7 @@ export function emergencyStop(
 ): StoppedEverything {
   const { ledger, world, entropy } = core.options;
   const { scope, actor } = given;
-  const reason = given.reason.slice(0, 1024);
+  const reason = given.reason.slice(0, 1024).toWellFormed();
   if (core.halted() !== null)
     throw fault("runtime.stopped", "Cannot record anything: the engine has halted", {});
   const stop: EmergencyStop = {
@@ -93,7 +93,7 @@ export async function clearEmergency(
     cause: null,
     actor,
     atMs: world.nowMs(),
-    facts: { stop, reason: reason.slice(0, 1024) },
+    facts: { stop, reason: reason.slice(0, 1024).toWellFormed() },
   };
   await ledger.durable(ledger.append(draft).seq);
   core.stops.remove(stop);

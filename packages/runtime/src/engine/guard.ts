@@ -269,6 +269,13 @@ export function decideCountdown(
     );
   }
   const { attempt } = stepOf(run, step);
-  const facts = { step, attempt, countdown, decision, by: actor, reason: reason.slice(0, 1024) };
+  const facts = {
+    step,
+    attempt,
+    countdown,
+    decision,
+    by: actor,
+    reason: reason.slice(0, 1024).toWellFormed(),
+  };
   return { run: run.run, step, seq: core.apply(run, { kind: "guard.decided", facts }, { actor }) };
 }

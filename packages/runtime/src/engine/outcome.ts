@@ -151,7 +151,10 @@ export function lookedAt(
 
 function holdAtOnce(core: Core, run: ActiveRun, id: StepId, reason: string): void {
   const { attempt } = stepOf(run, id);
-  close(core, run, id, { kind: "effect.held", facts: { step: id, attempt, reason: reason.slice(0, 1000) } });
+  close(core, run, id, {
+    kind: "effect.held",
+    facts: { step: id, attempt, reason: reason.slice(0, 1000).toWellFormed() },
+  });
   core.notify("operator", "A step is held", `Run ${run.run}, step ${id}: ${reason}`);
 }
 
