@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import process from "node:process";
 import { expect, test } from "vitest";
@@ -332,10 +333,19 @@ const bubblewrap = [process.env["WRIT_TEST_BWRAP"] ?? "", "/usr/bin/bwrap", "/us
   (at) => at !== "" && existsSync(at),
 );
 
+/** Why no sandbox can be had here, or null. */
+function sandboxMissing(): string | null {
+  if (bubblewrap === undefined) return "bubblewrap is not installed (`npm run setup:system` installs it)";
+  const args = ["--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/true"];
+  const { status, stderr } = spawnSync(bubblewrap, args, { encoding: "utf8" });
+  return status === 0 ? null : `bubblewrap is not permitted here: ${stderr.trim().slice(0, 200)}`;
+}
+
 test("X8 in the sandbox only the working folder is written, other homes and the network are not there", async ({
   skip,
 }) => {
-  skip(bubblewrap === undefined, "bubblewrap is not installed");
+  const missing = sandboxMissing();
+  skip(missing !== null, missing ?? "");
   using b = execBench(
     { bubblewrap: bubblewrap ?? null },
     { programs: { node: { risk: "low", path: process.execPath, arguments: ["../scripts/*.mjs"] } } },

@@ -174,6 +174,20 @@ export const capabilities: readonly CapabilityDefinition[] = [
     resources: [],
     labels: ["secret"],
   }),
+  define("os_exec.run_command@1.0.0", {
+    params: Type.Object(
+      {
+        command: Type.String({ maxLength: 100 }),
+        working_directory: Type.Optional(path("folder")),
+        log: Type.Optional(Type.String({ maxLength: 100, "x-path": "file", default: "logs/command.log" })),
+      },
+      closed,
+    ),
+    result: done,
+    effect: { kind: "irreversible", approval: "listed" },
+    resources: [{ kind: "folder", param: "working_directory", does: "replace" }],
+    crash: "neither",
+  }),
   define("os_exec.run@1.0.0", {
     params: Type.Object(
       { command: Type.String({ maxLength: 100 }), seconds: Type.Integer({ minimum: 1, maximum: 30 }) },

@@ -358,6 +358,27 @@ describe("check 28", () => {
 });
 
 describe("check 21", () => {
+  test("C4 a path that is left out is the schema's default, or else the whole workspace", async () => {
+    const runs = (
+      params: Parameters<typeof call>[2],
+      kind: "never-writes" | "writes-within",
+      ...paths: readonly string[]
+    ) =>
+      program(inSequence(call("c", "os_exec.run_command", { command: fixed("ls"), ...params })), {
+        invariants: [{ kind, paths }],
+      });
+    const within = { working_directory: fixed("work") };
+    const checks = async (one: Program) => refusals(await verify(one)).filter(([check]) => check === 21);
+    const broken = [[21, "verifier.invariant"]];
+    expect(await checks(runs({}, "never-writes", "kept"))).toEqual(broken);
+    expect(await checks(runs({}, "writes-within", "work", "logs"))).toEqual(broken);
+    expect(await checks(runs(within, "never-writes", "kept"))).toEqual([]);
+    expect(await checks(runs(within, "writes-within", "work", "logs"))).toEqual([]);
+    // Its `log` is a path that nothing declares and that has a default.
+    expect(await checks(runs(within, "writes-within", "work"))).toEqual(broken);
+    expect(await checks(runs({ ...within, log: fixed("work/log") }, "writes-within", "work"))).toEqual([]);
+  });
+
   test("21 never-writes, writes-within, never-calls and never-sends hold or are refused with the sentence that they break", async () => {
     const withInvariant = (invariant: Program["invariants"][number]) => ({
       ...story(),

@@ -36,10 +36,25 @@ function collect(analysis: Analysis): readonly Use[] {
       .map((param): ResourceUse => ({ kind: "file", param, does: "replace" }));
     const all = action.definition.effect.kind === "read" ? declared : [...declared, ...undeclared];
     return all.flatMap(({ kind, does, param }) => {
-      const place = action.params.get(param);
-      return place === undefined ? [] : [{ analysis, site, action, kind, does, param, place }];
+      const given = action.params.get(param);
+      const named = given === undefined ? absentPlace(action, { kind, param }) : { kind, place: given };
+      return named === null ? [] : [{ analysis, site, action, does, param, ...named }];
     });
   });
+}
+
+/** C4: a path that is left out is the schema's default, and without one the folder in which everything lies. */
+function absentPlace(
+  action: Action,
+  { kind, param }: Pick<Use, "kind" | "param">,
+): Pick<Use, "kind" | "place"> | null {
+  if (kind !== "file" && kind !== "folder") return null;
+  const schema: unknown = propertiesOf(action)[param];
+  const byDefault: unknown =
+    typeof schema === "object" && schema !== null ? Reflect.get(schema, "default") : null;
+  return typeof byDefault === "string"
+    ? { kind, place: { kind: "literal", value: byDefault } }
+    : { kind: "folder", place: { kind: "literal", value: "." } };
 }
 
 export function isWrite(use: Pick<Use, "does">): boolean {
@@ -51,11 +66,16 @@ export function isPlace(use: Use): boolean {
 }
 
 function pathParams(action: Action): readonly string[] {
-  const properties: unknown = schemaData(action.definition.params)["properties"];
-  if (typeof properties !== "object" || properties === null) return [];
-  return Object.entries(properties).flatMap(([name, schema]: [string, unknown]) =>
+  return Object.entries(propertiesOf(action)).flatMap(([name, schema]) =>
     typeof schema === "object" && schema !== null && Reflect.has(schema, "x-path") ? [name] : [],
   );
+}
+
+function propertiesOf(action: Action): Readonly<Record<string, unknown>> {
+  const properties: unknown = schemaData(action.definition.params)["properties"];
+  return typeof properties === "object" && properties !== null
+    ? Object.fromEntries<unknown>(Object.entries(properties))
+    : {};
 }
 
 /** What the capability does, as a verb phrase a person reads. */
