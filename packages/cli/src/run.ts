@@ -14,6 +14,7 @@ import { addNodeCommands } from "./commands/node.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProgramCommands } from "./commands/programs.ts";
 import { addRunCommands } from "./commands/runs.ts";
+import { addMemoryCommands } from "./commands/memory.ts";
 import { addWebhookCommands } from "./commands/webhooks.ts";
 import { addWorkspaceCommands } from "./commands/workspaces.ts";
 import { openContext, type Context } from "./context.ts";
@@ -45,6 +46,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     addEmergencyCommands,
     addPeopleCommands,
     addWorkspaceCommands,
+    addMemoryCommands,
     addWebhookCommands,
     addCatalogCommands,
     addLedgerCommands,

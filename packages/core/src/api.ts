@@ -6,7 +6,7 @@
 //   A3  Times are milliseconds since 1970 (UTC), names end in `Ms`; decimals are text in plain notation; bytes are base64.
 //   A4  Only `getProgram` takes a prefix of a hash (at least 8 digits, unique); what changes anything names the whole hash.
 //   A5  Where a response carries a `Json` value, its schema is open: it is data of programs, not of this API.
-import { planBytesMax, ruleTextLengthMax } from "./limits.ts";
+import { memoryKeyLengthMax, planBytesMax, ruleTextLengthMax } from "./limits.ts";
 import { Type, type Schema, type Static, type TSchema } from "./schema.ts";
 import type { Json } from "./value.ts";
 import { WorkspaceFile } from "./workspace.ts";
@@ -817,6 +817,28 @@ export const EmergencyScope = Type.Union([
 ]);
 export type EmergencyScope = Static<typeof EmergencyScope>;
 
+const memoryKey = Type.String({ minLength: 1, maxLength: memoryKeyLengthMax });
+const memoryOwner = {
+  scope: Type.Enum(["program", "workspace"]),
+  /** The workspace's name, or the program's hash or the beginning of it. */
+  owner: text(64),
+};
+
+export const RememberedSummary = Type.Object(
+  {
+    ...memoryOwner,
+    key: memoryKey,
+    labels: list(line),
+    sizeBytes: Type.Integer({ minimum: 0 }),
+    /** The run that remembered it, and the entry that says so. */
+    run,
+    seq: Type.Integer({ minimum: 0 }),
+    atMs: timeMs,
+  },
+  closed,
+);
+export type RememberedSummary = Static<typeof RememberedSummary>;
+
 export const Emergency = Type.Object(
   { stop: line, scope: EmergencyScope, reason: words, by: line, atMs: timeMs },
   closed,
@@ -1474,6 +1496,33 @@ export const routes = {
     status: 200,
     params: bySlug,
     response: Type.Object({ removed: slug }, closed),
+  },
+  listMemory: {
+    method: "GET",
+    path: "/memory",
+    summary: "What the programs of a workspace, or one version of a program, remember, by key",
+    access: "operator",
+    status: 200,
+    query: Type.Object({ ...memoryOwner, after: Type.Optional(memoryKey) }, closed),
+    response: Type.Object({ remembered: list(RememberedSummary) }, closed),
+  },
+  showMemory: {
+    method: "GET",
+    path: "/memory/value",
+    summary: "A remembered value; a secret one is not shown",
+    access: "operator",
+    status: 200,
+    query: Type.Object({ ...memoryOwner, key: memoryKey }, closed),
+    response: Type.Object({ ...RememberedSummary.properties, isSecret: Type.Boolean(), value: json }),
+  },
+  forgetMemory: {
+    method: "POST",
+    path: "/memory/forget",
+    summary: "Have a remembered value forgotten; recorded with who and why",
+    access: "operator",
+    status: 200,
+    body: Type.Object({ ...memoryOwner, key: memoryKey, reason: comment }, closed),
+    response: Type.Object({ forgotten: line }, closed),
   },
   listWebhooks: {
     method: "GET",

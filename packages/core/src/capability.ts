@@ -1,6 +1,6 @@
 // Capabilities: one definition, many faces. A capability is data plus the function that performs it; adding one is adding one file.
 import type { Label } from "./label.ts";
-import type { CapabilityId, RunId, Sha256, StepId } from "./ids.ts";
+import type { CapabilityId, ProgramHash, RunId, Sha256, StepId } from "./ids.ts";
 import { Type, type Schema, type Static, type TSchema } from "./schema.ts";
 import type { Value, ValueMap } from "./value.ts";
 import type { WorkspaceFile } from "./workspace.ts";
@@ -17,8 +17,8 @@ export type Effect =
 
 /** What happens to the resource that a parameter names. Two uses of one resource conflict unless both read, or both append. */
 export type ResourceUse = {
-  /** `device`: a thing that moves, heats, pumps or measures, by its name on this node. */
-  readonly kind: "file" | "folder" | "host" | "person" | "device";
+  /** `device`: a thing that moves, heats, pumps or measures, by its name on this node. `memory`: a key under which programs remember. */
+  readonly kind: "file" | "folder" | "host" | "person" | "device" | "memory";
   /** Name of the parameter (top level) that names the resource. */
   readonly param: string;
   readonly does: "read" | "list" | "create" | "replace" | "append" | "remove" | "send";
@@ -80,8 +80,8 @@ export interface CapabilityDefinition {
 
 /** One place an effect will touch, as it is now. */
 export interface Target {
-  readonly kind: "file" | "folder" | "host" | "person" | "device";
-  /** Workspace-relative path (`inbox/a.csv`), `host:port`, or the device's name on this node. */
+  readonly kind: "file" | "folder" | "host" | "person" | "device" | "memory";
+  /** Workspace-relative path (`inbox/a.csv`), `host:port`, the device's name on this node, or scope, owner and key of what is remembered. */
   readonly name: string;
   /** What `name` resolved to at inspection: the real path with symlinks resolved, or the resolved addresses. */
   readonly resolved: string;
@@ -108,6 +108,8 @@ export interface Performed {
   readonly undo: UndoCall | null;
   /** `observed` when the world was read back and agreed; `commanded` when it was only told. */
   readonly evidence: "observed" | "commanded";
+  /** Labels of this result, beside those of the capability and of its parameters: of what was remembered, those it was remembered with. */
+  readonly labels?: readonly Label[];
 }
 
 export type Resolution =
@@ -119,6 +121,8 @@ export type Resolution =
 export interface CallContext {
   readonly run: RunId | null;
   readonly step: StepId | null;
+  /** The program that it is performed for; absent where no run is. */
+  readonly program?: ProgramHash;
   /** The same for every attempt of one effect, also after a crash. 32 hexadecimal digits. */
   readonly idempotencyKey: string;
   readonly workspace: WorkspaceContext;

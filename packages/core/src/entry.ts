@@ -192,6 +192,13 @@ export interface NodeEntries {
     /** The secret before it, while it still signs. */
     readonly previous: { readonly secretHash: Sha256; readonly untilMs: number } | null;
   };
+  /** A person had a remembered value forgotten. */
+  "memory.forgotten": {
+    readonly scope: "program" | "workspace";
+    readonly owner: string;
+    readonly key: string;
+    readonly reason: string;
+  };
   "webhook.removed": { readonly workspace: string; readonly name: string };
   "notification.sent": { readonly channel: string; readonly to: string; readonly text: string };
 }

@@ -38,3 +38,7 @@ export const askAttemptsMax = 3;
 export const askContextLengthMax = 64 * 1024;
 export const resourcesPerProgramMax = 16;
 export const listensPerProgramMax = 32;
+/** Characters of a key under which something is remembered. */
+export const memoryKeyLengthMax = 256;
+/** Remembered values that are larger, as CBOR, live in the blob store; smaller ones stand in the entry of their effect. */
+export const memoryInlineBytesMax = 1024;

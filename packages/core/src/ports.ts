@@ -307,6 +307,41 @@ export interface Models {
   ): Promise<Value>;
 }
 
+/** Where something is remembered: by a version of a program for itself, or by any program of a workspace for all of them. */
+export interface MemoryPlace {
+  readonly scope: "program" | "workspace";
+  /** The program's hash, or the workspace's name. */
+  readonly owner: string;
+  readonly key: string;
+}
+
+/** What is remembered. The value is kept as its deterministic CBOR, in a blob when it is large. */
+export interface Remembered extends MemoryPlace {
+  readonly value: { readonly inline: Uint8Array } | { readonly blob: Sha256; readonly sizeBytes: number };
+  /** Of the value, of the key, and of what decided that it was remembered. */
+  readonly labels: readonly Label[];
+  /** Idempotency key of the effect that wrote it: the value is still that effect's as long as this is. */
+  readonly writer: string;
+  readonly run: RunId;
+  readonly seq: number;
+  readonly atMs: number;
+}
+
+/**
+ * What programs remember, as of the last durable entry. Nothing is written through it: the recorded outcome of `memory.remember` is the
+ * writing, and this follows.
+ */
+export interface Memory {
+  find(place: MemoryPlace): Remembered | null;
+  /** By key; at most `limit`, those after `after`. */
+  list(query: {
+    readonly scope: MemoryPlace["scope"];
+    readonly owner: string;
+    readonly limit: number;
+    readonly after?: string;
+  }): readonly Remembered[];
+}
+
 /** Tells people: an approval is waiting, a run was held. Best effort, the ledger is the record. */
 export interface Notifier {
   notify(message: {

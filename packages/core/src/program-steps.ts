@@ -5,6 +5,7 @@ import { parseValue, type Value } from "./value.ts";
 
 export const askCapability = capabilityId("model.ask@1.0.0");
 export const recallCapability = capabilityId("memory.recall@1.0.0");
+export const restoreMemoryCapability = capabilityId("memory.restore@1.0.0");
 export const rememberCapability = capabilityId("memory.remember@1.0.0");
 
 /** The capability a step performs and with what, for every opcode that is an effect or a read; null for the others. */

@@ -315,7 +315,24 @@ const modelFaults = {
   },
 } as const;
 
+const memoryFaults = {
+  "memory.none": { kind: "rejected", remedy: "Run the step on a node that keeps a ledger." },
+  "memory.no-program": {
+    kind: "rejected",
+    remedy: "Use the scope `workspace`, or ask from within a program.",
+  },
+  "memory.too-large": {
+    kind: "rejected",
+    remedy: "Remember less: what is needed later, or the path of a file that holds the whole.",
+  },
+  "memory.moved-on": {
+    kind: "rejected",
+    remedy: "Look at what is remembered now (`writ memory show`), and leave it or have it forgotten.",
+  },
+} as const;
+
 export const modulesFaults = {
+  ...memoryFaults,
   ...modelFaults,
   ...filesystemFaults,
   ...csvFaults,

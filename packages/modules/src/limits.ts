@@ -48,3 +48,6 @@ export const environmentValueLengthMax = 8192;
 export const processesListedMax = 4096;
 /** Runs that policy `all` catches up on at once; times before the last of them are told as missed. */
 export const catchUpRunsMax = 1000;
+
+/** A remembered value, as deterministic CBOR: half of what a step may return, so that it can be recalled whatever form it takes. */
+export const memoryValueBytesMax = 256 * 1024;

@@ -1,10 +1,11 @@
 // The capabilities and sources that come with Writ, found by id.
 import type { Capability } from "@writ/core/capability";
-import type { Deliveries, EventSource, Models, Modules } from "@writ/core/ports";
+import type { Deliveries, EventSource, Memory, Models, Modules } from "@writ/core/ports";
 import { httpCapabilities } from "./api-http/index.ts";
 import * as clock from "./clock/index.ts";
 import { execCapabilities, type ExecOptions } from "./os-exec/index.ts";
 import { askModel } from "./model.ts";
+import { memoryCapabilities } from "./memory/index.ts";
 import { emitted } from "./writ/emitted.ts";
 import * as csv from "./csv/index.ts";
 import { createInbox, webhookSource } from "./webhook/index.ts";
@@ -16,6 +17,7 @@ export function builtInModules(
     readonly exec?: ExecOptions;
     readonly deliveries?: Deliveries;
     readonly models?: Models;
+    readonly memory?: Memory;
   } = {},
 ): Modules {
   const { fileArrived, ...files } = filesystem;
@@ -26,6 +28,7 @@ export function builtInModules(
       ...httpCapabilities(),
       ...execCapabilities(options.exec),
       askModel(options.models ?? null),
+      ...memoryCapabilities(options.memory ?? null),
     ],
     [fileArrived, ...Object.values(clock), webhookSource(options.deliveries ?? createInbox()), emitted],
   );

@@ -5,7 +5,7 @@
 //   G3  An approval covers exactly the effect it was given for; anything else is `approval.stale`.
 //   G4  Untrusted data may not choose what a consequential step does, or whether it happens, without an approval.
 //   G5  What is secret does not leave.
-import { askCapability } from "@writ/core/program-steps";
+import { askCapability, rememberCapability } from "@writ/core/program-steps";
 import type { Capability, CapabilityDefinition, Risk, Target, WorkspaceContext } from "@writ/core/capability";
 import type { Actor, EffectPreview, GateVerdict } from "@writ/core/entry";
 import { isConsequential, isMoving, isSending } from "@writ/core/consequence";
@@ -223,7 +223,7 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
       return deny(problem.code, problem.message, { param: place.at, ...problem.facts });
   }
   for (const target of input.targets) {
-    if (target.kind === "person" || target.kind === "device") continue;
+    if (target.kind === "person" || target.kind === "device" || target.kind === "memory") continue;
     const problem =
       target.kind === "host"
         ? hostProblem(target.name, workspace.file.hosts)
@@ -246,12 +246,17 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
 
 function secretDenial(input: GateInput): GateVerdict | undefined {
   // A model sees what it is asked, wherever it runs.
-  const isSeen = input.capability === askCapability || input.targets.some(isSending);
+  const isSeen = input.capability === askCapability || input.targets.some(isSending) || isShared(input);
   if (!input.paramLabels.includes("secret") || !isSeen) return undefined;
   return deny("gate.secret-leaves", `Cannot use \`${input.capability}\`: a secret would leave the node`, {
     capability: input.capability,
     targets: input.targets.filter(isSending).map(({ name }) => name),
   });
+}
+
+/** Every program of the workspace may recall it. */
+function isShared({ capability, params }: GateInput): boolean {
+  return capability === rememberCapability && params["scope"] === "workspace";
 }
 
 function rateDenial(input: GateInput): GateVerdict | undefined {

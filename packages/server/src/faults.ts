@@ -80,6 +80,11 @@ export const serverFaults = {
     remedy: "Give an agent the role `agent` alone; add another person for other roles.",
   },
   "person.last-owner": { kind: "rejected", remedy: "Add another owner first." },
+  "memory.unknown": {
+    kind: "rejected",
+    remedy:
+      "List the keys with `writ memory list`; `--program` names a version of a program, `--workspace` a workspace.",
+  },
   "workspace.which": { kind: "rejected", remedy: "Name one of the workspaces in the facts." },
   "workspace.folder": { kind: "rejected", remedy: "Name an existing folder that the node's user may read." },
   "workspace.data-folder": {

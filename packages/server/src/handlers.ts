@@ -7,6 +7,7 @@ import { countdownHandlers } from "./handlers/countdowns.ts";
 import { emergencyHandlers } from "./handlers/emergencies.ts";
 import { ledgerHandlers } from "./handlers/ledger.ts";
 import { controlHandlers } from "./handlers/control.ts";
+import { memoryHandlers } from "./handlers/memory.ts";
 import { peopleHandlers } from "./handlers/people.ts";
 import { planHandlers } from "./handlers/plans.ts";
 import { programHandlers } from "./handlers/programs.ts";
@@ -54,6 +55,7 @@ export function createHandlers({
     ...approvalHandlers(node),
     ...countdownHandlers(node),
     ...emergencyHandlers(node),
+    ...memoryHandlers(node, projections.memory, inOrder),
     ...ledgerHandlers(node, { projections, upkeep }),
   };
 }

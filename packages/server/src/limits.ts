@@ -42,3 +42,6 @@ export const deliveriesPerMinuteMax = 600;
 export const deliveriesAtOnceMax = 32;
 export const webhookSecretBytes = 32;
 export const webhooksMax = 1000;
+
+/** Keys of the memory in one answer. */
+export const memoryPageMax = 1000;

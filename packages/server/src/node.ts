@@ -6,7 +6,7 @@ import path from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { FaultRecord } from "@writ/core/fault";
 import type { KeyId, ProgramHash } from "@writ/core/ids";
-import type { Modules, World } from "@writ/core/ports";
+import type { Models, Modules, World } from "@writ/core/ports";
 import { builtInModules } from "@writ/modules/registry";
 import { createInbox } from "@writ/modules/webhook";
 import { createEngine } from "@writ/runtime/engine";
@@ -50,6 +50,8 @@ export interface NodeOptions {
   readonly world?: World;
   /** Capabilities beside the built-in ones. */
   readonly modules?: Modules;
+  /** Models that answer questions; absent: every question fails by code. */
+  readonly models?: Models;
   /** Variables by which applications find the desktop; absent: there is none. */
   readonly desktop?: Readonly<Record<string, string>>;
   readonly limits?: NodeLimits;
@@ -92,6 +94,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       options.modules ??
       builtInModules({
         deliveries: inbox,
+        memory: store.projections.memory,
+        ...(options.models === undefined ? {} : { models: options.models }),
         exec: { hidden: [data], ...(options.desktop === undefined ? {} : { desktop: options.desktop }) },
       });
     const { blobs } = registry;

@@ -17,7 +17,7 @@ import {
   type RunId,
   type StepId,
 } from "@writ/core/ids";
-import type { ParkedRuns, World } from "@writ/core/ports";
+import type { Memory, ParkedRuns, World } from "@writ/core/ports";
 import { fault } from "./faults.ts";
 import type { DurableBatch, OpenLedger, RunIndex } from "./ledger.ts";
 import { damaged, truncated } from "./ledger/recover.ts";
@@ -25,6 +25,7 @@ import { projectionBatchMax, projectionDelayMs, projectionQueueMax } from "./lim
 import { parkedRuns } from "./projections/parked.ts";
 import { writeAheadLog, type WriteAheadLog } from "./projections/write-ahead-log.ts";
 import { programRecords, type ProgramRecords } from "./projections/programs.ts";
+import { memoryRecords } from "./projections/memory.ts";
 import { pruneIndex, type PruneIndex } from "./projections/pruned.ts";
 import { projector, schema, schemaVersion, type Projector } from "./projections/projector.ts";
 
@@ -117,6 +118,7 @@ export interface Projections {
   counts(): Counts;
   /** Runs that only wait; what is kept of one whose last entry is another by now is forgotten when the projections are opened. */
   readonly parked: ParkedRuns;
+  readonly memory: Memory;
 }
 
 /** Projections as their owner sees them. */
@@ -340,6 +342,7 @@ export function openProjections(file: string, node: NodeId, world: World): OpenP
     },
     programs: programRecords(db, flush),
     pruning: pruneIndex(db, flush),
+    memory: memoryRecords(db, flush),
     unfinishedIn(workspace, limit) {
       flush();
       return selects.unfinishedIn.all(workspace, limit).map((row) => runId(String(row["id"])));

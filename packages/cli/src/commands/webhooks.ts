@@ -65,7 +65,7 @@ function hoursOf(text: string): number {
 }
 
 /** @throws command.workspace when there are several and none is named */
-async function workspaceOf(context: Context, named: string | undefined): Promise<string> {
+export async function workspaceOf(context: Context, named: string | undefined): Promise<string> {
   if (named !== undefined) return named;
   const { workspaces } = await context.client.call("listWorkspaces", {});
   const [only] = workspaces;

@@ -130,7 +130,7 @@ async function movedOn(
       now.targets.length === targets.length &&
       targets.every(({ kind, name, resolved, state, does }, i) => {
         const target = now.targets[i];
-        if (kind === "host" || kind === "device") return target?.name === name;
+        if (kind === "host" || kind === "device" || kind === "memory") return target?.name === name;
         return target?.resolved === resolved && (target.state === state || does === "append");
       });
     if (same) return undefined;

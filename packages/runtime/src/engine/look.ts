@@ -174,7 +174,7 @@ export async function inspect(core: Core, job: Job): Promise<Inspection> {
 export function contextOf(
   core: Core,
   job: {
-    readonly run: { readonly run: RunId };
+    readonly run: { readonly run: RunId; readonly state: Pick<RunState, "program"> };
     readonly step: StepId;
     readonly key: string;
     readonly workspace: WorkspaceContext;
@@ -189,6 +189,7 @@ export function contextOf(
   return {
     run: job.run.run,
     step: job.step,
+    program: job.run.state.program,
     idempotencyKey: job.key,
     workspace: job.workspace,
     blobs: options.blobs,
@@ -212,7 +213,8 @@ export function targetsWithoutInspection(
       const name = hostOf(text)?.host ?? text;
       return [{ kind, name, resolved: name, does, state: null }];
     }
-    const resolved = kind === "person" || kind === "device" ? text : `${workspace.root}/${text}`;
+    const resolved =
+      kind === "person" || kind === "device" || kind === "memory" ? text : `${workspace.root}/${text}`;
     return [{ kind, name: text, resolved, does, state: null }];
   });
 }
@@ -222,7 +224,7 @@ export function lockRequests(targets: readonly Target[]): readonly LockRequest[]
   return targets
     .filter((target) => target.kind !== "person")
     .map(({ kind, resolved, name, does }) => ({
-      key: kind === "host" ? `host ${name}` : kind === "device" ? `device ${name}` : `path ${resolved}`,
+      key: kind === "host" || kind === "device" || kind === "memory" ? `${kind} ${name}` : `path ${resolved}`,
       exclusive: does !== "read" && does !== "list" && does !== "send",
       ...(kind === "folder" ? { tree: true as const } : {}),
     }));

@@ -6,6 +6,7 @@ import { isActuator } from "@writ/core/guard-rules";
 import type { StepId } from "@writ/core/ids";
 import { joinLabels } from "@writ/core/label";
 import { inlineBytesMax, resultBytesMax } from "@writ/core/limits";
+import { rememberCapability } from "@writ/core/program-steps";
 import { parseValue, type Value } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import { fit, problemsOf } from "../fit.ts";
@@ -50,7 +51,13 @@ export async function recordPerformed(
         step: id,
         attempt,
         result: stored,
-        labels: joinLabels(capability.labels, labels),
+        labels: joinLabels(
+          capability.labels,
+          labels,
+          outcome.performed.labels ?? [],
+          // What decided that something is remembered is known from its being there.
+          capability.id === rememberCapability ? stepOf(run, id).control : [],
+        ),
         undo,
         evidence: reads(run, id) ? "commanded" : evidence,
         resolved: outcome.resolved,

@@ -272,12 +272,15 @@ async function predict(previewing: Previewing, job: Job, effect: EffectPreview):
   try {
     const hasOutput = (effectAt(run.state, id)?.output ?? null) !== null;
     let result: Value = null;
+    let labels: readonly Label[] = [];
     const recorded = isRead ? previewing.from?.read(id, capability, params) : undefined;
     if (recorded !== undefined) {
       result = recorded;
       previewing.replayed.push(id);
-    } else if (isRead) result = (await definition.perform(params, context)).result;
-    else if (definition.predict !== undefined) result = await definition.predict(params, context);
+    } else if (isRead) {
+      const performed = await definition.perform(params, context);
+      ({ result, labels = [] } = performed);
+    } else if (definition.predict !== undefined) result = await definition.predict(params, context);
     else if (hasOutput) {
       show(previewing, id, { capability, params, effect, verdict });
       return;
@@ -289,7 +292,7 @@ async function predict(previewing: Previewing, job: Job, effect: EffectPreview):
         step: id,
         attempt: number,
         result: { kind: "inline", value: result },
-        labels: [...definition.labels, ...job.paramLabels],
+        labels: [...definition.labels, ...job.paramLabels, ...labels],
         undo: null,
         evidence: "commanded",
         resolved: false,

@@ -97,6 +97,8 @@ export function entryText(entry: Entry): string {
     }
     case "webhook.secret-set":
       return `webhook ${entry.facts.workspace}/${entry.facts.name} has the secret ${entry.facts.secretId}`;
+    case "memory.forgotten":
+      return `${entry.facts.key} of the ${entry.facts.scope} ${short(entry.facts.owner)} forgotten by ${actorText(entry.actor)}${because(entry.facts.reason)}`;
     case "webhook.removed":
       return `webhook ${entry.facts.workspace}/${entry.facts.name} removed`;
     case "notification.sent":

@@ -6,11 +6,12 @@ import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import { isMap, type Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 import { runNumbersMax } from "../limits.ts";
+import { memoryProjector, memorySchema } from "./memory.ts";
 import { removePruned } from "./pruned.ts";
 import { isProgramEntry, programProjector, programSchema } from "./programs.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
-export const schemaVersion = 6;
+export const schemaVersion = 7;
 
 export const schema = `
   BEGIN;
@@ -40,6 +41,7 @@ export const schema = `
   );
   CREATE INDEX parked_wake ON parked (wake_ms) WHERE wake_ms IS NOT NULL;
   ${programSchema}
+  ${memorySchema}
   CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TRIGGER run_begins AFTER INSERT ON run BEGIN
     INSERT INTO tally VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
@@ -100,6 +102,7 @@ export function projector(db: DatabaseSync): Projector {
   const removeAllHeld = db.prepare("DELETE FROM held WHERE run_no = ?");
   const insertNodeEntry = db.prepare("INSERT INTO node_entry (seq, position, kind) VALUES (?, ?, ?)");
   const projectProgram = programProjector(db);
+  const memory = memoryProjector(db);
   const insertEvent = db.prepare("INSERT OR IGNORE INTO event (source_key) VALUES (?)");
   const setLastEvent = db.prepare(
     "INSERT OR REPLACE INTO last_event (session, seq, position) VALUES (?, ?, ?)",
@@ -129,7 +132,10 @@ export function projector(db: DatabaseSync): Projector {
       insertEvent.run(sourceKey);
       setLastEvent.run(sessionOfSourceKey(sourceKey), entry.seq, position);
     } else if (isProgramEntry(entry)) projectProgram(entry);
-    else if (entry.kind === "ledger.pruned") {
+    else if (entry.kind === "memory.forgotten") {
+      memory.forget(entry.facts);
+      insertNodeEntry.run(entry.seq, position, entry.kind);
+    } else if (entry.kind === "ledger.pruned") {
       numbers.clear();
       removePruned(db, entry.facts);
       insertNodeEntry.run(entry.seq, position, entry.kind);
@@ -194,11 +200,15 @@ export function projector(db: DatabaseSync): Projector {
         }
         endRun.run(entry.facts.status, entry.atMs, entry.facts.fault?.code ?? null, no);
         return;
-      case "run.started":
       case "effect.intended":
       case "effect.completed":
-      case "effect.progress":
       case "effect.failed":
+      case "undo.intended":
+      case "undo.completed":
+        memory.project(entry, no);
+        return;
+      case "run.started":
+      case "effect.progress":
       case "effect.refused":
       case "timer.set":
       case "timer.fired":
@@ -217,8 +227,6 @@ export function projector(db: DatabaseSync): Projector {
       case "breakpoint.cleared":
       case "step.intercepted":
       case "step.released":
-      case "undo.intended":
-      case "undo.completed":
         return;
     }
     settleStatus.run(no);

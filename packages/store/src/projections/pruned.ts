@@ -20,7 +20,9 @@ export const passingKinds: ReadonlySet<string> = new Set([
   "event.received",
 ]);
 
-const whole = "is_open = 0 AND no BETWEEN ? AND ? AND last_seq <= ?";
+// The run that wrote what is remembered now is kept: its entry is the value.
+const whole =
+  "is_open = 0 AND no BETWEEN ? AND ? AND last_seq <= ? AND no NOT IN (SELECT holder FROM memory)";
 
 export function pruneIndex(db: DatabaseSync, flush: () => void): PruneIndex {
   const run = db.prepare(`SELECT 1 FROM run WHERE id = ? AND ${whole}`);
