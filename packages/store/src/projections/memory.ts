@@ -148,7 +148,7 @@ function placeIn(facts: ValueMap): MemoryPlace {
   return { scope, owner: textIn(facts["owner"]), key: textIn(facts["key"]) };
 }
 
-function textIn(value: Value | undefined): string {
+function textIn(value: unknown): string {
   if (typeof value !== "string") throw new Error("Invariant broken: names of what is remembered are texts");
   return value;
 }
