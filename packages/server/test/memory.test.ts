@@ -47,7 +47,7 @@ const recall = { id: "look", op: "recall", scope: "workspace", key: { literal: "
 const finish = { id: "end", op: "finish", after: ["look"], result: "={'known': known}" };
 const failing = { id: "no", op: "fail", after: ["keep"], code: "demo.no", message: { literal: "no" } };
 
-test("S97 P9 R2 what one program remembers another recalls, after a restart and after the projections are rebuilt", async () => {
+test("S97 what one program remembers another recalls, after a restart and after the projections are rebuilt", async () => {
   const writer = await deploy("Writer", [remember("first")]);
   const reader = await deploy("Reader", [recall, finish]);
   expect(await run(reader)).toMatchObject({ status: "finished", result: { known: null } });
@@ -64,7 +64,7 @@ test("S97 P9 R2 what one program remembers another recalls, after a restart and 
   expect(before.remembered).toMatchObject([{ key: "total", labels: [] }]);
 });
 
-test("S97 R3 what a failed run remembered is taken back, and a person has the rest forgotten", async () => {
+test("S97 what a failed run remembered is taken back, and a person has the rest forgotten", async () => {
   const first = await deploy("First", [remember("first")]);
   await run(first);
   const fails = await deploy("Fails", [remember({ large: "x".repeat(5000) }), failing]);
