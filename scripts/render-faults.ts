@@ -1,8 +1,9 @@
-// Renders every package's fault table into docs/faults.md: `npm run faults`.
+// Renders every package's fault table into docs/faults.md, and the routes into docs/http-api.md: `npm run faults`.
 import { existsSync, globSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { FaultTable } from "@writ/core/fault";
+import { writeApi } from "./render-api.ts";
 
 const root = path.dirname(import.meta.dirname);
 const target = path.join(root, "docs", "faults.md");
@@ -53,4 +54,5 @@ export async function faultTables(): Promise<
 if (import.meta.main) {
   if (!existsSync(path.dirname(target))) throw new Error(`no folder ${path.dirname(target)}`);
   writeFileSync(target, await renderFaults());
+  writeApi();
 }

@@ -5,6 +5,7 @@ import path from "node:path";
 import { functionArity } from "@writ/core/expression";
 import * as limits from "@writ/core/limits";
 import { expect, test } from "vitest";
+import { renderApi } from "../scripts/render-api.ts";
 import { faultTables, renderFaults } from "../scripts/render-faults.ts";
 
 const root = path.dirname(import.meta.dirname);
@@ -226,7 +227,7 @@ test("T13 no test is left out without a reason, and none runs alone", () => {
   expect(wrong, "inside the test, say `skip(condition, reason)`").toEqual([]);
 });
 
-test("T14 every fault code is documented, once, with a remedy", async () => {
+test("T14 every fault code is documented, once, with a remedy, and every route", async () => {
   const codes = new Map<string, string>();
   for (const { area, table } of await faultTables()) {
     for (const [code, { remedy }] of Object.entries(table)) {
@@ -241,6 +242,8 @@ test("T14 every fault code is documented, once, with a remedy", async () => {
     read("docs/faults.md") === (await renderFaults()),
     "docs/faults.md is old: run `npm run faults`",
   ).toBe(true);
+  const api = read("docs/http-api.md");
+  expect(api === renderApi(api), "docs/http-api.md is old: run `npm run faults`").toBe(true);
 });
 
 test("T15 a word means what the glossary says, and its rejected synonyms are not used", () => {
