@@ -362,6 +362,8 @@ const runFields = {
   status: RunStatus,
   startedAtMs: timeMs,
   endedAtMs: nullable(timeMs),
+  /** Something of it was done by a simulation: its result is none of the real world. Absent in lists of ended runs. */
+  simulated: Type.Optional(Type.Literal(true)),
   /** What started it. */
   event: Type.Object({ id: line, type: line, subject: nullable(line) }, closed),
 };
@@ -415,7 +417,14 @@ export const RunDetail = Type.Object(
 export type RunDetail = Static<typeof RunDetail>;
 
 export const RunStarted = Type.Object(
-  { run, program: hash, status: RunStatus, result: json, fault: nullable(ApiFault) },
+  {
+    run,
+    program: hash,
+    status: RunStatus,
+    result: json,
+    fault: nullable(ApiFault),
+    simulated: Type.Optional(Type.Literal(true)),
+  },
   closed,
 );
 export type RunStarted = Static<typeof RunStarted>;
@@ -430,6 +439,7 @@ export const PlanOutcome = Type.Union([
       approvals: list(Approval, 5000),
       result: json,
       fault: nullable(ApiFault),
+      simulated: Type.Optional(Type.Literal(true)),
     },
     closed,
   ),

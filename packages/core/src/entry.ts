@@ -228,6 +228,8 @@ export interface RunEntries {
     readonly before: ValueMap;
     readonly key: string;
     readonly effect: "read" | "write" | "irreversible";
+    /** What performs it is a simulation. */
+    readonly simulated?: true;
   };
   "effect.completed": {
     readonly step: StepId;
@@ -450,6 +452,8 @@ export interface RunEntries {
     readonly status: RunEnd;
     readonly result: Stored | null;
     readonly fault: FaultRecord | null;
+    /** Something of it was simulated, so its result is. */
+    readonly simulated?: true;
   };
 }
 

@@ -44,6 +44,8 @@ export interface ExportReport {
   readonly treeSize: number;
   /** How the run stood at its last entry here; null while it had not ended. */
   readonly status: string | null;
+  /** Something of the run was done by a simulation. */
+  readonly simulated: boolean;
   /** Blobs that are named and not here. */
   readonly blobsMissing: readonly string[];
 }
@@ -135,6 +137,7 @@ export function verifyRunExport(bytes: Uint8Array, options: VerifyExportOptions)
     entries: [],
     treeSize: 0,
     status: null,
+    simulated: false,
     blobsMissing: [],
   };
   try {
@@ -152,6 +155,7 @@ export function verifyRunExport(bytes: Uint8Array, options: VerifyExportOptions)
     }
     const run = runOf(entries, made.run);
     found.status = run.findLast((entry) => entry.kind === "run.ended")?.facts.status ?? null;
+    found.simulated = run.some((entry) => "simulated" in entry.facts && entry.facts.simulated === true);
     checkPrograms(made, run, keys, options);
     found.blobsMissing = missingBlobs(made, options.hasher);
   } catch (error) {

@@ -263,6 +263,8 @@ export interface RunOutcome {
   readonly status: RunEnd;
   readonly result: Value;
   readonly fault: FaultRecord | null;
+  /** Something of it was simulated (K42). */
+  readonly simulated?: true;
 }
 
 export interface PreviewedStep {
@@ -386,7 +388,8 @@ export function createEngine(options: EngineOptions): Engine {
       const startsAgain = status === "rolled_back" && isAgain(why);
       // Its end and the run that starts it again are one commit, after the restart.
       if (startsAgain && core.phase() !== "running") return;
-      const facts = { status, result: stored, fault: why };
+      const { simulated } = run.state;
+      const facts = { status, result: stored, fault: why, ...(simulated === true ? { simulated } : {}) };
       const seq = startsAgain ? endAndStart(run, facts) : core.apply(run, { kind: "run.ended", facts });
       for (const takeBack of run.timers.values()) takeBack();
       run.timers.clear();
@@ -915,9 +918,10 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-function outcomeOf({ run, ended }: RunState): RunOutcome {
+function outcomeOf({ run, ended, simulated }: RunState): RunOutcome {
   if (ended === null) throw new Error(`Invariant broken: run ${run} has not ended`);
-  return { run, status: ended.status, result: ended.result, fault: ended.fault };
+  const { status, result, fault: why } = ended;
+  return { run, status, result, fault: why, ...(simulated === true ? { simulated } : {}) };
 }
 
 async function endedLongAgo(run: RunId, options: EngineOptions): Promise<RunOutcome> {
@@ -925,8 +929,9 @@ async function endedLongAgo(run: RunId, options: EngineOptions): Promise<RunOutc
   const entries = await options.ledger.readRun(run);
   const last = entries.findLast((entry) => entry.kind === "run.ended");
   if (last?.kind !== "run.ended") throw unknownRun(run);
-  const { status, result, fault: why } = last.facts;
-  return { run, status, result: result === null ? null : await readStored(result, options), fault: why };
+  const { status, result, fault: why, simulated } = last.facts;
+  const value = result === null ? null : await readStored(result, options);
+  return { run, status, result: value, fault: why, ...(simulated === true ? { simulated } : {}) };
 }
 
 /** It gave way, and is to start again. */

@@ -276,6 +276,8 @@ export interface RunState {
   readonly preemptions?: number | undefined;
   /** Something was done, asked or awaited since it was started: it had its turn. */
   readonly begun?: boolean | undefined;
+  /** Something of it was done by a simulation, or began from what one gave. */
+  readonly simulated?: true | undefined;
   /** Ledger place of the last entry folded in; -1 before the first. */
   readonly seq: number;
   readonly atMs: number;

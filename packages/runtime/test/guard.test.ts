@@ -649,3 +649,31 @@ test("B1 a person skips a step that is announced", async () => {
   await r.site.advance(60_000);
   expect(r.plant.commands).toEqual([]);
 });
+
+test("K42 a run that a simulation did anything of says so in its result and in how it ended, a real one does not", async () => {
+  const r = plantRig();
+  r.plant.trouble("valve-1", { kind: "lost-acknowledgement" });
+  const run = r.start(move(guarded()));
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(r.engine.state(run)?.simulated).toBe(true);
+  expect(await r.engine.ended(run)).toMatchObject({ status: "finished", simulated: true });
+  expect(entriesOf(r, run, "effect.intended")[0]?.facts).toMatchObject({ simulated: true });
+  expect(entriesOf(r, run, "run.ended")[0]?.facts).toMatchObject({ simulated: true });
+  const after = await restarted(r);
+  expect(await after.engine.ended(run)).toMatchObject({ simulated: true });
+  expect((await after.engine.replay(run)).divergence).toBeNull();
+  const real = plantRig();
+  const other = await real.run(
+    program([step("one", { op: "eval", expression: "1", output: slotName("x") })]),
+  );
+  expect(other).not.toHaveProperty("simulated");
+});
+
+test("K42 a run that begins from what a simulation gave is simulated too", async () => {
+  const r = plantRig();
+  const run = r.start(program([step("one", { op: "eval", expression: "1", output: slotName("x") })]), {
+    labels: ["simulated"],
+  });
+  await r.site.runUntil(() => ended(r, run) !== null);
+  expect(entriesOf(r, run, "run.ended")[0]?.facts).toMatchObject({ simulated: true });
+});

@@ -44,10 +44,10 @@ export function renderWhy(why: Why): string {
 }
 
 export function renderExportReport(report: ExportReport): string {
-  const { bad, node, run, entries, treeSize, status, blobsMissing } = report;
+  const { bad, node, run, entries, treeSize, status, simulated, blobsMissing } = report;
   if (bad !== null) return `NOT TO BE TRUSTED\n${bad}`;
   return paragraphs(
-    `intact: run ${run ?? ""} of node ${node ?? ""}, ${status ?? "not ended yet"}; ${entries.length} entries below a signed tree of ${treeSize}`,
+    `intact: run ${run ?? ""} of node ${node ?? ""}, ${simulated ? "SIMULATED " : ""}${status ?? "not ended yet"}; ${entries.length} entries below a signed tree of ${treeSize}`,
     "the node's id commits to its keys: compare it with the one its owner gives you (`writ status` there)",
     blobsMissing.length === 0
       ? ""

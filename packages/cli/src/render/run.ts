@@ -19,13 +19,18 @@ export function renderRuns(runs: readonly RunSummary[]): string {
   );
 }
 
+/** Nobody takes what a simulation gave for what happened (K42). */
+export function simulatedMark({ simulated }: { readonly simulated?: true }): string {
+  return simulated === true ? "SIMULATED " : "";
+}
+
 export function renderRunSummary(run: RunSummary): string {
-  return `${run.id}: ${run.status} (${run.programName})`;
+  return `${run.id}: ${simulatedMark(run)}${run.status} (${run.programName})`;
 }
 
 export function renderStarted(started: RunStarted): string {
   return paragraphs(
-    `${started.run}: ${started.status}`,
+    `${started.run}: ${simulatedMark(started)}${started.status}`,
     renderFault(started.fault),
     started.result === null ? "" : `result ${brief(started.result, 2000)}`,
   );
@@ -33,7 +38,7 @@ export function renderStarted(started: RunStarted): string {
 
 export function renderRun(run: RunDetail): string {
   return paragraphs(
-    `${run.id}: ${run.status} (${run.programName}, ${shortHash(run.program)}, workspace ${run.workspace})`,
+    `${run.id}: ${simulatedMark(run)}${run.status} (${run.programName}, ${shortHash(run.program)}, workspace ${run.workspace})`,
     `started ${time(run.startedAtMs)} by ${run.startedBy}, event ${run.event.type} ${brief(run.eventData)}` +
       (run.endedAtMs === null ? "" : `\nended ${time(run.endedAtMs)}`) +
       (run.forkedFrom === undefined

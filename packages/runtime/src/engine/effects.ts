@@ -214,6 +214,7 @@ function recordIntent(core: Core, job: Job, looked: Looked, params: ValueMap): v
         before: inspection.before,
         key: job.key,
         effect: definition.effect.kind,
+        ...(definition.labels.includes("simulated") ? { simulated: true as const } : {}),
       },
     },
     params === job.params ? {} : { stored: job.params },

@@ -152,7 +152,7 @@ async function carryOut(previewing: Previewing, command: Command): Promise<void>
     }
     case "end": {
       const { status, fault } = command;
-      feed({ kind: "run.ended", facts: { status, result: null, fault } });
+      feed({ kind: "run.ended", facts: { status, result: null, fault, simulated: true } });
       return;
     }
     // A preview waits for nothing, and nobody can know whether the world will show it.

@@ -91,6 +91,8 @@ export function applyEntry(
       if (entry.facts.forkedFrom !== undefined) startFork(draft, entry, stored);
       else draft.writeSlot("event", eventSlot(event), labels);
       draft.control = { ...draft.control, breakpoints: entry.facts.breakpoints ?? [] };
+      if ([...draft.slots.values()].some((slot) => slot.labels.includes("simulated")))
+        draft.head = { ...draft.head, simulated: true };
       if (entry.facts.forkedFrom === undefined) enterBlock(draft, 0, []);
       return;
     }
@@ -282,6 +284,7 @@ function effectIntended(
   // The same effect again, by its key, goes on where it was.
   const known = draft.step(step).effect;
   const progress = known?.key === key ? known.progress : undefined;
+  if (entry.facts.simulated === true) draft.head = { ...draft.head, simulated: true };
   toRunning(draft, step);
   draft.change(step, {
     phase: { kind: "intended" },

@@ -23,7 +23,7 @@ export class Draft {
   readonly atMs: number;
   head: Pick<
     RunState,
-    "event" | "workspace" | "principal" | "priority" | "startedAtMs" | "preemptions" | "begun"
+    "event" | "workspace" | "principal" | "priority" | "startedAtMs" | "preemptions" | "begun" | "simulated"
   >;
   ending: Ending | null;
   ended: RunState["ended"];
@@ -149,7 +149,7 @@ export class Draft {
   }
 
   finish(): Decision {
-    const { event, workspace, principal, priority, startedAtMs, preemptions, begun } = this.head;
+    const { event, workspace, principal, priority, startedAtMs, preemptions, begun, simulated } = this.head;
     const state: RunState = {
       ...this.base,
       event,
@@ -159,6 +159,7 @@ export class Draft {
       startedAtMs,
       preemptions,
       begun,
+      simulated,
       seq: this.seq,
       atMs: this.atMs,
       steps: this.#steps,

@@ -28,13 +28,13 @@ export function planHandlers(
       await durable;
       if (body.wait === true) await watch.settled(run, waitMsMax, onGone);
       const state = await stateOf(node, run);
-      const { status, result, fault } = startedView(state, outcome.hash);
+      const started = startedView(state, outcome.hash);
       const approvals = [...state.approvals.values()]
         .filter((approval) => approval.state === "waiting")
         .map((approval) =>
           apiApproval({ ...approval, run, program: outcome.hash, workspace }, namesOf(node), caller.roles),
         );
-      return { kind: "started", run, program: outcome.hash, status, approvals, result, fault };
+      return { ...started, kind: "started", approvals };
     },
   };
 }

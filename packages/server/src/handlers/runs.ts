@@ -147,6 +147,7 @@ export function startedView(state: RunState, program: ProgramHash): RunStarted {
     status: statusOf(state),
     result: toJson(ended?.result ?? null),
     fault: ended?.fault == null ? null : apiFault(ended.fault),
+    ...(state.simulated === true ? { simulated: true } : {}),
   };
 }
 

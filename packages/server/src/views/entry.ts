@@ -187,9 +187,12 @@ export function entryText(entry: Entry): string {
     case "undo.settled":
       return `${actorText(entry.facts.by)} decided on the undo: ${entry.facts.decision}`;
     case "run.ended":
-      return entry.facts.fault === null
-        ? entry.facts.status
-        : `${entry.facts.status}: ${entry.facts.fault.code}: ${entry.facts.fault.message}`;
+      return (
+        (entry.facts.fault === null
+          ? entry.facts.status
+          : `${entry.facts.status}: ${entry.facts.fault.code}: ${entry.facts.fault.message}`) +
+        (entry.facts.simulated === true ? " (SIMULATED)" : "")
+      );
   }
 }
 

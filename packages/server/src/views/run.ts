@@ -41,6 +41,7 @@ export function runSummary(state: RunState, nameOf: NameOf): RunSummary {
     status: statusOf(state),
     startedAtMs: state.startedAtMs,
     endedAtMs: state.ended?.atMs ?? null,
+    ...(state.simulated === true ? { simulated: true } : {}),
     event: { id: event?.id ?? "", type: event?.type ?? "", subject: event?.subject ?? null },
   };
 }
