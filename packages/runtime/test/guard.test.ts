@@ -669,7 +669,7 @@ test("K42 a run that a simulation did anything of says so in its result and in h
   expect(other).not.toHaveProperty("simulated");
 });
 
-test("K42 a run that begins from what a simulation gave is simulated too", async () => {
+test("C12 K42 a run that begins from what a simulation gave is simulated too", async () => {
   const r = plantRig();
   const run = r.start(program([step("one", { op: "eval", expression: "1", output: slotName("x") })]), {
     labels: ["simulated"],
