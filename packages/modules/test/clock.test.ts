@@ -100,6 +100,8 @@ interface Kept {
   readonly sightings: Sighting[];
   readonly missed: MissedSightings[];
   cursor: ValueMap | null;
+  /** The node dies instead of reporting more than so many. */
+  reportsLeft?: number;
 }
 
 /** A node's life from one time to another; what it recorded goes on into the next. `sleep` may set the clock. */
@@ -134,6 +136,8 @@ async function live(
     ...(times.sinceMs === undefined ? {} : { sinceMs: times.sinceMs }),
     seen: (key) => kept.sightings.some((each) => each.key === key),
     report: async (sighting) => {
+      if (kept.reportsLeft === 0) throw new Error("died");
+      if (kept.reportsLeft !== undefined) kept.reportsLeft -= 1;
       kept.sightings.push(sighting);
       kept.cursor = sighting.cursor;
     },
@@ -142,7 +146,8 @@ async function live(
       kept.cursor = what.cursor;
     },
     problem: (error) => {
-      throw error;
+      if (kept.reportsLeft !== 0) throw error;
+      end();
     },
   });
   // A schedule that has come to its end sleeps no more.
@@ -186,6 +191,25 @@ test("T2 once: of the times while the node was down one run is made up for", asy
   ]);
   expect(kept.missed).toMatchObject([{ policy: "once", count: 4, reported: 1 }]);
 });
+
+test.each(["once", "all"] as const)(
+  "T2 %s: a crash while times are made up for counts none of them again",
+  async (missed) => {
+    const config = { every_ms: hour, missed };
+    const kept = await live(interval, config, { fromMs: 0, toMs: hour });
+    const times = { fromMs: 4 * hour + 30 * minute, toMs: 4 * hour + 31 * minute };
+    // Dies when the missed times are recorded, then after each one that was made up for.
+    for (kept.reportsLeft of [0, 1, 1, 1]) await live(interval, config, times, kept);
+    delete kept.reportsLeft;
+    expect(scheduled(kept.sightings)).toEqual(
+      missed === "all" ? [1, 2, 3, 4].map((n) => n * hour) : [hour, 4 * hour],
+    );
+    expect(kept.missed).toMatchObject([{ count: 3, fromMs: 2 * hour, toMs: 4 * hour }]);
+    // What is missed later is counted by itself.
+    await live(interval, config, { fromMs: 6 * hour + 30 * minute, toMs: 6 * hour + 31 * minute }, kept);
+    expect(kept.missed).toMatchObject([{ count: 3 }, { count: 2, fromMs: 5 * hour, toMs: 6 * hour }]);
+  },
+);
 
 test("T2 all: every time is made up for, in order, up to a bound", async () => {
   const kept = await live(interval, { every_ms: hour, missed: "all" }, { fromMs: 0, toMs: hour });

@@ -1,10 +1,10 @@
-// Backup and restore: one file (a tar) with everything that cannot be rebuilt: ledger, checkpoints, blobs and the node's keys.
+// Backup and restore: one file (a tar) with everything that cannot be rebuilt: ledger, checkpoints, blobs, the node's keys and webhooks' secrets.
 //   R1  A backup of a running node is consistent: the ledger up to one durable entry, and every blob it refers to.
 //   R2  A backup is there whole, under its name, or not at all.
 //   R3  A restored folder has been verified: every file against the manifest, then the ledger itself.
 //   It holds private keys: whoever has the file can sign as the node.
 import { createHash, type Hash } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromUtf8, utf8 } from "@writ/core/bytes";
 import { parse, Type } from "@writ/core/schema";
@@ -30,6 +30,8 @@ export interface BackupReport {
 }
 
 const manifestName = "MANIFEST.json";
+/** Secrets beside the keys that nothing else has: those of webhooks. Restored like the keys, for their owner's eyes only. */
+const secretFiles = ["webhooks.json"] as const;
 const Manifest = Type.Object(
   {
     format: Type.Literal(1),
@@ -112,6 +114,7 @@ async function members(source: BackupSource): Promise<readonly { name: string; s
   for (const name of await readdir(join(dataFolder, "keys"))) {
     if (name.endsWith(".pem")) whole.push(`keys/${name}`);
   }
+  for (const name of secretFiles) if (await isThere(join(dataFolder, name))) whole.push(name);
   // After the segments were fixed: every blob that they refer to is there by now.
   for (const folder of await listIfAny(join(dataFolder, "blobs"))) {
     if (!/^[0-9a-f]{2}$/.test(folder)) continue;
@@ -125,6 +128,18 @@ async function members(source: BackupSource): Promise<readonly { name: string; s
     await handle.close();
   }
   return found;
+}
+
+function belongs(name: string): boolean {
+  if (secretFiles.some((known) => known === name)) return true;
+  return /^(ledger|checkpoints|keys|blobs\/[0-9a-f]{2})\/[0-9a-z.-]+$/.test(name) && !name.includes("..");
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function listIfAny(folder: string): Promise<readonly string[]> {
@@ -148,7 +163,7 @@ async function unpack(source: FileHandle, file: string, newFolder: string): Prom
       if (bytes.length !== sizeBytes) throw damagedBackup(file, "it is not whole");
       return checkManifest(bytes, found, { file, newFolder, sizeBytes: (await source.stat()).size });
     }
-    if (!/^(ledger|checkpoints|keys|blobs\/[0-9a-f]{2})\/[0-9a-z.-]+$/.test(name) || name.includes("..")) {
+    if (!belongs(name)) {
       throw damagedBackup(file, `\`${name}\` does not belong into a data folder`);
     }
     found.set(name, await extract(source, position, { path: join(newFolder, name), sizeBytes, file }));

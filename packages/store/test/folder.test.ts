@@ -254,6 +254,22 @@ describe("backup", () => {
     expect(execFileSync("tar", ["-tf", file]).toString()).toContain("MANIFEST.json");
   });
 
+  test("R4 keys and secrets of webhooks come back, for their owner only", async () => {
+    const { store, file, folder } = await example();
+    writeFileSync(join(folder, "webhooks.json"), '{"secrets":["x"]}\n', { mode: 0o600 });
+    writeFileSync(join(folder, "other.json"), "no");
+    await store.backup(file);
+    await store.close();
+    const restored = newFolder();
+    await restore(file, restored);
+    expect(readFileSync(join(restored, "webhooks.json"), "utf8")).toBe('{"secrets":["x"]}\n');
+    expect(statSync(join(restored, "webhooks.json")).mode & 0o777).toBe(0o600);
+    const keys = readdirSync(join(restored, "keys"));
+    expect(keys.length).toBeGreaterThan(0);
+    for (const key of keys) expect(statSync(join(restored, "keys", key)).mode & 0o777).toBe(0o600);
+    expect(readdirSync(restored)).not.toContain("other.json");
+  });
+
   test("R2 an existing file is not overwritten, a folder that holds something is not filled", async () => {
     const { store, file, folder } = await example();
     writeFileSync(file, "precious");

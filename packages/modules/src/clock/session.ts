@@ -3,10 +3,12 @@
 //   T2  A time that passed while nobody was there to see it (the node was down or frozen, or the clock jumped ahead) is missed. What becomes
 //       of missed times is the trigger's: `skip` reports none, `once` the last of them, `all` each up to a bound. That times were missed,
 //       and how many, is recorded before anything is reported.
+//       The cursor says up to where they were counted, so that a crash while they are made up for counts none of them again.
 //   T3  A clock that jumps back repeats nothing; after a jump of more than a day the schedule goes on from the new time.
 import { eventId } from "@writ/core/ids";
 import type { EventSource, SourceSession } from "@writ/core/ports";
 import { Type, type Static } from "@writ/core/schema";
+import type { ValueMap } from "@writ/core/value";
 import { catchUpRunsMax } from "../limits.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -57,8 +59,9 @@ export function startSession(options: Options, plan: SessionPlan): SourceSession
 
 async function keep(options: Options, plan: SessionPlan, signal: AbortSignal): Promise<void> {
   const { world, cursor } = options;
-  const { lastMs: known } = cursor ?? {};
+  const { lastMs: known, countedMs: counted } = cursor ?? {};
   let lastMs = typeof known === "number" ? known : plan.fromMs;
+  const countedMs = typeof counted === "number" ? counted : null;
   let isFirst = true;
   while (!signal.aborted) {
     const nowMs = world.nowMs();
@@ -68,7 +71,7 @@ async function keep(options: Options, plan: SessionPlan, signal: AbortSignal): P
     const leftMs = dueMs - nowMs;
     try {
       if (leftMs > 0) await world.sleep(Math.min(leftMs, sleepMsMax), signal);
-      else lastMs = await reportDue(options, plan, { dueMs, nowMs, isFirst, signal });
+      else lastMs = await reportDue(options, plan, { dueMs, nowMs, isFirst, countedMs, signal });
     } catch (error) {
       if (signal.aborted) return;
       options.problem(error);
@@ -82,6 +85,8 @@ interface Due {
   readonly dueMs: number;
   readonly nowMs: number;
   readonly isFirst: boolean;
+  /** Times up to here were recorded as missed before; null: none. */
+  readonly countedMs: number | null;
   readonly signal: AbortSignal;
 }
 
@@ -102,15 +107,20 @@ async function reportDue(options: Options, plan: SessionPlan, due: Due): Promise
   const reported =
     plan.missed === "all" ? times.slice(-catchUpRunsMax) : plan.missed === "once" || !isLate ? [last] : [];
   const unreported = times.slice(0, times.length - reported.length);
-  const missedCount = times.length - (isLate ? 0 : 1);
-  if (missedCount > 0) {
+  const isFresh = (ms: number): boolean => due.countedMs === null || ms > due.countedMs;
+  const missed = (isLate ? times : times.slice(0, -1)).filter(isFresh);
+  const [fromMs] = missed;
+  const toMs = missed.at(-1);
+  const countedMs = Math.max(due.countedMs ?? 0, isCut ? nowMs : (toMs ?? 0));
+  const cursorAt = (lastMs: number) => (lastMs < countedMs ? { lastMs, countedMs } : { lastMs });
+  if (fromMs !== undefined && toMs !== undefined) {
     await options.missed?.({
       policy: plan.missed,
-      count: missedCount,
-      reported: reported.length - (isLate ? 0 : 1),
-      fromMs: dueMs,
-      toMs: isLate ? last : (times.at(-2) ?? last),
-      cursor: { lastMs: unreported.at(-1) ?? dueMs - 1 },
+      count: missed.length,
+      reported: reported.filter((ms) => ms <= toMs && isFresh(ms)).length,
+      fromMs,
+      toMs,
+      cursor: cursorAt(unreported.at(-1) ?? dueMs - 1),
     });
   }
   for (const scheduledMs of reported) {
@@ -120,7 +130,7 @@ async function reportDue(options: Options, plan: SessionPlan, due: Due): Promise
       scheduledMs,
       catchUp: isFirst || !isLast || times.length > 1 || isLate,
       missed: plan.missed === "all" ? 0 : unreported.length,
-      cursorMs: isLast && isCut ? nowMs : scheduledMs,
+      cursor: cursorAt(isLast && isCut ? nowMs : scheduledMs),
     });
   }
   return isCut ? nowMs : last;
@@ -133,7 +143,7 @@ async function report(
     readonly scheduledMs: number;
     readonly catchUp: boolean;
     readonly missed: number;
-    readonly cursorMs: number;
+    readonly cursor: ValueMap;
   },
 ): Promise<void> {
   const { scheduledMs, catchUp, missed } = time;
@@ -148,7 +158,7 @@ async function report(
       time: new Date(options.world.nowMs()).toISOString(),
       data: { scheduledMs, catchUp, missed },
     },
-    cursor: { lastMs: time.cursorMs },
+    cursor: time.cursor,
     key,
   });
 }
