@@ -188,6 +188,8 @@ export interface PolicyRequest {
    * host whose risk it was not told for a risky one.
    */
   readonly hostRisk?: Risk | null;
+  /** Highest risk that the workspace gives the devices that would move; absent when none would, critical for one it does not list. */
+  readonly deviceRisk?: Risk;
 }
 
 export type PolicyVerdict =

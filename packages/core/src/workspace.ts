@@ -73,6 +73,16 @@ const program = Type.Object(
   { additionalProperties: false },
 );
 
+const device = Type.Object(
+  {
+    /** Of moving it. Reading it takes that it is listed. */
+    risk: Type.Enum(["low", "medium", "high", "critical"]),
+    words: Type.Optional(words),
+  },
+  { additionalProperties: false },
+);
+const deviceName = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$", maxLength: 64 });
+
 export const WorkspaceFile = Type.Object(
   {
     version: Type.Literal(1),
@@ -95,6 +105,8 @@ export const WorkspaceFile = Type.Object(
     hosts: Type.Array(host, { maxItems: 256 }),
     /** Programs of the operating system that commands may run, by name; none unless listed. No shell is one of them. */
     programs: Type.Optional(Type.Record(name, program)),
+    /** Devices that effects may read or move, by their name on the node; none unless listed. */
+    devices: Type.Optional(Type.Record(deviceName, device)),
     /** Permission profile that applies to rules and plans of this workspace. */
     profile: Type.Enum(["readonly", "local_worker", "power_user", "unrestricted"]),
     /** A file event is raised when the file has been still for this long. */
@@ -106,6 +118,7 @@ export type WorkspaceFile = Static<typeof WorkspaceFile>;
 export type WorkspacePlace = Static<typeof place>;
 export type WorkspaceHost = Static<typeof host>;
 export type WorkspaceProgram = Static<typeof program>;
+export type WorkspaceDevice = Static<typeof device>;
 export type WorkspaceColumn = Static<typeof column>;
 
 /** @throws core.schema-mismatch, workspace.file for an unknown zone and a place that does not lie in the workspace by its path */

@@ -221,6 +221,10 @@ export const runtimeFaults = {
     kind: "rejected",
     remedy: "Add the host and port with its risk to the allow-list in `workspace.json`.",
   },
+  "gate.device-not-allowed": {
+    kind: "rejected",
+    remedy: "Add the device with its risk to `devices` in `workspace.json`.",
+  },
   "gate.secret-leaves": {
     kind: "rejected",
     remedy: "Do not send or write what is secret; send a value that does not depend on it.",

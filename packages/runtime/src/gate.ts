@@ -20,7 +20,7 @@ import { fault, type runtimeFaults } from "./faults.ts";
 import { problemsOf } from "./fit.ts";
 import { hasRole, type EmergencyStop } from "./registry.ts";
 import { stopOf, stoppedFault } from "./gate/emergency.ts";
-import { hostProblem, pathProblem } from "./gate/containment.ts";
+import { deviceProblem, hostProblem, pathProblem } from "./gate/containment.ts";
 import { namedPlaces } from "./gate/places.ts";
 import { coverage } from "./effect-hash.ts";
 import type { Hasher } from "@writ/core/ports";
@@ -148,6 +148,7 @@ function policyRequest(input: GateInput, definition: Judged): PolicyRequest {
     targets: input.targets,
     labels: joinLabels(input.paramLabels, input.controlLabels),
     hostRisk: hostRiskOf(input),
+    ...deviceRiskOf(input, definition),
   };
 }
 
@@ -165,6 +166,20 @@ function hostRiskOf(input: GateInput): Risk | null {
     return listed === undefined ? riskOrder.length - 1 : riskOrder.indexOf(listed.risk);
   });
   return riskOrder[Math.max(...risks)] ?? "critical";
+}
+
+function deviceRiskOf(
+  { targets, workspace }: GateInput,
+  definition: Judged,
+): Pick<PolicyRequest, "deviceRisk"> {
+  const moved = definition.effect.kind === "read" ? [] : targets.filter(isMoving);
+  if (moved.length === 0) return {};
+  const { devices = {} } = workspace.file;
+  const risks = moved.map(({ name }) => {
+    const listed = Object.hasOwn(devices, name) ? devices[name] : undefined;
+    return listed === undefined ? riskOrder.length - 1 : riskOrder.indexOf(listed.risk);
+  });
+  return { deviceRisk: riskOrder[Math.max(...risks)] ?? "critical" };
 }
 
 /** G11: what moves something is guarded as its integrity level demands, whoever proved the program. */
@@ -223,21 +238,23 @@ function containmentDenial(input: GateInput, definition: CapabilityDefinition): 
       return deny(problem.code, problem.message, { param: place.at, ...problem.facts });
   }
   for (const target of input.targets) {
-    if (target.kind === "person" || target.kind === "device" || target.kind === "memory") continue;
+    if (target.kind === "person" || target.kind === "memory") continue;
     const problem =
-      target.kind === "host"
-        ? hostProblem(target.name, workspace.file.hosts)
-        : pathProblem(
-            {
-              name: target.name,
-              resolved: target.resolved,
-              writes: target.does !== "read" && target.does !== "list",
-              removes: target.does === "remove",
-              whole: target.kind === "folder" && target.does === "replace",
-            },
-            program,
-            workspace,
-          );
+      target.kind === "device"
+        ? deviceProblem(target.name, workspace.file)
+        : target.kind === "host"
+          ? hostProblem(target.name, workspace.file.hosts)
+          : pathProblem(
+              {
+                name: target.name,
+                resolved: target.resolved,
+                writes: target.does !== "read" && target.does !== "list",
+                removes: target.does === "remove",
+                whole: target.kind === "folder" && target.does === "replace",
+              },
+              program,
+              workspace,
+            );
     if (problem !== undefined)
       return deny(problem.code, problem.message, { target: target.name, ...problem.facts });
   }

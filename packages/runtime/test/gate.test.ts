@@ -265,6 +265,41 @@ test("G4 what moves a device is consequential, looking at one is not", () => {
   expect(code(input({ ...reading, targets: seen, paramLabels: ["origin:file"] }))).toBe("allow");
 });
 
+test("G12 a device that the workspace does not list is refused, reads too, and the policy is told the risk of what moves", () => {
+  const plant = simulatedPlant({ monotonicMs: () => 0 });
+  const seen: (string | undefined)[] = [];
+  const touching = (id: string, name: string, does: Target["does"], devices?: object): GateInput => {
+    const definition = plant.capabilities.find((each) => each.id === `plant.${id}@1.0.0`) as Capability;
+    const { devices: listed, ...rest } = workspaceFile;
+    return input({
+      capability: definition.id,
+      definition,
+      params: id === "run_pump" ? { pump: name, on: true } : { valve: name },
+      targets: [{ kind: "device", name, resolved: name, does, state: null }],
+      workspace: {
+        name: "sim",
+        root: "/sim",
+        file: parseWorkspace({
+          ...rest,
+          ...(devices === undefined ? {} : { devices: { ...listed, ...devices } }),
+        }),
+      },
+      decide: (request) => {
+        seen.push(request.deviceRisk);
+        return { kind: "permit" };
+      },
+    });
+  };
+  expect(code(touching("run_pump", "pump-1", "replace", {}))).toBe("allow");
+  expect(code(touching("close_valve", "valve-2", "replace", {}))).toBe("allow");
+  expect(code(touching("read_valve", "valve-2", "read", {}))).toBe("allow");
+  expect(code(touching("run_pump", "pump-9", "replace", {}))).toBe("gate.device-not-allowed");
+  expect(code(touching("read_valve", "valve-9", "read", {}))).toBe("gate.device-not-allowed");
+  expect(code(touching("close_valve", "constructor", "replace", {}))).toBe("gate.device-not-allowed");
+  expect(code(touching("run_pump", "pump-1", "replace"))).toBe("gate.device-not-allowed");
+  expect(seen).toEqual(["low", "high", undefined, "critical", undefined, "critical", "critical"]);
+});
+
 test("G9 a host may be sent to only so often", () => {
   expect(code(sending("http://127.0.0.1:9000/", { sends: { count: 10, countMax: 10 } }))).toBe("gate.rate");
 });

@@ -45,6 +45,12 @@ export const workspaceFile = {
   roles: { accountant: {} },
   tables: {},
   hosts: [{ host: "127.0.0.1:9000", scheme: "http", risk: "low" }],
+  devices: {
+    "valve-1": { risk: "low" },
+    "valve-2": { risk: "high" },
+    "pump-1": { risk: "low" },
+    "tank-1": { risk: "critical" },
+  },
   profile: "local_worker",
 } as const;
 

@@ -134,6 +134,7 @@ interface Visible {
   readonly folders: readonly string[];
   readonly hosts: readonly string[];
   readonly hostRisk: string;
+  readonly deviceRisk: string;
 }
 
 const principalTypes = { person: "Person", agent: "Agent", program: "Program" } as const;
@@ -157,6 +158,7 @@ function visibleTo(request: PolicyRequest): Visible {
     does: distinct(targets.map((target) => target.does)),
     folders: distinct(paths.map((target) => folderOf(target.name))),
     hosts: distinct(hosts.map((target) => target.name)),
+    deviceRisk: request.deviceRisk ?? "none",
     hostRisk: hosts.length === 0 ? "none" : (request.hostRisk ?? "unknown"),
   };
 }
@@ -216,7 +218,7 @@ function ask(hash: Sha256, action: string, visible: Visible) {
     },
     ...roles.map((uid) => ({ uid, attrs: {}, parents: [] })),
   ];
-  const { profile, workspace, labels, targets, does, folders, hosts, hostRisk } = visible;
+  const { profile, workspace, labels, targets, does, folders, hosts, hostRisk, deviceRisk } = visible;
   const answer = cedar().statefulIsAuthorized({
     principal,
     action: { type: "Action", id: action },
@@ -230,6 +232,7 @@ function ask(hash: Sha256, action: string, visible: Visible) {
       folders: [...folders],
       hosts: [...hosts],
       hostRisk,
+      deviceRisk,
     },
     preparsedPolicySetId: hash,
     entities,

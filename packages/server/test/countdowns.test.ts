@@ -36,6 +36,7 @@ const hall = {
   roles: { accountant: {} },
   tables: {},
   hosts: [],
+  devices: { "valve-1": { risk: "low" } },
   profile: "unrestricted",
 };
 

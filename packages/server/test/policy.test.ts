@@ -294,3 +294,32 @@ test("S22 a policy may speak of folders and hosts", () => {
   expect(own.decide(at("archive/a.csv")).kind).toBe("forbid");
   expect(own.decide(post).kind).toBe("forbid");
 });
+
+test("S20 the default profile moves devices of low risk alone, and asks a person for others", () => {
+  const valve = {
+    kind: "device",
+    name: "valve-1",
+    resolved: "valve-1",
+    does: "replace",
+    state: null,
+  } as const;
+  const move: PolicyRequest = {
+    ...moveFile,
+    capability: capabilityId("plant.set_valve@1.0.0"),
+    permission: "plant.move",
+    targets: [valve],
+    deviceRisk: "low",
+  };
+  expect(policy.decide(move)).toEqual({ kind: "permit" });
+  expect(policy.decide({ ...move, deviceRisk: "medium" })).toMatchObject({ role: "operator" });
+  expect(policy.decide({ ...move, deviceRisk: "critical" })).toMatchObject({ role: "owner" });
+  expect(policy.decide({ ...move, targets: [] }).kind).toBe("forbid");
+  expect(policy.decide({ ...move, targets: [valve, host] }).kind).toBe("forbid");
+  expect(policy.decide({ ...move, profile: "readonly" }).kind).toBe("forbid");
+  expect(policy.decide({ ...move, profile: "power_user", deviceRisk: "high" })).toMatchObject({
+    role: "operator",
+  });
+  expect(policy.decide({ ...move, profile: "unrestricted", deviceRisk: "critical" })).toMatchObject({
+    role: "owner",
+  });
+});

@@ -3,7 +3,7 @@
 import type { WorkspaceContext } from "@writ/core/capability";
 import type { FaultFacts } from "@writ/core/fault";
 import type { Program } from "@writ/core/program";
-import { isWorkspaceFile, type WorkspaceHost } from "@writ/core/workspace";
+import { isWorkspaceFile, type WorkspaceFile, type WorkspaceHost } from "@writ/core/workspace";
 
 export interface Problem {
   readonly code:
@@ -11,6 +11,7 @@ export interface Problem {
     | "gate.workspace-file"
     | "gate.read-only-place"
     | "gate.invariant"
+    | "gate.device-not-allowed"
     | "gate.host-not-allowed";
   readonly message: string;
   readonly facts: FaultFacts;
@@ -96,6 +97,16 @@ export function hostProblem(text: string, hosts: readonly WorkspaceHost[]): Prob
     code: "gate.host-not-allowed",
     message: `Cannot reach \`${text.slice(0, 200)}\`: the host is not on the workspace's allow-list`,
     facts: { host: asked?.host ?? text.slice(0, 200), allowed: hosts.map(({ host }) => host) },
+  };
+}
+
+/** `name` is what the capability found, not only what its parameter said. */
+export function deviceProblem(name: string, { devices = {} }: WorkspaceFile): Problem | undefined {
+  if (Object.hasOwn(devices, name)) return undefined;
+  return {
+    code: "gate.device-not-allowed",
+    message: `Cannot touch the device \`${name.slice(0, 200)}\`: the workspace does not list it`,
+    facts: { device: name.slice(0, 200), allowed: Object.keys(devices) },
   };
 }
 

@@ -3,6 +3,7 @@ import { decimal } from "@writ/core/value";
 import type {
   WorkspaceColumn,
   WorkspaceFile,
+  WorkspaceDevice,
   WorkspaceHost,
   WorkspacePlace,
   WorkspaceProgram,
@@ -24,6 +25,7 @@ export function workspaceChanges(before: WorkspaceFile, after: WorkspaceFile): r
     ...between(before.profile, after.profile, "profile", isLater(profiles, before.profile, after.profile)),
     ...hostChanges(before.hosts, after.hosts),
     ...programChanges(before.programs ?? {}, after.programs ?? {}),
+    ...deviceChanges(before.devices ?? {}, after.devices ?? {}),
     ...placeChanges("folder", before.folders, after.folders, guards),
     ...placeChanges("file", before.files, after.files, guards),
     ...columnChanges(before, after),
@@ -66,6 +68,20 @@ function programChanges(
     if (old === undefined)
       return [{ text: `program ${name} added: ${now.path}, risk ${now.risk}`, widens: true }];
     return between(JSON.stringify(old), JSON.stringify(now), `program ${name}`, true);
+  });
+}
+
+function deviceChanges(
+  before: Readonly<Record<string, WorkspaceDevice>>,
+  after: Readonly<Record<string, WorkspaceDevice>>,
+): readonly WorkspaceChange[] {
+  return pairs(before, after).flatMap(([name, old, now]) => {
+    if (now === undefined) return [{ text: `device ${name} removed`, widens: false }];
+    if (old === undefined) return [{ text: `device ${name} added, risk ${now.risk}`, widens: true }];
+    return [
+      ...between(old.risk, now.risk, `risk of device ${name}`, isLater(risks, now.risk, old.risk)),
+      ...words(`device ${name}`, old.words, now.words),
+    ];
   });
 }
 
