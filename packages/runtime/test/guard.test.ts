@@ -6,6 +6,7 @@ import { foldRegistry } from "@writ/runtime/registry";
 import type { MemoryLedger } from "@writ/testkit/memory-ledger";
 import { simulatedSite, type SimulatedSite } from "@writ/testkit/simulated-modules";
 import { simulatedPlant, type SimulatedPlant } from "@writ/testkit/simulated-plant";
+import { computeOperands } from "../src/machine/operands.ts";
 import { accountant, chain, literal, owner, program, rig, step, text, type Rig } from "./support.ts";
 
 interface PlantRig extends Rig {
@@ -677,3 +678,21 @@ test("C12 K42 a run that begins from what a simulation gave is simulated too", a
   await r.site.runUntil(() => ended(r, run) !== null);
   expect(entriesOf(r, run, "run.ended")[0]?.facts).toMatchObject({ simulated: true });
 });
+
+test("M1 a name that objects have of themselves is a name like any other in what a step is given", () => {
+  const name = "__proto__";
+  const operands: Operands = Object.fromEntries([[name, literal({ a: 1 })]]);
+  const slots = new Map<string, never>();
+  const { prepared } = plantRigState();
+  const { value } = computeOperands(operands, { slots, prepared });
+  expect(Object.keys(value)).toEqual([name]);
+  expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
+});
+
+function plantRigState() {
+  const r = plantRig();
+  const run = r.start(program([step("one", { op: "eval", expression: "1", output: slotName("x") })]));
+  const state = r.engine.state(run);
+  if (state === undefined) throw new Error("it was started");
+  return state;
+}

@@ -38,14 +38,12 @@ export function computeOperand(operand: Operand, scope: Scope): Computed {
 
 /** @throws expression.* */
 export function computeOperands(operands: Operands, scope: Scope): Computed<ValueMap> {
-  const value: Record<string, Value> = {};
-  const labels: (readonly Label[])[] = [];
-  for (const [name, operand] of Object.entries(operands)) {
-    const computed = computeOperand(operand, scope);
-    value[name] = computed.value;
-    labels.push(computed.labels);
-  }
-  return { value, labels: joinLabels(...labels) };
+  const computed = Object.entries(operands).map(
+    ([name, operand]) => [name, computeOperand(operand, scope)] as const,
+  );
+  // Not by assignment: a name may be `__proto__`.
+  const value = Object.fromEntries(computed.map(([name, one]) => [name, one.value]));
+  return { value, labels: joinLabels(...computed.map(([, one]) => one.labels)) };
 }
 
 /** The operands that can be computed now, and the texts of those that read a slot that is not yet written. */
