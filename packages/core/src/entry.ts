@@ -216,6 +216,13 @@ export interface RunEntries {
     readonly forkedFrom?: { readonly run: RunId; readonly seq: number; readonly state: Stored };
     /** It starts again what this run began and took back when it gave way; `times` counts how often that has happened. */
     readonly again?: { readonly run: RunId; readonly times: number };
+    /** A step of this run started it and waits for its end; `depth` counts the runs above it. */
+    readonly parent?: {
+      readonly run: RunId;
+      readonly step: StepId;
+      readonly attempt: number;
+      readonly depth: number;
+    };
   };
   /** The effect's intent; durable before the effect begins. */
   "effect.intended": {
@@ -359,6 +366,18 @@ export interface RunEntries {
     readonly by: Actor;
     readonly reason: string;
   };
+  /** In one commit with the `run.started` of that run. */
+  "child.started": { readonly step: StepId; readonly attempt: number; readonly run: RunId };
+  /** The end of that run, in one commit with it; `labels`: of its result, and of what decided in it. */
+  "child.ended": {
+    readonly step: StepId;
+    readonly attempt: number;
+    readonly run: RunId;
+    readonly status: RunEnd;
+    readonly result: Stored | null;
+    readonly fault: FaultRecord | null;
+    readonly labels: readonly Label[];
+  };
   "event.emitted": {
     readonly step: StepId;
     readonly event: Event;
@@ -440,7 +459,8 @@ export interface RunEntries {
     readonly before: ValueMap;
     readonly key: string;
   };
-  "undo.completed": { readonly step: StepId };
+  /** `stays`: of a step that ran another program, what of that run could not be taken back, in the words of its end. */
+  "undo.completed": { readonly step: StepId; readonly stays?: FaultRecord };
   /** The world moved on since, or the undo failed: a person decides. */
   "undo.held": { readonly step: StepId; readonly fault: FaultRecord };
   "undo.settled": {

@@ -32,6 +32,9 @@ export const runsUnfinishedMax = 1_000_000;
 export const resultBytesMax = 512 * 1024;
 /** Iterations of one loop, and of loops inside loops multiplied. */
 export const loopIterationsMax = 10_000;
+
+/** Runs above a run, each of which waits for the one it started (`run`). */
+export const childDepthMax = 8;
 export const loopIterationsTotalMax = 1_000_000;
 /** Answers a model is asked for until one fits. */
 export const askAttemptsMax = 3;

@@ -49,9 +49,18 @@ import {
   sizeOf,
   type ActiveRun,
   type AnyCommand,
-  type RunChange,
   type Core,
 } from "./engine/core.ts";
+import {
+  childTakenBack,
+  endedChange,
+  followChild,
+  followChildren,
+  startChild,
+  undoChildren,
+  waitingParent,
+  type ChildParts,
+} from "./engine/child.ts";
 import { breakpointAt } from "./engine/breakpoints.ts";
 import { createControl, type Control } from "./engine/control.ts";
 import { resolveEffect } from "./engine/crash.ts";
@@ -134,6 +143,9 @@ interface Started {
 interface Start extends StartRun {
   readonly priority?: Priority;
   readonly again?: EntryFacts["run.started"]["again"];
+  /** The id it has in any case; drawn when absent. */
+  readonly run?: RunId;
+  readonly parent?: EntryFacts["run.started"]["parent"];
 }
 
 export interface StartRun {
@@ -314,6 +326,7 @@ export function createEngine(options: EngineOptions): Engine {
     if (run.state.control.paused !== null && !mayWhilePaused(command)) return;
     switch (command.kind) {
       case "attempt":
+        if (run.state.prepared.calls.includes(command.step)) return startChild(children, run, command.step);
         return attemptEffect(core, run, command.step);
       case "perform":
         return performEffect(core, run, command.step);
@@ -339,7 +352,10 @@ export function createEngine(options: EngineOptions): Engine {
         return beginWait(core, run, command.step);
       case "await-event":
         return awaitEvent(core, run, command.step);
+      case "await-child":
+        return followChild(children, run, command.step);
       case "undo":
+        if (run.state.prepared.calls.includes(command.step)) return undoChildren(children, run, command.step);
         return attemptUndo(core, run, command.step);
       case "perform-undo":
         return performUndo(core, run, command.step);
@@ -358,7 +374,10 @@ export function createEngine(options: EngineOptions): Engine {
       schedule.reorder(run);
       if (run.turn === "waiting") preemption.turnWaits(run);
     },
-    applied: (run) => preemption.applied(run),
+    applied: (run) => {
+      preemption.applied(run);
+      if (run.state.prepared.calls.length > 0) followChildren(children, run);
+    },
     waits(waiter) {
       schedule.waits(waiter);
       preemption.lockWaits(waiter);
@@ -390,7 +409,11 @@ export function createEngine(options: EngineOptions): Engine {
       if (startsAgain && core.phase() !== "running") return;
       const { simulated } = run.state;
       const facts = { status, result: stored, fault: why, ...(simulated === true ? { simulated } : {}) };
-      const seq = startsAgain ? endAndStart(run, facts) : core.apply(run, { kind: "run.ended", facts });
+      const parent = waitingParent(core, run);
+      let seq: number;
+      if (startsAgain) seq = endAndStart(run, facts);
+      else if (parent === undefined) seq = core.apply(run, { kind: "run.ended", facts });
+      else seq = endWithParent(run, parent, facts);
       for (const takeBack of run.timers.values()) takeBack();
       run.timers.clear();
       core.runs.delete(run.run);
@@ -400,6 +423,7 @@ export function createEngine(options: EngineOptions): Engine {
       core.pace.ended();
       admission.leave(run);
       preemption.ended(run);
+      childTakenBack(core, run);
       if (why !== null && status === "failed")
         core.notify("operator", "A run failed", `Run ${run.run}: ${why.message}`);
       if (why?.code === "undo.partial")
@@ -411,9 +435,31 @@ export function createEngine(options: EngineOptions): Engine {
         }),
       );
     };
-    if (!hasResult) append(null);
+    // Whoever waits for it is told in the same commit, also one that is parked.
+    const { parent } = run.state;
+    const isParked = parent !== undefined && parking.isParked(parent.run);
+    if (isParked) {
+      const told = parking.wake(parent.run).catch(() => undefined);
+      core.track(
+        Promise.all([hasResult ? store(result, options) : null, told]).then(([stored]) => append(stored)),
+      );
+    } else if (!hasResult) append(null);
     else if (sizeOf(result) <= inlineBytesMax) append({ kind: "inline", value: result });
     else core.track(store(result, options).then(append));
+  };
+
+  const endWithParent = (run: ActiveRun, parent: ActiveRun, facts: EntryFacts["run.ended"]): number => {
+    const change = endedChange(run.state, facts);
+    const stored = run.state.ending?.result ?? null;
+    const { seq } = append(
+      null,
+      [],
+      [
+        { run, change: { kind: "run.ended", facts } },
+        { run: parent, change, stored },
+      ],
+    );
+    return seq;
   };
 
   /** The end of a run that gave way and was taken back whole is one commit with the run that starts it again. */
@@ -505,7 +551,7 @@ export function createEngine(options: EngineOptions): Engine {
   const append = (
     first: EntryDraft | null,
     starts: readonly Start[],
-    changes: readonly { readonly run: ActiveRun; readonly change: RunChange }[] = [],
+    changes: Parameters<typeof changesWith>[1] = [],
     heard: Heard | null = heardOf(first),
   ): Started => {
     const atMs = options.world.nowMs();
@@ -514,8 +560,8 @@ export function createEngine(options: EngineOptions): Engine {
     const from = before + changed.drafts.length;
     const begun = starts.map((start, i) => {
       if (!options.registry().workspaces.has(start.workspace)) throw unknownWorkspace(start.workspace);
-      const { program, event, labels, principal, workspace, priority, again, forkedFrom } = start;
-      const state = initialState(newRunId(atMs, options.entropy), prepare(program));
+      const { program, event, labels, principal, workspace, priority, again, forkedFrom, parent } = start;
+      const state = initialState(start.run ?? newRunId(atMs, options.entropy), prepare(program));
       const draft: EntryDraft<"run.started"> = {
         kind: "run.started",
         run: state.run,
@@ -532,6 +578,7 @@ export function createEngine(options: EngineOptions): Engine {
           ...breakpointFacts(start, state.prepared),
           ...(forkedFrom === undefined ? {} : { forkedFrom: factsOfFork(forkedFrom) }),
           ...(again === undefined ? {} : { again }),
+          ...(parent === undefined ? {} : { parent }),
         },
       };
       const entry: MachineEntry = { ...draft, seq: from + i };
@@ -669,6 +716,30 @@ export function createEngine(options: EngineOptions): Engine {
     core.enqueue(run, outstanding(state));
     return run;
   };
+  const stateOf = async (run: RunId): Promise<RunState> => {
+    const now = (): RunState | undefined => core.runs.get(run)?.state ?? remembered.get(run);
+    const folded = now() ?? (await foldRun(run));
+    // Something may have happened to it while it was folded.
+    return now() ?? folded;
+  };
+
+  /** Of a run that has ended and is not in memory. */
+  const undoEnded = (state: RunState, actor: Actor, reason: string): number => {
+    const active = activate(state);
+    remembered.forget(state.run);
+    core.runs.set(state.run, active);
+    admission.admitToEnd(active);
+    const facts = { by: actor, reason: reason.slice(0, 1024).toWellFormed() };
+    return core.apply(active, { kind: "undo.requested", facts }, { actor });
+  };
+  const children: ChildParts = {
+    get core() {
+      return core;
+    },
+    stateOf,
+    commit: (change, start) => void append(null, [start], [change], null),
+    undo: (state, reason) => void undoEnded(state, { kind: "node" }, reason),
+  };
   const parking = createParking({ core, parked: options.parked, activeMax, fold: foldRun, resume });
 
   /** A run that has ended comes back into memory when nothing speaks against it; the order that reopens it follows at once. */
@@ -778,12 +849,7 @@ export function createEngine(options: EngineOptions): Engine {
         throw fault("run.not-ended", `Cannot undo the run \`${run}\`: it has not ended`, { run });
       }
       checkOpen(1);
-      const active = activate(state);
-      remembered.forget(run);
-      core.runs.set(run, active);
-      admission.admitToEnd(active);
-      const facts = { by: actor, reason: reason.slice(0, 1024).toWellFormed() };
-      await ledger.durable(core.apply(active, { kind: "undo.requested", facts }, { actor }));
+      await ledger.durable(undoEnded(state, actor, reason));
     },
     async settle(run, step, decision, actor, result = null) {
       const active = await activeRun(run);

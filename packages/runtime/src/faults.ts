@@ -142,6 +142,22 @@ export const runtimeFaults = {
     remedy:
       "Fork from an entry at which nothing was under way; the facts name the last one before, where there is one.",
   },
+  "child.ended": {
+    kind: "rejected",
+    remedy: "Show the run that the step started (its id is in the facts); it says why it did not finish.",
+  },
+  "child.workspace": {
+    kind: "rejected",
+    remedy: "Call a program that was compiled for the same workspace.",
+  },
+  "child.too-deep": {
+    kind: "rejected",
+    remedy: "Have fewer programs call each other; the limit is in the facts.",
+  },
+  "child.resources": {
+    kind: "rejected",
+    remedy: "Name the resource, with the same access, among those of the program that calls.",
+  },
   "run.order": {
     kind: "rejected",
     remedy: "Show the run and look at the state of the step; order what its state allows.",

@@ -13,6 +13,7 @@ import type { Value } from "@writ/core/value";
 import { fault } from "./faults.ts";
 import { applyEntry } from "./machine/apply.ts";
 import { Draft } from "./machine/draft.ts";
+import { childDeadlineRuns } from "./machine/child.ts";
 import { guardWaitsUntil } from "./machine/guard.ts";
 import { advance, emittedEvent } from "./machine/advance.ts";
 import { mayWhilePaused, resumedCommands } from "./machine/control.ts";
@@ -49,6 +50,8 @@ export type Command =
   | { readonly kind: "emit"; readonly step: StepId; readonly event: Event }
   /** Record that the wait begins; then listen, and set its times. */
   | { readonly kind: "begin-wait" | "await-event"; readonly step: StepId; readonly attempt: number }
+  /** The run it started is to be as this one is: cancelled, paused, as urgent; and its end is awaited. */
+  | { readonly kind: "await-child"; readonly step: StepId }
   | { readonly kind: "undo"; readonly step: StepId }
   | { readonly kind: "perform-undo"; readonly step: StepId }
   | {
@@ -151,7 +154,9 @@ export function outstanding(
     if (phase.kind === "event")
       commands.push({ kind: phase.begun ? "await-event" : "begin-wait", step: id, attempt });
     if (phase.kind === "emitting") commands.push({ kind: "emit", step: id, event: emittedEvent(state, id) });
-    if (deadline !== null && phase.kind === "blocks") {
+    if (phase.kind === "child") commands.push({ kind: "await-child", step: id });
+    const isChild = state.prepared.steps.get(id)?.step.op.op === "run";
+    if (deadline !== null && (phase.kind === "blocks" || (isChild && childDeadlineRuns(step)))) {
       const { atMs } = deadline;
       commands.push({
         kind: deadline.set ? "await-timer" : "set-timer",

@@ -40,6 +40,8 @@ export interface PreparedProgram {
   readonly expressions: ReadonlyMap<string, Expression>;
   /** The steps that are loops, inner before outer. */
   readonly loops: readonly StepId[];
+  /** The steps that run another program. */
+  readonly calls: readonly StepId[];
 }
 
 /** What the step performs itself, or null. */
@@ -64,6 +66,7 @@ const opcodes: ReadonlySet<string> = new Set([
   "ask",
   "recall",
   "remember",
+  "run",
 ]);
 
 /** @throws runtime.unknown-opcode, program.malformed (a step named twice, `after` of a step that is not there), expression.* */
@@ -72,6 +75,7 @@ export function prepareProgram(hashed: HashedProgram): PreparedProgram {
   const blocks: BlockIndex[] = [];
   const expressions = new Map<string, Expression>();
   const loops: StepId[] = [];
+  const calls: StepId[] = [];
   const pending: { readonly block: Block; readonly number: number; readonly inLoop: boolean }[] = [];
   const enter = (block: Block, owner: StepId | null, inLoop: boolean): number => {
     const number = blocks.length;
@@ -90,6 +94,7 @@ export function prepareProgram(hashed: HashedProgram): PreparedProgram {
       expressionsOf(step).forEach(learn);
       const { inLoop } = next;
       if (step.op.op === "loop") loops.unshift(step.id);
+      if (step.op.op === "run") calls.push(step.id);
       const isInside = inLoop || step.op.op === "loop";
       const blockNumbers = blocksOf(step.op).map((block) => enter(block, step.id, isInside));
       const degraded = degradeOf(step.failure);
@@ -104,7 +109,7 @@ export function prepareProgram(hashed: HashedProgram): PreparedProgram {
     checkAcyclic(next.block);
   }
   slotsWritten(hashed.program.body);
-  return { hashed, steps, blocks, expressions, loops };
+  return { hashed, steps, blocks, expressions, loops, calls };
 }
 
 function checkStep(step: Step, known: ReadonlySet<StepId>, steps: ReadonlyMap<StepId, StepIndex>): void {

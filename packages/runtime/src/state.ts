@@ -1,5 +1,5 @@
 // The state of a run: what folding its entries gives. Everything here is data; the machine alone makes new states.
-import type { Actor, EffectPreview, RunEnd } from "@writ/core/entry";
+import type { Actor, EffectPreview, EntryFacts, RunEnd } from "@writ/core/entry";
 import type { Event, Priority } from "@writ/core/event";
 import type { FaultRecord } from "@writ/core/fault";
 import type {
@@ -102,6 +102,8 @@ export type Phase =
       readonly unknown?: string;
     }
   | EventPhase
+  /** The run that it started has not ended. `isLate`: the step's time has passed, and that run is cancelled. */
+  | { readonly kind: "child"; readonly run: RunId; readonly isLate: boolean }
   /** Blocks of it are active. */
   | { readonly kind: "blocks"; readonly of: "op" | "degrade" }
   /** It stands at a breakpoint until a person releases it. */
@@ -223,6 +225,8 @@ export interface UndoState {
   readonly phase: "open" | "asked" | "intended" | "held" | "done" | "left";
   readonly effect: EffectState | null;
   readonly fault: FaultRecord | null;
+  /** Runs that the step started, oldest first: they are what is taken back. */
+  readonly children?: readonly RunId[];
 }
 
 export interface ApprovalState {
@@ -261,6 +265,8 @@ export interface Ending {
   readonly undo: boolean;
   /** The command to record the end was given. */
   readonly asked: boolean;
+  /** Of what the result was computed from; absent for none. */
+  readonly labels?: readonly Label[];
 }
 
 export interface RunState {
@@ -278,6 +284,8 @@ export interface RunState {
   readonly begun?: boolean | undefined;
   /** Something of it was done by a simulation, or began from what one gave. */
   readonly simulated?: true | undefined;
+  /** The step that started it and waits for it; absent for a run that stands for itself. */
+  readonly parent?: EntryFacts["run.started"]["parent"];
   /** Ledger place of the last entry folded in; -1 before the first. */
   readonly seq: number;
   readonly atMs: number;
@@ -294,6 +302,7 @@ export interface RunState {
     readonly result: Value;
     readonly fault: FaultRecord | null;
     readonly atMs: number;
+    readonly labels?: readonly Label[];
   } | null;
 }
 

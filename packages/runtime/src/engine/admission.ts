@@ -115,9 +115,18 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const wait = (place: OpenPlace, run: ActiveRun): void =>
     insert(place.line, { arrivedMs: run.arrivedMs, number: numbers++, dueMs: turnDueOf(run), run });
 
+  /** A run that another one started and waits for uses its turn and its resources: it takes none, and waits for none. */
+  const admitChild = (run: ActiveRun): boolean => {
+    if (run.state.parent === undefined) return false;
+    run.turn = "admitted";
+    options.enqueue(run, run.pending.splice(0));
+    return true;
+  };
+
   return {
     resources,
     enter(run) {
+      if (admitChild(run)) return;
       const place = placeOf(run);
       const isEnding = run.state.ending !== null;
       if (isEnding) options.enqueue(run, begin(place, run));
@@ -129,11 +138,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
       if (run.turn === "waiting") options.waits(run);
     },
     admitAgain(run) {
+      if (admitChild(run)) return;
       options.enqueue(run, begin(placeOf(run), run));
     },
     admitToEnd(run) {
       // A run that had nothing under way has ended before anybody can ask.
-      if (run.turn !== "waiting") return;
+      if (run.turn !== "waiting" || admitChild(run)) return;
       const place = placeOf(run);
       const at = place.line.findIndex((waiter) => waiter.run === run);
       if (at >= 0) place.line.splice(at, 1);
@@ -158,8 +168,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
     },
     leave(run) {
       if (run.turn !== "admitted") return;
-      const place = placeOf(run);
       run.turn = "left";
+      if (run.state.parent !== undefined) return;
+      const place = placeOf(run);
       place.active -= 1;
       if (needsOf(run).length > 0) {
         resources.release(run);

@@ -1,6 +1,7 @@
 // The machine's timers: recorded, then awaited, then recorded as fired.
 import type { StepId } from "@writ/core/ids";
 import type { Command } from "../machine.ts";
+import { childDeadlineRuns } from "../machine/child.ts";
 import type { ActiveRun, Core } from "./core.ts";
 
 type TimerCommand = Extract<Command, { kind: "set-timer" | "await-timer" }>;
@@ -59,7 +60,11 @@ function isWanted(
 ): boolean {
   const step = run.state.steps.get(timer.step);
   if (step === undefined) return false;
-  if (timer.why === "timeout") return step.phase.kind === "blocks" && step.deadline?.set === timer.set;
+  if (timer.why === "timeout") {
+    const isChild = run.state.prepared.steps.get(timer.step)?.step.op.op === "run";
+    const isRunning = step.phase.kind === "blocks" || (isChild && childDeadlineRuns(step));
+    return isRunning && step.deadline?.set === timer.set;
+  }
   const { phase } = step;
   if (timer.why === "loop") return phase.kind === "blocks" && step.loop?.pause?.set === timer.set;
   return (

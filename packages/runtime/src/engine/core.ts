@@ -437,6 +437,8 @@ export async function storedValue(
   if (entry.kind === "effect.completed") {
     return entry.facts.result.kind === "blob" ? readStored(entry.facts.result, options) : undefined;
   }
+  if (entry.kind === "child.ended")
+    return entry.facts.result?.kind === "blob" ? readStored(entry.facts.result, options) : undefined;
   if (entry.kind === "run.snapshot") return readStored(entry.facts.state, options);
   if (entry.kind === "effect.intended" || entry.kind === "undo.intended") {
     const hash = entry.facts.params["$blob"];

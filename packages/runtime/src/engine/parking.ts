@@ -181,6 +181,8 @@ export function sleepsUntil(state: RunState): number | null | undefined {
   // Others may wait for what it has, or have it give way.
   const { resources = [], conflict } = state.prepared.hashed.program;
   if (resources.length > 0 || conflict === "preempt") return undefined;
+  // Its turn is its parent's, and the index counts turns by program.
+  if (state.parent !== undefined) return undefined;
   if (ending?.asked === true) return undefined;
   // Nothing of a paused run happens by itself, and whoever lists those that are paused finds it in memory.
   if (state.control.paused !== null) return undefined;
@@ -193,6 +195,12 @@ export function sleepsUntil(state: RunState): number | null | undefined {
       case "blocked":
       case "held":
       case "settled":
+        break;
+      case "child":
+        // The end of that run wakes it; a timeout comes by its time.
+        if (deadline === null) break;
+        if (!deadline.set) return undefined;
+        times.push(deadline.atMs);
         break;
       case "timer":
         // An emergency stop takes away what waits to act, and looks for it in memory.

@@ -47,7 +47,7 @@ export function createPreemption(core: Core, admission: Admission): Preemption {
       wishes.delete(run.run);
       return;
     }
-    if (!mayGiveWay(run.state)) {
+    if (!mayGiveWay(run.state) || !childrenGiveWay(core, run)) {
       wishes.set(run.run, wish);
       return;
     }
@@ -79,6 +79,7 @@ export function createPreemption(core: Core, admission: Admission): Preemption {
           ({ turn, state }) =>
             turn === "admitted" &&
             state.program === by.state.program &&
+            state.parent === undefined &&
             state.ending === null &&
             (isAgain ? rankOf[state.priority] > rank : rankOf[state.priority] >= rank),
         )
@@ -147,6 +148,8 @@ function isLower(run: ActiveRun, than: ActiveRun): boolean {
 /** Nothing stands against its giving way now. */
 export function mayGiveWay(state: RunState): boolean {
   if (state.ending !== null || state.ended !== null || state.control.paused !== null) return false;
+  // It gives way with the run that started it, never alone: that one would try it again at once.
+  if (state.parent !== undefined) return false;
   if ((state.preemptions ?? 0) >= preemptionsMax) return false;
   let isActive = false;
   for (const [id, step] of state.steps) {
@@ -157,6 +160,18 @@ export function mayGiveWay(state: RunState): boolean {
     if (!(shape?.preemptible ?? isPreemptible[shape?.priority ?? state.priority])) return false;
   }
   return isActive || isPreemptible[state.priority];
+}
+
+/** What the run started and waits for did nothing that stays, however deep. */
+function childrenGiveWay(core: Core, run: ActiveRun): boolean {
+  return run.state.prepared.calls.every((id) => {
+    const phase = run.state.steps.get(id)?.phase;
+    if (phase?.kind !== "child") return true;
+    const child = core.runs.get(phase.run);
+    if (child === undefined) return false;
+    const { parent: _, ...alone } = child.state;
+    return mayGiveWay(alone) && childrenGiveWay(core, child);
+  });
 }
 
 /** It did, or may have done, what nobody can take back. */

@@ -164,6 +164,7 @@ async function carryOut(previewing: Previewing, command: Command): Promise<void>
     // Nobody knows what comes.
     case "begin-wait":
     case "await-event":
+    case "await-child":
     case "perform-undo":
   }
 }
@@ -172,6 +173,11 @@ async function attempt(previewing: Previewing, id: StepId): Promise<void> {
   const { core, run, feed } = previewing;
   const step = stepOf(run, id);
   if (step.phase.kind !== "attempting") return;
+  if (run.state.prepared.calls.includes(id)) {
+    // What the other program would do is its own preview.
+    show(previewing, id, { ...partly(run, inputOf(run, id)), verdict: "unknown" });
+    return;
+  }
   const facts = { step: id, attempt: step.attempt };
   let job: Job;
   let effect: EffectPreview;
@@ -378,6 +384,11 @@ function showRest(previewing: Previewing): void {
     if (shown.has(id) || phase.kind === "settled" || call === null) continue;
     show(previewing, id, { capability: call.capability, ...partly(run, call.params) });
   }
+}
+
+function inputOf(run: ActiveRun, id: StepId): Operands {
+  const op = run.state.prepared.steps.get(id)?.step.op;
+  return op?.op === "run" ? op.input : {};
 }
 
 function partly(run: ActiveRun, operands: Operands): Pick<PreviewedStep, "params" | "later"> {

@@ -128,7 +128,17 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
       };
     });
 
-  const waits = (): readonly Wait[] =>
+  /** A run that started another one waits for its end. */
+  const waitsForChild = (): readonly Wait[] =>
+    [...core.runs.values()].flatMap(({ run, state }) =>
+      state.prepared.calls.flatMap((id): readonly Wait[] => {
+        const phase = state.steps.get(id)?.phase;
+        if (phase?.kind !== "child" || !core.runs.has(phase.run)) return [];
+        return [{ run, groups: [{ need: "all", runs: [phase.run] }] }];
+      }),
+    );
+
+  const waitsForTurn = (): readonly Wait[] =>
     [...admission.places()].flatMap(([program, { active, line }]) => {
       const [first] = line;
       if (first === undefined) return [];
@@ -217,7 +227,7 @@ export function createSchedule(core: Core, admission: Admission): Scheduling {
         },
         turnsWaiting: turns.reduce((sum, { waiting }) => sum + waiting, 0),
         rejected: [...rejections].map(([program, count]) => ({ program, count })),
-        stuck: stuckRuns(waits()),
+        stuck: stuckRuns([...waitsForTurn(), ...waitsForChild()]),
         endsPerSecond: core.pace.perSecond(),
         retryAfterMs: core.pace.retryAfterMs(),
       };

@@ -3,6 +3,7 @@ import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import type { EntryDraft, RunEntryKind } from "@writ/core/entry";
 import type { RunId } from "@writ/core/ids";
 import type { Label } from "@writ/core/label";
+import type { Value } from "@writ/core/value";
 import { decide, type Command, type MachineEntry } from "../machine.ts";
 import type { RunState } from "../state.ts";
 import type { ActiveRun, Core, RunChange } from "./core.ts";
@@ -31,13 +32,18 @@ export function heardOf(first: EntryDraft | null): Heard | null {
 /** The changes, then a match of every wait that the event means something to; each run is folded in order. */
 export function changesWith(
   core: Core,
-  changes: readonly { readonly run: ActiveRun; readonly change: RunChange }[],
+  changes: readonly {
+    readonly run: ActiveRun;
+    readonly change: RunChange;
+    /** Of a result that the entry holds by its hash. */
+    readonly stored?: Value;
+  }[],
   heard: Heard | null,
   at: { readonly seq: number; readonly atMs: number },
 ): Changed {
   const states = new Map<RunId, { readonly run: ActiveRun; state: RunState; commands: Command[] }>();
   const drafts: EntryDraft[] = [];
-  const fold = (run: ActiveRun, change: RunChange): void => {
+  const fold = (run: ActiveRun, change: RunChange, stored?: Value): void => {
     const draft: EntryDraft<RunEntryKind> = {
       ...change,
       run: run.run,
@@ -47,11 +53,11 @@ export function changesWith(
     };
     const known = states.get(run.run) ?? { run, state: run.state, commands: [] };
     const entry: MachineEntry = { ...draft, seq: at.seq + drafts.length };
-    const { state, commands } = decide(known.state, entry);
+    const { state, commands } = decide(known.state, entry, stored);
     drafts.push(draft);
     states.set(run.run, { run, state, commands: [...known.commands, ...commands] });
   };
-  for (const { run, change } of changes) fold(run, change);
+  for (const { run, change, stored } of changes) fold(run, change, stored);
   for (const { run, step } of heard === null ? [] : core.waits.waiting(heard.key)) {
     const state = states.get(run.run)?.state ?? run.state;
     if (core.broken.has(run.run) || core.runs.get(run.run) !== run || heard === null) continue;

@@ -110,6 +110,7 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
     case "ask":
     case "recall":
     case "remember":
+    case "run":
       if (op.op === "call") joinGuardLabels(draft, id, op.guard);
       draft.change(id, { phase: { kind: "attempting" } });
       draft.command({ kind: "attempt", step: id });
@@ -186,7 +187,8 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
       return;
     }
     case "finish": {
-      const { value } = computeOperand(op.result, scope);
+      const { value, labels: of } = computeOperand(op.result, scope);
+      const labels = joinLabels(of, draft.step(id).control);
       completeStep(draft, id, null);
       endRun(draft, {
         status: "finished",
@@ -195,14 +197,13 @@ function startOpcode(draft: Draft, id: StepId, op: Opcode): void {
         fault: null,
         undo: false,
         asked: false,
+        ...(labels.length === 0 ? {} : { labels }),
       });
       return;
     }
     case "loop":
       startLoop(draft, id, op);
       return;
-    case "run":
-      throw unknownOpcode(id, op);
   }
 }
 
@@ -234,13 +235,6 @@ export function labelsOfEmitted(state: RunState, id: StepId): readonly Label[] {
   const op = state.prepared.steps.get(id)?.step.op;
   const control = state.steps.get(id)?.control ?? [];
   return op?.op === "emit" ? joinLabels(computeOperands(op.data, state).labels, control) : control;
-}
-
-function unknownOpcode(step: StepId, op: Opcode) {
-  return fault("runtime.unknown-opcode", `Cannot run step \`${step}\`: its opcode is unknown`, {
-    step,
-    opcode: JSON.stringify(op).slice(0, 200),
-  });
 }
 
 function startCheck(draft: Draft, id: StepId, op: Extract<Opcode, { op: "check" }>): void {
@@ -309,7 +303,7 @@ function settleEnding(draft: Draft): void {
   const { ending } = draft;
   if (ending === null || ending.asked) return;
   const steps = [...draft.steps];
-  if (steps.some(([, step]) => step.phase.kind === "intended" || step.phase.kind === "held")) return;
+  if (steps.some(([, { phase }]) => ["intended", "held", "child"].includes(phase.kind))) return;
   if (ending.undo) {
     if (steps.some(([, { undo }]) => undo !== null && ["asked", "intended", "held"].includes(undo.phase)))
       return;
@@ -334,18 +328,19 @@ function settleEnding(draft: Draft): void {
   });
 }
 
-type Standing = ReadonlyMap<StepId, "irreversible" | "left">;
+type Standing = ReadonlyMap<StepId, "irreversible" | "left" | "child">;
 
 /** The effects of the run that were not taken back: one that cannot be stays for ever, one that a person left stays too. */
 function standing(draft: Draft): Standing {
-  const stays = new Map<StepId, "irreversible" | "left">();
+  const stays = new Map<StepId, "irreversible" | "left" | "child">();
   for (const [id, step] of draft.steps) {
     for (const { status, undo, effect, fault: why } of instancesOf(step)) {
       if (undo === null) {
         // One whose read-back failed was performed all the same.
         const isDone = status === "COMPLETED" || (status === "FAILED" && wasPerformed(why));
         if (isDone && effect?.effect === "irreversible") stays.set(id, "irreversible");
-      } else if (undo.phase !== "done") stays.set(id, "left");
+      } else if (undo.phase !== "done")
+        stays.set(id, undo.children === undefined || undo.fault === null ? "left" : "child");
     }
   }
   return stays;
@@ -357,16 +352,18 @@ function wasPerformed(why: FaultRecord | null): boolean {
 
 const namedStaysMax = 20;
 
+const staysBecause = {
+  irreversible: "it cannot be taken back",
+  left: "a person left it",
+  child: "the run it started was taken back in part",
+} as const;
+
 /** An end after an undo says what still stands; what ended the run before stays its reason. */
 function withWhatStays(why: FaultRecord | null, stays: Standing): FaultRecord {
   // A second undo finds the same: what stays is not tried again.
   if (why !== null && Object.hasOwn(why.facts, "stays")) return why;
   const named = [...stays].slice(0, namedStaysMax);
-  const said = named.map(([id, reason]) =>
-    reason === "irreversible"
-      ? `\`${id}\` stays: it cannot be taken back`
-      : `\`${id}\` stays: a person left it`,
-  );
+  const said = named.map(([id, reason]) => `\`${id}\` stays: ${staysBecause[reason]}`);
   const more = stays.size > named.length ? [`${stays.size - named.length} more stay`] : [];
   const text = [...said, ...more].join("; ");
   const facts = { stays: Object.fromEntries(named), staysCount: stays.size };

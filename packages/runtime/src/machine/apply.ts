@@ -24,6 +24,7 @@ import { preempted } from "./preemption.ts";
 import { eventTimerFired, waitBegun, waitMatched, waitMissed } from "./wait.ts";
 import { loopTimerFired, loopTimerSet } from "./loop.ts";
 import { effectProgress } from "./progress.ts";
+import { childDeadlineRuns, childEnded, childrenUndone, childStarted, childTimedOut } from "./child.ts";
 import { startFork } from "./fork.ts";
 import { runMigrated } from "./migrate.ts";
 import type { PreparedProgram } from "../program-index.ts";
@@ -78,7 +79,7 @@ export function applyEntry(
     draft.head = { ...draft.head, begun: true };
   switch (entry.kind) {
     case "run.started": {
-      const { event, labels, priority, principal, workspace, program, again } = entry.facts;
+      const { event, labels, priority, principal, workspace, program, again, parent } = entry.facts;
       if (program !== draft.base.program) throw draft.diverged("it is a run of another program");
       draft.head = {
         event,
@@ -87,6 +88,7 @@ export function applyEntry(
         priority,
         startedAtMs: entry.atMs,
         preemptions: again?.times,
+        ...(parent === undefined ? {} : { parent }),
       };
       if (entry.facts.forkedFrom !== undefined) startFork(draft, entry, stored);
       else draft.writeSlot("event", eventSlot(event), labels);
@@ -170,6 +172,12 @@ export function applyEntry(
     case "wait.missed":
       waitMissed(draft, entry);
       return;
+    case "child.started":
+      childStarted(draft, entry);
+      return;
+    case "child.ended":
+      childEnded(draft, entry, stored);
+      return;
     case "event.emitted":
       expectPhase(draft, entry.facts.step, "emitting", null);
       completeStep(draft, entry.facts.step, null);
@@ -211,8 +219,17 @@ export function applyEntry(
     case "undo.requested": {
       if (draft.ended === null || draft.ending !== null)
         throw draft.diverged("only an ended run can be undone");
-      const { status, result, fault: was } = draft.ended;
-      draft.ending = { status, result, hasResult: result !== null, fault: was, undo: true, asked: false };
+      const { status, result, fault: was, labels } = draft.ended;
+      const carried = labels === undefined ? {} : { labels };
+      draft.ending = {
+        status,
+        result,
+        hasResult: result !== null,
+        fault: was,
+        undo: true,
+        asked: false,
+        ...carried,
+      };
       return;
     }
     case "undo.intended": {
@@ -232,7 +249,12 @@ export function applyEntry(
       return;
     }
     case "undo.completed": {
-      const undo = expectUndo(draft, entry.facts.step, ["intended"]);
+      const { children } = draft.step(entry.facts.step).undo ?? {};
+      const undo = expectUndo(draft, entry.facts.step, [children === undefined ? "intended" : "asked"]);
+      if (children !== undefined) {
+        childrenUndone(draft, entry, undo);
+        return;
+      }
       draft.move(entry.facts.step, "ROLLED_BACK");
       draft.change(entry.facts.step, { undo: { ...undo, phase: "done" } });
       return;
@@ -253,7 +275,9 @@ export function applyEntry(
       if (draft.ending?.asked !== true) throw draft.diverged("the run was not about to end");
       if (draft.ending.status !== status)
         throw draft.diverged(`the run ends \`${draft.ending.status}\`, not \`${status}\``);
-      draft.ended = { status, result: draft.ending.result, fault: why, atMs: entry.atMs };
+      const { result, labels } = draft.ending;
+      const carried = labels === undefined ? {} : { labels };
+      draft.ended = { status, result, fault: why, atMs: entry.atMs, ...carried };
       draft.ending = null;
       return;
     }
@@ -489,7 +513,7 @@ function approved(draft: Draft, id: StepId, why: "program" | "gate" | "failure")
     enterBlock(draft, body, draft.step(id).control);
     return;
   }
-  if (why === "failure" && !isEffect(op)) {
+  if (why === "failure" && !isEffect(op) && op.op !== "run") {
     // A step with blocks, or one that computes, cannot be done again; the person's order is to go on without it.
     settleFailed(draft, id, "continued");
     return;
@@ -559,6 +583,7 @@ function timerFired(draft: Draft, entry: MachineEntry<"timer.fired">): void {
   if (why !== "timeout" && eventTimerFired(draft, entry)) return;
   const step = draft.step(id);
   if (why === "timeout") {
+    if (step.deadline?.set === true && childDeadlineRuns(step) && childTimedOut(draft, id)) return;
     if (step.deadline?.set !== true || step.phase.kind !== "blocks")
       throw draft.diverged(`step \`${id}\` has no deadline`);
     draft.change(id, { deadline: null });

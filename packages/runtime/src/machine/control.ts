@@ -107,6 +107,7 @@ const whilePaused: ReadonlySet<string> = new Set([
   "read-back",
   "begin-wait",
   "await-event",
+  "await-child",
 ]);
 
 export function mayWhilePaused(command: { readonly kind: string }): boolean {
@@ -179,6 +180,7 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
     case "intended":
     case "read-back":
     case "emitting":
+    case "child":
       return why("it is under way; wait for its outcome, or cancel the run");
     case "settled":
       return why("it has ended");

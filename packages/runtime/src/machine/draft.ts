@@ -23,7 +23,15 @@ export class Draft {
   readonly atMs: number;
   head: Pick<
     RunState,
-    "event" | "workspace" | "principal" | "priority" | "startedAtMs" | "preemptions" | "begun" | "simulated"
+    | "event"
+    | "workspace"
+    | "principal"
+    | "priority"
+    | "startedAtMs"
+    | "preemptions"
+    | "begun"
+    | "simulated"
+    | "parent"
   >;
   ending: Ending | null;
   ended: RunState["ended"];
@@ -149,7 +157,8 @@ export class Draft {
   }
 
   finish(): Decision {
-    const { event, workspace, principal, priority, startedAtMs, preemptions, begun, simulated } = this.head;
+    const { event, workspace, principal, priority, startedAtMs, preemptions, begun, simulated, parent } =
+      this.head;
     const state: RunState = {
       ...this.base,
       event,
@@ -160,6 +169,7 @@ export class Draft {
       preemptions,
       begun,
       simulated,
+      ...(parent === undefined ? {} : { parent }),
       seq: this.seq,
       atMs: this.atMs,
       steps: this.#steps,

@@ -329,6 +329,7 @@ function abortStep(draft: Draft, id: StepId, idle: "ABORTED" | "SKIPPED"): void 
     draft.change(id, { aborting: true });
     return;
   }
+  if (abortChild(draft, id)) return;
   if (step.phase.kind === "read-back" && step.phase.unknown !== undefined) {
     draft.move(id, "HELD");
     draft.change(id, { aborting: true, phase: { kind: "held", reason: step.phase.unknown } });
@@ -347,6 +348,19 @@ function abortStep(draft: Draft, id: StepId, idle: "ABORTED" | "SKIPPED"): void 
   const to: StepStatus | null = step.status === "PENDING" ? idle : abortable(step) ? "ABORTED" : null;
   if (to !== null) draft.move(id, to);
   draft.change(id, { phase: settled });
+}
+
+/** Nobody waits for the step any more. True when its child is cancelled, or what an earlier attempt did is kept to be taken back. */
+function abortChild(draft: Draft, id: StepId): boolean {
+  const { phase, undo, status } = draft.step(id);
+  if (phase.kind === "child") {
+    draft.change(id, { aborting: true });
+    draft.command({ kind: "await-child", step: id });
+    return true;
+  }
+  if (undo?.children === undefined || status === "FAILED" || phase.kind === "settled") return false;
+  settleFailed(draft, id, null);
+  return true;
 }
 
 /** A FAILED step that waits for a person's order stays FAILED. */

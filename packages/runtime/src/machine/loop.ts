@@ -175,7 +175,7 @@ function isBusy(draft: Draft, number: number): boolean {
   const { prepared } = draft.base;
   return (prepared.blocks[number]?.steps ?? []).some((id) => {
     const { kind } = draft.step(id).phase;
-    if (kind === "intended" || kind === "held") return true;
+    if (kind === "intended" || kind === "held" || kind === "child") return true;
     const { blocks, degrade } = draft.index(id);
     return blocks.some((inner) => isBusy(draft, inner)) || (degrade !== null && isBusy(draft, degrade));
   });

@@ -148,6 +148,10 @@ export function entryText(entry: Entry): string {
       return `${entry.facts.event.type} ${entry.facts.holds ? "is what it waits for" : "ends what held"}`;
     case "wait.missed":
       return `missed while the node was down: ${entry.facts.what}`;
+    case "child.started":
+      return `starts the run ${entry.facts.run}`;
+    case "child.ended":
+      return `the run ${entry.facts.run} ended: ${entry.facts.status}${entry.facts.fault === null ? "" : `, ${entry.facts.fault.code}`}`;
     case "event.emitted":
       return `emitted ${entry.facts.event.type}`;
     case "run.cancel-requested":
