@@ -43,9 +43,14 @@ function answer(
   const fault = faults[pick % faults.length];
   const at = { step, attempt: each.attempt };
   const seen = { verdict: { kind: "allow", policy: "", approval: null }, targets: [], before: {}, key: "k" };
+  const isCall = state.prepared.calls.includes(step);
   switch (command.kind) {
     case "attempt":
       if (each.phase.kind !== "attempting") return undefined;
+      if (isCall) {
+        if (pick % 5 === 0) return { kind: "effect.refused", facts: { ...at, fault } } as Change;
+        return { kind: "child.started", facts: { ...at, run: `r_${each.attempt}` } } as unknown as Change;
+      }
       if (pick % 11 === 3) {
         const waits = { untilMs: 0, queueEndsAtMs: 0, why: "rate", reason: "" };
         return { kind: "guard.postponed", facts: { ...at, ...waits } } as Change;
@@ -138,7 +143,18 @@ function answer(
     }
     case "emit":
       return { kind: "event.emitted", facts: { step, event: command.event } } as Change;
+    case "await-child": {
+      if (each.phase.kind !== "child") return undefined;
+      const status = (["finished", "failed", "cancelled", "rolled_back"] as const)[pick % 4];
+      const why = status === "finished" ? null : pick % 8 < 4 ? fault : null;
+      const ended = { run: each.phase.run, status, result: null, fault: why, labels: ["origin:web"] };
+      return { kind: "child.ended", facts: { ...at, ...ended } } as unknown as Change;
+    }
     case "undo":
+      if (isCall && pick % 6 !== 0) {
+        const stays = pick % 3 === 1 ? { stays: fault } : {};
+        return { kind: "undo.completed", facts: { step, ...stays } } as Change;
+      }
       if (pick % 6 === 0) return { kind: "undo.held", facts: { step, fault } } as Change;
       return {
         kind: "undo.intended",
