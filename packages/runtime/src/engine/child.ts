@@ -200,7 +200,7 @@ export function endedChange(state: RunState, facts: EntryFacts["run.ended"]): Ru
   if (parent === undefined) throw new Error(`Invariant broken: run ${run} has no parent`);
   const { step, attempt } = parent;
   const { status, result, fault: why } = facts;
-  const labels = joinLabels(labelsOfEnd(state), facts.simulated === true ? ["simulated"] : []);
+  const labels = joinLabels(labelsOfEnd(state), state.simulated === true ? ["simulated"] : []);
   return { kind: "child.ended", facts: { step, attempt, run, status, result, fault: why, labels } };
 }
 

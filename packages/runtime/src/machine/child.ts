@@ -49,6 +49,7 @@ export function childEnded(
     );
   // What decided inside the child decided how this step ended.
   draft.change(id, { control: joinLabels(control, labels) });
+  if (labels.includes("simulated")) draft.head = { ...draft.head, simulated: true };
   if (status !== "rolled_back") draft.change(id, { undo: withChild(undo, { run, seq }) });
   if (status === "finished") {
     completeStep(draft, id, { value, labels });
