@@ -319,7 +319,18 @@ export const Effect = Type.Object(
     /** Parameters that depend on a later step, as expressions. */
     later: jsonObject,
     targets: list(
-      Type.Object({ kind: line, name: words, resolved: words, does: line, state: nullable(hash) }, closed),
+      Type.Object(
+        {
+          kind: line,
+          name: words,
+          resolved: words,
+          does: line,
+          state: nullable(hash),
+          /** What else will hold when it happens, such as the sandbox of a command. */
+          conditions: Type.Optional(words),
+        },
+        closed,
+      ),
       10_000,
     ),
     /** What its guard has it wait for and how it is seen to have happened; empty without a guard. */

@@ -88,6 +88,8 @@ export interface Target {
   readonly does: ResourceUse["does"];
   /** SHA-256 of the present state, or null when it does not exist or has no state that can be read. */
   readonly state: Sha256 | null;
+  /** What else will hold when it happens, for whoever decides (`sandbox: bubblewrap, network: none`). An approval binds to it. */
+  readonly conditions?: string;
 }
 
 /** What looking before acting found. It is recorded in the `intended` entry; it performs no effect. */

@@ -333,6 +333,12 @@ const bubblewrap = [process.env["WRIT_TEST_BWRAP"] ?? "", "/usr/bin/bwrap", "/us
   (at) => at !== "" && existsSync(at),
 );
 
+test("X12 looking shows the sandbox and the network that the command would have here", async () => {
+  using b = execBench();
+  const { inspection } = await run(b, ["echo", "x"]);
+  expect(inspection.targets).toMatchObject([{ name: ".", conditions: "sandbox: none, network: any" }]);
+});
+
 /** Why no sandbox can be had here, or null. */
 function sandboxMissing(): string | null {
   if (bubblewrap === undefined) return "bubblewrap is not installed (`npm run setup:system` installs it)";
@@ -363,6 +369,7 @@ test("X8 in the sandbox only the working folder is written, other homes and the 
   });
   expect(result["sandbox"]).toBe("bubblewrap");
   expect(inspection.before).toMatchObject({ sandbox: "bubblewrap" });
+  expect(inspection.targets).toMatchObject([{ conditions: "sandbox: bubblewrap, network: none" }]);
   expect(JSON.parse(String(result["stdout"]))).toEqual({
     here: true,
     above: false,

@@ -2,6 +2,7 @@
 //   H1  The state of a file that is only appended to, and of one that an earlier effect of the same approval changes, is left out:
 //       both change by what was approved, and nothing else would then ever match.
 //   H2  A host binds by its name and port, not by the addresses it resolves to today.
+//       The conditions under which it would happen bind like its state: what was approved in a sandbox is not done without one.
 //   H3  Where the targets were not looked at, nothing binds them. If every parameter was known (an earlier effect of the approval was to
 //       make what this one touches), or if the effect is consequential, the exact effect is asked for once more before it happens.
 import { toHex } from "@writ/core/bytes";
@@ -19,12 +20,14 @@ export interface BoundEffect {
 }
 
 export function effectHash(effect: BoundEffect, hasher: Hasher): Sha256 {
-  const targets = effect.targets.map(({ kind, name, resolved, does, state }) => ({
+  const targets = effect.targets.map(({ kind, name, resolved, does, state, conditions }) => ({
     kind,
     name,
     resolved,
     does,
     state,
+    // Only where there are some: what was approved before there were any stays approved.
+    ...(conditions === undefined ? {} : { conditions }),
   }));
   return sha256(
     toHex(hasher.sha256(encodeCbor({ capability: effect.capability, params: effect.params, targets }))),

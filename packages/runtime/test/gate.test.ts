@@ -342,6 +342,21 @@ test("G3 an approval covers exactly one effect: capability, parameters, targets 
   }
 });
 
+test("H4 what was approved in a sandbox is not approved without one, and old approvals stay as they were", () => {
+  const approved = (target: Target) => {
+    const effect = { capability: put.id, params: { name: "inbox/a", text: "x" }, targets: [target] };
+    const preview = { ...effect, step: stepId("a"), later: {}, hash: effectHash(effect, hasher) };
+    const one = { approval: approvalId("a_00000000"), role: roleName("owner"), effects: [preview], index: 0 };
+    return (now: Target) => code(input({ ...effect, targets: [now], approvals: [one] }));
+  };
+  const boxed = { ...file("inbox/a"), conditions: "sandbox: bubblewrap, network: none" };
+  const bare = { ...file("inbox/a"), conditions: "sandbox: none, network: any" };
+  expect(approved(boxed)(boxed)).toBe("allow");
+  expect(approved(boxed)(bare)).toBe("approval.stale");
+  expect(approved(file("inbox/a"))(bare)).toBe("approval.stale");
+  expect(approved(file("inbox/a"))(file("inbox/a"))).toBe("allow");
+});
+
 test("K85 a parameter that was not shown makes the approval stale, also while others were not known", () => {
   const partial = {
     step: stepId("a"),

@@ -38,6 +38,11 @@ export function assertLimits(limits: LedgerLimits): void {
 
 /** Segments that are pruned together: one entry of the ledger and one change of the projections. */
 export const pruneSegmentsMax = 8;
+/**
+ * Events younger than this are kept, because a rebuilt index knows by them what was taken before. Longer than a signed delivery can be
+ * repeated (ten minutes: five to either side of the node's clock) and than most senders try again.
+ */
+export const recentEventMs = 24 * 3_600_000;
 /** Blobs whose last use is remembered, and how long one that was put is safe from being collected. */
 export const recentBlobsMax = 100_000;
 export const recentBlobMs = 3_600_000;

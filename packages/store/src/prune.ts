@@ -1,14 +1,16 @@
 // Pruning: entries that nobody needs any more are taken out of old segments, and what stays proves that the ledger is the same.
 //   G1  Kept are: everything of runs that have not ended or have an entry outside of what is pruned; keys, people, policies, workspaces,
-//       programs, archives, prunings; the last event of each source session. Runs go whole or not at all.
+//       programs, archives, prunings; events of the last day, and the last of each source session. Runs go whole or not at all.
 //   G2  `ledger.pruned` is durable before the first entry is gone, and an archive is durable before that. Each segment is then replaced
 //       by one rename: a crash leaves every segment as it was or as it was recorded.
 //   G3  A blob is removed when no entry that is kept refers to it, and nobody put it again lately.
 import { toHex } from "@writ/core/bytes";
 import type { Actor, EntryDraft } from "@writ/core/entry";
+import { decodeCbor } from "@writ/core/cbor";
 import { readEnvelope } from "@writ/core/entry-codec";
 import { runId, sha256, type RunId, type Sha256 } from "@writ/core/ids";
 import type { Disk, Hasher, World } from "@writ/core/ports";
+import { isMap } from "@writ/core/value";
 import {
   decodeFrame,
   decodeSegmentHeader,
@@ -23,7 +25,7 @@ import type { OpenLedger, SealedSegment } from "./ledger.ts";
 import { replaceFile } from "./ledger/checkpoint-writer.ts";
 import { pruneSegment, type PrunedSegment } from "./ledger/prune-segment.ts";
 import { damaged, entriesOf, readWhole } from "./ledger/recover.ts";
-import { pruneSegmentsMax } from "./limits.ts";
+import { pruneSegmentsMax, recentEventMs } from "./limits.ts";
 import type { OpenProjections } from "./projections.ts";
 import { passingKinds } from "./projections/pruned.ts";
 
@@ -150,7 +152,7 @@ export async function prune(parts: PruneParts, request: PruneRequest): Promise<P
     const runs = projections.pruning.runsBetween(firstSeq, lastSeq);
     const keeps = (seq: number, bytes: Uint8Array): boolean => {
       const envelope = readEnvelope(bytes);
-      const isKept = keepsEntry(envelope, seq, runs);
+      const isKept = keepsEntry(envelope, bytes, { seq, runs });
       if (!isKept) for (const blob of envelope.blobs) blobs.add(blob);
       return isKept;
     };
@@ -170,17 +172,23 @@ export async function prune(parts: PruneParts, request: PruneRequest): Promise<P
 
   function keepsEntry(
     envelope: { readonly run: string | null; readonly kind: string },
-    seq: number,
-    runs: ReadonlySet<RunId>,
+    bytes: Uint8Array,
+    { seq, runs }: { readonly seq: number; readonly runs: ReadonlySet<RunId> },
   ): boolean {
     const { run, kind } = envelope;
     if (run === null) {
       if (!passingKinds.has(kind)) return true;
-      return kind === "event.received" && projections.pruning.isCursor(seq);
+      return kind === "event.received" && (projections.pruning.isCursor(seq) || isRecent(bytes));
     }
     // One that is not known at all was pruned before, by a process that died before it came here.
     const id = runId(run);
     return !runs.has(id) && projections.run(id) !== undefined;
+  }
+
+  function isRecent(bytes: Uint8Array): boolean {
+    const entry = decodeCbor(bytes);
+    const atMs = isMap(entry) ? entry["atMs"] : null;
+    return typeof atMs !== "number" || atMs > parts.world.nowMs() - recentEventMs;
   }
 }
 

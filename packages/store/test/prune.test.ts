@@ -70,13 +70,14 @@ function heldBytes(disk: SimulatedDisk): number {
 }
 
 const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 
 async function opened(seed: number) {
   const world = simulatedWorld({ seed, automatic: true });
   const disk = simulatedDisk({ seed });
   const store = await simulatedStore(disk, world);
   await history(store);
-  await world.advance(2 * hourMs);
+  await world.advance(dayMs + 2 * hourMs);
   return { world, disk, store };
 }
 
@@ -123,6 +124,38 @@ test("G1 L4 A1 A2 A3 what nobody needs is gone, what is kept stands where it was
   const { seq } = again.ledger.append(runEnded(sleeper));
   await again.ledger.durable(seq);
   await again.close();
+});
+
+test("G1 what was taken from a source lately stays known, also to an index that is built anew", async () => {
+  const world = simulatedWorld({ seed: 7, automatic: true });
+  const disk = simulatedDisk({ seed: 7 });
+  const store = await simulatedStore(disk, world);
+  const lately = (i: number, atMs: number): EntryDraft<"event.received"> => {
+    const draft = received(i);
+    return { ...draft, atMs, facts: { ...draft.facts, sourceKey: `lately#${i}` } };
+  };
+  const agedMs = [dayMs + 1, dayMs - hourMs, 5 * 60_000];
+  await world.advance(2 * dayMs);
+  const entries = store.ledger.appendAll(agedMs.map((age, i) => lately(i, world.nowMs() - age)));
+  await store.ledger.durable(entries.at(-1)?.seq ?? 0);
+  const last = store.ledger.append(lately(3, world.nowMs()));
+  await store.ledger.durable(last.seq);
+  // Enough after it that its segment is sealed.
+  await history(store, 300);
+  await store.close();
+  const left = disk.crash();
+  const again = await simulatedStore(left, world);
+  const report = await again.prune({ beforeSeq: again.ledger.head().seq, archive: null, by, dryRun: false });
+  expect(report.range?.lastSeq).toBeGreaterThan(last.seq);
+  await again.close();
+  const rebuilt = await simulatedStore(left.crash(), world);
+  expect([0, 1, 2, 3].map((i) => rebuilt.projections.eventSeen(`lately#${i}`))).toEqual([
+    false,
+    true,
+    true,
+    true,
+  ]);
+  await rebuilt.close();
 });
 
 test("G1 proofs of what is kept still hold under the newest checkpoint", async () => {

@@ -9,7 +9,8 @@ export function renderEffect(effect: Effect): string {
   const targets = effect.targets.map(
     (target) =>
       `  ${target.does} ${target.kind} ${target.name} → ${target.resolved}` +
-      (target.state === null ? "" : `, now ${shortHash(target.state)}`),
+      (target.state === null ? "" : `, now ${shortHash(target.state)}`) +
+      (target.conditions === undefined ? "" : ` (${target.conditions})`),
   );
   const hash = effect.hash === null ? [] : [`  hash ${effect.hash}`];
   const guard = (effect.guard ?? []).map((asked) => `  ${asked}`);

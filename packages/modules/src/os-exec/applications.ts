@@ -88,7 +88,16 @@ export function openApplication(options: ExecOptions, started: StartedProcesses)
         const { folder } = prepare(params, context);
         const name = params.working_directory ?? ".";
         return {
-          targets: [{ kind: "folder", name, resolved: folder, does: "replace", state: null }],
+          targets: [
+            {
+              kind: "folder",
+              name,
+              resolved: folder,
+              does: "replace",
+              state: null,
+              conditions: "sandbox: none, network: any",
+            },
+          ],
           before: {},
         };
       },

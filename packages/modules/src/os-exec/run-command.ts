@@ -20,7 +20,7 @@ import { environmentOf, variableName, variableValue, type Variables } from "./en
 import type { ExecOptions } from "./options.ts";
 import { isAlive } from "./proc.ts";
 import { runProcess, type Output, type ProcessOutcome } from "./run-process.ts";
-import { sandboxFor, wrapped, type Sandbox, type Sandboxes } from "./sandbox.ts";
+import { conditionsOf, sandboxFor, wrapped, type Sandbox, type Sandboxes } from "./sandbox.ts";
 import { signalTree, type StartedProcesses } from "./started.ts";
 
 const Params = Type.Object(
@@ -88,7 +88,16 @@ export function runCommand(parts: CommandParts): Capability {
         const { allowed, folder, sandbox } = prepare(params, context, parts);
         const name = path.relative(context.workspace.root, folder) || ".";
         return {
-          targets: [{ kind: "folder", name, resolved: folder, does: "replace", state: null }],
+          targets: [
+            {
+              kind: "folder",
+              name,
+              resolved: folder,
+              does: "replace",
+              state: null,
+              conditions: conditionsOf(allowed, sandbox),
+            },
+          ],
           before: { executable: allowed.executable, sandbox },
         };
       },
@@ -129,6 +138,17 @@ async function perform(params: Params, context: CallContext, parts: CommandParts
       executable: allowed.executable,
       was: context.before["executable"],
     });
+  }
+  // Whoever approved it saw the sandbox it would have.
+  if (context.before["sandbox"] !== undefined && context.before["sandbox"] !== sandbox) {
+    throw fault(
+      "exec.sandbox-missing",
+      `Cannot run \`${allowed.name}\`: its sandbox is not the one that was seen`,
+      {
+        sandbox,
+        was: context.before["sandbox"],
+      },
+    );
   }
   const bubblewrap = sandbox === "none" ? null : parts.sandboxes.find();
   const command =

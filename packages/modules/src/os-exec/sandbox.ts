@@ -55,6 +55,12 @@ export function sandboxFor(allowed: Allowed, sandboxes: Sandboxes): Sandbox {
   );
 }
 
+/** What the command may reach, as whoever decides reads it. */
+export function conditionsOf(allowed: Allowed, sandbox: Sandbox): string {
+  if (sandbox === "none") return "sandbox: none, network: any";
+  return `sandbox: ${sandbox}, network: ${allowed.entry.network === true ? "any" : "none"}`;
+}
+
 export interface Wrapped {
   readonly executable: string;
   readonly args: readonly string[];

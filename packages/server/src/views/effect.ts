@@ -10,12 +10,13 @@ export function apiEffect(effect: EffectPreview): Effect {
     params: toJson(effect.params) as { readonly [key: string]: Json },
     later: { ...effect.later },
     ...(effect.guard === undefined ? {} : { guard: [...effect.guard] }),
-    targets: effect.targets.map(({ kind, name, resolved, does, state }) => ({
+    targets: effect.targets.map(({ kind, name, resolved, does, state, conditions }) => ({
       kind,
       name,
       resolved,
       does,
       state,
+      ...(conditions === undefined ? {} : { conditions }),
     })),
     hash: effect.hash,
   };
