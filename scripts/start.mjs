@@ -1,11 +1,14 @@
 // `npm start`: sets the clone up and runs a node until it is stopped. Flags after `--` go to the node.
 import { spawn } from "node:child_process";
 import path from "node:path";
+import { bundle, isFromSource } from "./bundle.mjs";
 import { exitStatus, prepare, root } from "./setup.mjs";
 
 const { node, environment } = prepare();
-const main = path.join(root, "packages", "server", "src", "main.ts");
-const child = spawn(node, ["--conditions=@writ/source", main, ...process.argv.slice(2)], {
+const main = isFromSource
+  ? ["--conditions=@writ/source", path.join(root, "packages", "server", "src", "main.ts")]
+  : [path.join(bundle(node), "node.js")];
+const child = spawn(node, [...main, ...process.argv.slice(2)], {
   cwd: process.env.INIT_CWD ?? process.cwd(),
   // What a start compiles is kept for the next one: a third of its processor time. In the clone, where nobody else can write it.
   env: { NODE_COMPILE_CACHE: path.join(root, "node_modules", ".cache", "writ-compile"), ...environment },

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { bundle, isFromSource } from "../../scripts/bundle.mjs";
 
 const here = import.meta.dirname;
 /** As `npm start` has it. */
@@ -18,6 +19,14 @@ export interface Started {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
+/** A script of this folder as what ships is run: bundled. With WRIT_SOURCE=1, and for what is not a node, from its source. */
+function mainOf(script: string): readonly string[] {
+  const file = path.join(here, script);
+  if (isFromSource || !script.includes("node")) return ["--conditions=@writ/source", file];
+  const name = path.basename(script, ".ts");
+  return [path.join(bundle(process.execPath, { [`bench-${name}`]: file }), `bench-${name}.js`)];
+}
+
 /** Starts a script of this folder and waits for its first line of output. */
 export async function start(
   script: string,
@@ -27,13 +36,7 @@ export async function start(
   const fromMs = performance.now();
   const child = spawn(
     process.execPath,
-    [
-      "--conditions=@writ/source",
-      "--disable-warning=ExperimentalWarning",
-      ...nodeOptions,
-      path.join(here, script),
-      ...args,
-    ],
+    ["--disable-warning=ExperimentalWarning", ...nodeOptions, ...mainOf(script), ...args],
     { stdio: ["ignore", "pipe", "inherit"], env: { ...compileCache, ...process.env } },
   );
   const firstLine = await new Promise<string>((resolve, reject) => {

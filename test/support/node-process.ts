@@ -4,11 +4,17 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { bundle, isFromSource } from "../../scripts/bundle.mjs";
 import { openClient, type Client } from "@writ/sdk/client";
 
 export const root = path.resolve(import.meta.dirname, "..", "..");
-const serverMain = path.join(root, "packages", "server", "src", "main.ts");
-const cliMain = path.join(root, "packages", "cli", "src", "main.ts");
+/** What ships: bundled, or with WRIT_SOURCE=1 the sources as they are. */
+const [serverMain, cliMain] = isFromSource
+  ? [
+      path.join(root, "packages", "server", "src", "main.ts"),
+      path.join(root, "packages", "cli", "src", "main.ts"),
+    ]
+  : ((folder) => [path.join(folder, "node.js"), path.join(folder, "writ.js")])(bundle(process.execPath));
 const killAtSync = path.join(import.meta.dirname, "kill-at-sync.ts");
 /** The same as that of `npm start`. */
 const compileCache = path.join(root, "node_modules", ".cache", "writ-compile");
