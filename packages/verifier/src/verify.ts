@@ -22,6 +22,7 @@ import { checkDimensions } from "./checks/dimensions.ts";
 import { checkFlow } from "./checks/flow.ts";
 import { checkForbidden } from "./checks/forbidden.ts";
 import { checkGuards } from "./checks/guards.ts";
+import { checkModels } from "./checks/models.ts";
 import { checkRanges } from "./checks/ranges.ts";
 import { checkRetries } from "./checks/retries.ts";
 import { holds, unknown, type Context, type Result } from "./checks/result.ts";
@@ -138,6 +139,7 @@ async function runChecks(context: Context, conflicts: ConflictCache): Promise<Re
     ...checkApproval(subject),
     ...checkRetries(subject),
     ...checkGuards(subject),
+    ...checkModels(subject),
   ];
   return [...decided, ...(await asked).flat()].sort((a, b) => a.check - b.check);
 }

@@ -126,3 +126,59 @@ test("M5 a call to a capability that the catalog does not have, in whatever opco
   expect(refusals(verified)[0]).toEqual([35, "verifier.malformed-program"]);
   expect(capabilityId("memory.recall@1.0.0")).toBe(program(inSequence(recall)).capabilities[0]);
 });
+
+const checkOf = (verified: Verified, number: number) =>
+  verified.certificate.checks.filter(({ check }) => check === number);
+
+test("K18 a program that asks no model is said to be llm_free in its certificate, and one that does is not", async () => {
+  const free = await verify(program(inSequence(compute("x", "1 + 1"))));
+  expect(free.kind).toBe("proved");
+  expect(checkOf(free, 38)).toMatchObject([{ name: "llm_free", verdict: "information" }]);
+  const ask = step("q", {
+    op: "ask",
+    model: "demo",
+    context: "",
+    prompt: fixed("x"),
+    schema: { type: "string", maxLength: 10 },
+    output: slotName("answer"),
+    attemptsMax: 1,
+  });
+  const asking = await verify(program(inSequence(loop("l", inSequence(ask)))));
+  expect(checkOf(asking, 38).map(({ name }) => name)).not.toContain("llm_free");
+});
+
+test("M5 L2 a secret is not remembered for a whole workspace, so what is recalled there is untrusted and no secret", async () => {
+  const memory = (id: string) => ({
+    ...definitionOf("filesystem.read_file@1.0.0"),
+    id: capabilityId(id),
+    params: { type: "object" },
+    result: {},
+    resources: [],
+  });
+  const capabilities = ["memory.recall@1.0.0", "memory.remember@1.0.0"].map(memory);
+  const known = { ...catalog, capabilities: [...catalog.capabilities, ...capabilities] };
+  const check = async (...steps: readonly Step[]) =>
+    refusals(
+      await verifier.verify({
+        program: hashed({ ...program(inSequence(...steps)), format: 2 }),
+        catalog: known,
+        deployed: [],
+      }),
+    );
+  const key = fixed("x");
+  const remember = (scope: "program" | "workspace") =>
+    step("m", { op: "remember", scope, key, value: cel("k.value") });
+  const recall = (scope: "program" | "workspace") =>
+    step("r", { op: "recall", scope, key, output: slotName("r") });
+  expect(await check(secret, remember("workspace"))).toEqual([[29, "verifier.secret-leak"]]);
+  expect(await check(secret, remember("program"))).toEqual([]);
+  const sent = post(cel("{'a': r}"));
+  expect((await check(recall("workspace"), sent)).map(([number]) => number)).toEqual([30]);
+  expect((await check(recall("program"), sent)).map(([number]) => number)).toEqual([29, 30]);
+});
+
+function definitionOf(id: string) {
+  const found = catalog.capabilities.find((definition) => definition.id === id);
+  if (found === undefined) throw new Error(`the catalog has no ${id}`);
+  return found;
+}

@@ -23,9 +23,14 @@ export function leavesContainment(analysis: Analysis, site: Site): boolean {
   );
 }
 
+/** Every program of the workspace may recall what is remembered for all of them. */
+function isShared({ step: { op } }: Site): boolean {
+  return op.op === "remember" && op.scope === "workspace";
+}
+
 /** True when what the step is given is seen outside of the node: also by a model, whose answer is data and changes nothing. */
 export function isSeenOutside(analysis: Analysis, site: Site): boolean {
-  return site.action?.definition.id === askCapability || leavesContainment(analysis, site);
+  return site.action?.definition.id === askCapability || isShared(site) || leavesContainment(analysis, site);
 }
 
 /** Names of the parameters whose schema has the annotation. */

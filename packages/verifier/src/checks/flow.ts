@@ -205,6 +205,11 @@ function flowExample(analysis: Analysis, site: Site, flow: Flow, summary: string
   return counterexample(analysis, { summary, path, keys: [...flow.at, ...flow.steps, site.step.id] });
 }
 
+/** What others gave may be anything, but nothing secret is remembered for a whole workspace (the gate sees to it). */
+function mayCarry({ step: { op } }: Site, label: Label): boolean {
+  return label !== "secret" || op.op !== "recall" || op.scope !== "workspace";
+}
+
 function labelsOf(analysis: Analysis, decisions: Decisions): Labels {
   const labels = new Map<string, Map<Label, Reason | null>>();
   for (const slot of analysis.program.slots) {
@@ -219,7 +224,8 @@ function labelsOf(analysis: Analysis, decisions: Decisions): Labels {
   };
   /** What a loop carries or goes over comes from any iteration; what others gave may be anything. */
   const addVarying = (slot: string, { site, from, isForeign }: VaryingSlot): void => {
-    if (isForeign) for (const label of allLabels) add(slot, label, { site, from: null });
+    if (isForeign)
+      for (const label of allLabels) if (mayCarry(site, label)) add(slot, label, { site, from: null });
     const inputs = [
       ...from,
       ...conditionsOf(site.reach).flatMap((condition) =>
