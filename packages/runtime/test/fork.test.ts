@@ -197,3 +197,20 @@ test("C11 K42 a simulated fork does nothing, records nothing, takes reads from t
   expect(made.site.effects).toHaveLength(done);
   expect(simulated.steps.some(({ step: id }) => id === stepId("a"))).toBe(false);
 });
+
+test("K102 a fork keeps the names of its steps, so what they read and what takes them back is where it was", async () => {
+  const made = rig();
+  const run = await ran(made);
+  const fork = await made.engine.forkRun(run, placeOf(made, run, "effect.completed", "a"), owner);
+  await made.site.advance(1000);
+  const names = (id: RunId) => [...(made.engine.state(id)?.steps.keys() ?? [])];
+  expect(names(fork)).toEqual(names(run));
+  // `end` reads what `sum` computed from what `a` gave in the other run.
+  expect((await made.engine.ended(fork)).result).toEqual((await made.engine.ended(run)).result);
+  await made.engine.undoRun(fork, owner, "");
+  await made.site.advance(1000);
+  const undone = made.ledger
+    .entries()
+    .flatMap((entry) => (entry.run === fork && entry.kind === "undo.completed" ? [entry.facts.step] : []));
+  expect(undone).toEqual(["c", "b"]);
+});
