@@ -82,7 +82,9 @@ export async function performAppend(
       },
     );
   }
-  return performed(spot, { offset, bytes, isCreated });
+  const after = fstatSync(handle.fd, { bigint: true });
+  const times = { before: String(stat.mtimeNs), after: String(after.mtimeNs) };
+  return performed(spot, { offset, bytes, isCreated, times });
 }
 
 async function syncAppended(handle: FileHandle, spot: Spot, isCreated: boolean): Promise<void> {
@@ -155,15 +157,28 @@ export async function resolveAppend(
 
 function performed(
   spot: Spot,
-  done: { readonly offset: number; readonly bytes: Uint8Array; readonly isCreated: boolean },
+  done: {
+    readonly offset: number;
+    readonly bytes: Uint8Array;
+    readonly isCreated: boolean;
+    /** Times of change in ns, where they were seen: the undo puts the earlier one back, so that the file is again what it was. */
+    readonly times?: { readonly before: string; readonly after: string };
+  },
 ): Performed {
-  const { offset, bytes, isCreated } = done;
+  const { offset, bytes, isCreated, times } = done;
   const sha256 = sha256Of(bytes);
   return {
     result: { path: spot.relative, offset, sizeBytes: bytes.length, sha256, created: isCreated },
     undo: {
       capability: removeAppendedId,
-      params: { path: spot.relative, offset, sizeBytes: bytes.length, sha256, created: isCreated },
+      params: {
+        path: spot.relative,
+        offset,
+        sizeBytes: bytes.length,
+        sha256,
+        created: isCreated,
+        ...(times === undefined ? {} : { times }),
+      },
     },
     evidence: "observed",
   };

@@ -90,17 +90,18 @@ export function differenceOf(left: FileImage | null, found: FileImage | null): s
     return `its content was changed since (${left.sizeBytes} bytes then, ${found.sizeBytes} bytes now)`;
   }
   // A file that our own undo of a later step put back has a new inode but its old time of change.
-  return found.ino === left.ino || sameTime(found, left) ? null : "it was replaced by another file since";
+  return found.ino === left.ino || isSameTime(BigInt(found.mtimeNs), BigInt(left.mtimeNs))
+    ? null
+    : "it was replaced by another file since";
 }
 
 export function milliseconds(fileImage: FileImage): number {
   return Number(BigInt(fileImage.mtimeNs) / 1000n) / 1000;
 }
 
-function sameTime(a: FileImage, b: FileImage): boolean {
-  // Times are set in doubles of seconds, which hold about a microsecond.
-  const difference = BigInt(a.mtimeNs) - BigInt(b.mtimeNs);
-  return difference < 2_000n && difference > -2_000n;
+/** Times in ns. They are set in doubles of seconds, which hold about a microsecond. */
+export function isSameTime(a: bigint, b: bigint): boolean {
+  return a - b < 2_000n && b - a < 2_000n;
 }
 
 export function stateOf(fileImage: FileImage | null): Sha256 | null {

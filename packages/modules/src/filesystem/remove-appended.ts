@@ -1,4 +1,4 @@
-import { fstatSync, ftruncateSync, constants } from "node:fs";
+import { fstatSync, ftruncateSync, futimesSync, constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { CallContext } from "@writ/core/capability";
 import { capabilityId } from "@writ/core/ids";
@@ -7,6 +7,7 @@ import { fileCapability } from "./file-capability.ts";
 import { fault } from "../faults.ts";
 import { readRange, removeAppendedId } from "./append.ts";
 import type { Spot } from "./contained.ts";
+import { isSameTime } from "./file-image.ts";
 import {
   chunksOf,
   factsOf,
@@ -35,6 +36,13 @@ const params = Type.Object(
     sha256: sha256Text,
     /** The file did not exist before. */
     created: Type.Boolean(),
+    /** Times of change in ns, before the append and after it. */
+    times: Type.Optional(
+      Type.Object(
+        { before: Type.String({ maxLength: 24 }), after: Type.String({ maxLength: 24 }) },
+        { additionalProperties: false },
+      ),
+    ),
   },
   { additionalProperties: false },
 );
@@ -98,10 +106,11 @@ async function removeRange(spot: Spot, given: Params, context: CallContext): Pro
   if (lookAtFile(spot) === null) throw worldChanged(spot, "it was moved or deleted since");
   await using handle = await openFile(spot, constants.O_RDWR);
   const offset = await offsetOf(handle, spot, given);
-  const stat = fstatSync(handle.fd);
+  const stat = fstatSync(handle.fd, { bigint: true });
   const end = offset + given.sizeBytes;
-  if (stat.size === end) {
+  if (Number(stat.size) === end) {
     ftruncateSync(handle.fd, offset);
+    putTimeBack(handle, stat.mtimeNs, given.times);
     await handle.sync();
     if (given.created && offset === 0 && fstatSync(handle.fd).size === 0) {
       removeIfThere(spot.at);
@@ -125,6 +134,13 @@ async function removeRange(spot: Spot, given: Params, context: CallContext): Pro
   } finally {
     removeTemporary(spot.folder, context.idempotencyKey);
   }
+}
+
+/** An effect before this one is taken back only where the file is what it left; a file that others changed since keeps its time. */
+function putTimeBack(handle: FileHandle, foundNs: bigint, times: Params["times"]): void {
+  if (times === undefined || !isSameTime(foundNs, BigInt(times.after))) return;
+  const seconds = Number(BigInt(times.before) / 1000n) / 1_000_000;
+  futimesSync(handle.fd, seconds, seconds);
 }
 
 /** Where the appended bytes stand: at their offset, or at the one earlier place where they are whole lines. */

@@ -28,7 +28,7 @@ const Entry = Type.Object(
     path: Type.String(),
     kind: Type.Enum(["file", "folder", "link"]),
     mode: Type.Integer(),
-    mtimeMs: Type.Integer(),
+    mtimeMs: Type.Number(),
     sha256: Type.Union([Type.String(), Type.Null()]),
     link: Type.Union([Type.String(), Type.Null()]),
   },
@@ -72,8 +72,8 @@ function entryOf(
   kind: "file" | "folder" | "link",
   stat: { readonly mode: bigint; readonly mtimeNs: bigint },
 ): TreeImage[number] {
-  // Whole milliseconds: times are set in doubles of seconds, which do not hold nanoseconds.
-  const mtimeMs = Number((stat.mtimeNs + 500_000n) / 1_000_000n);
+  // Whole microseconds: times are set in doubles of seconds, which do not hold nanoseconds.
+  const mtimeMs = Number((stat.mtimeNs + 500n) / 1000n) / 1000;
   return { path, kind, mode: Number(stat.mode & 0o7777n), mtimeMs, sha256: null, link: null };
 }
 
