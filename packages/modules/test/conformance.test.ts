@@ -361,14 +361,20 @@ test("M4 K92 any sequence of writes, undone in reverse, leaves what was there", 
       examples: [
         [
           [
-            { name: "filesystem.write_file", params: { path: "inbox/b", content: "" } },
+            {
+              name: "filesystem.write_file",
+              params: { path: "inbox/b", content: "", create_dirs: false, overwrite: false },
+            },
             { name: "filesystem.append_file", params: { path: "inbox/b", content: "F", newline: true } },
             { name: "filesystem.delete_file", params: { path: "inbox/b", recursive: false } },
           ],
         ],
         [
           [
-            { name: "filesystem.write_file", params: { path: "inbox/b", content: "" } },
+            {
+              name: "filesystem.write_file",
+              params: { path: "inbox/b", content: "", create_dirs: false, overwrite: false },
+            },
             { name: "csv.append_row", params: { path: "inbox/b", values: [""] } },
             {
               name: "filesystem.move_file",
@@ -379,7 +385,10 @@ test("M4 K92 any sequence of writes, undone in reverse, leaves what was there", 
         [
           [
             { name: "filesystem.create_directory", params: { path: "new/deep" } },
-            { name: "filesystem.write_file", params: { path: "new/a", content: "" } },
+            {
+              name: "filesystem.write_file",
+              params: { path: "new/a", content: "", create_dirs: false, overwrite: false },
+            },
             { name: "filesystem.delete_file", params: { path: "new", recursive: true } },
           ],
         ],
