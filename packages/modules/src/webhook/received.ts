@@ -10,7 +10,7 @@ import { isMap, parseValue, decimal, type Value, type ValueMap } from "@writ/cor
 import { fault } from "../faults.ts";
 import { cloudEventOf } from "./cloud-event.ts";
 
-export const webhookName = Type.String({ pattern: "^[a-z][a-z0-9_-]{0,63}$", maxLength: 64 });
+const webhookName = Type.String({ pattern: "^[a-z][a-z0-9_-]{0,63}$", maxLength: 64 });
 const Config = Type.Object({ name: webhookName }, { additionalProperties: false });
 
 const definition: SourceDefinition = {

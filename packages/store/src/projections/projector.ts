@@ -214,6 +214,11 @@ export function projector(db: DatabaseSync): Projector {
       case "timer.fired":
       case "event.emitted":
       case "run.cancel-requested":
+      case "wait.begun":
+      case "wait.matched":
+      case "wait.missed":
+      case "child.started":
+      case "child.ended":
       case "guard.announced":
       case "guard.decided":
       case "guard.passed":
