@@ -416,6 +416,10 @@ export const RunDetail = Type.Object(
     approvals: list(Approval, 5000),
     /** Where it began, when it is a fork. */
     forkedFrom: Type.Optional(Type.Object({ run, seq: count }, closed)),
+    /** The step that started it and waits for its end. */
+    parent: Type.Optional(Type.Object({ run, step: words }, closed)),
+    /** Runs that its steps started and that are under way, or whose effects stand or were taken back with it. */
+    children: Type.Optional(list(Type.Object({ step: words, run }, closed), 10_000)),
     breakpoints: Type.Optional(list(Type.Object({ id: line, where: line }, closed), 100)),
     result: json,
     fault: nullable(ApiFault),

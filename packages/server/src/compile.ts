@@ -5,9 +5,10 @@ import type { BodyOf, CompileOutcome, CompileProblem, ProgramDetail } from "@wri
 import type { Catalog, Language } from "@writ/core/capability";
 import { encodeCertificate, hashCertificate } from "@writ/core/certificate-codec";
 import type { Actor, Stored } from "@writ/core/entry";
+import { faultRecord } from "@writ/core/fault";
 import type { ProgramHash } from "@writ/core/ids";
 import { hashedProgram } from "@writ/core/program-codec";
-import type { HashedProgram, Program, ProgramSource } from "@writ/core/program";
+import { allSteps, type HashedProgram, type Program, type ProgramSource } from "@writ/core/program";
 import type { Json } from "@writ/core/value";
 import { drawGraph } from "@writ/compiler/graph";
 import { compilePlan, type PlanProblem } from "@writ/compiler/plan";
@@ -97,7 +98,13 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
     const hashed = hashedProgram(compiled.program, node.hasher);
     const deployed = await deployedPrograms(node, hashed.hash, options.replaces);
     const { source } = compiled;
-    const verified = await prover.prove({ program: hashed, source, catalog: known.catalog, deployed });
+    const verified = await prover.prove({
+      program: hashed,
+      source,
+      catalog: known.catalog,
+      deployed,
+      callable: await callablePrograms(node, [hashed, ...deployed], workspace.name),
+    });
     return { compiled, hashed, verified, workspace };
   };
   return {
@@ -149,7 +156,13 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
       const deployed = await deployedPrograms(node, known.hash, replaces);
       if (deployed.every(({ hash }) => certificate.against.includes(hash))) return;
       const { catalog } = await catalogs.of(workspaceOf(node, known.workspace));
-      const again = await prover.prove({ program: hashed, source, catalog, deployed });
+      const again = await prover.prove({
+        program: hashed,
+        source,
+        catalog,
+        deployed,
+        callable: await callablePrograms(node, [hashed, ...deployed], known.workspace),
+      });
       if (again.kind === "refused") {
         throw fault(
           "program.contradicted",
@@ -173,7 +186,13 @@ export function createCompileRoad(node: NodeContext, prover: Prover): CompileRoa
       const workspace = workspaceOf(node, workspaceName);
       const { catalog } = await catalogs.of(workspace);
       const deployed = await deployedPrograms(node, hashed.hash);
-      const verified = await prover.prove({ program: hashed, source, catalog, deployed });
+      const verified = await prover.prove({
+        program: hashed,
+        source,
+        catalog,
+        deployed,
+        callable: await callablePrograms(node, [hashed, ...deployed], workspaceName),
+      });
       const compiled = { kind: "compiled", program: hashed.program, source, rendered: null } as const;
       await keep(node, { compiled, hashed, verified, workspace }, actor);
       return verified;
@@ -282,6 +301,31 @@ async function deployedPrograms(
     }),
   );
   return found.filter((one) => one !== undefined);
+}
+
+/** The programs that these call, and those that they call: approved ones of the workspace, read back and checked. */
+async function callablePrograms(
+  node: NodeContext,
+  callers: readonly Pick<DeployedProgram, "program">[],
+  workspace: string,
+): Promise<readonly DeployedProgram[]> {
+  const found = new Map<ProgramHash, DeployedProgram>();
+  const pending = [...callers];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const { op } of allSteps(next.program.body)) {
+      if (op.op !== "run" || found.has(op.program)) continue;
+      if (node.registry().programs.get(op.program)?.workspace !== workspace) continue;
+      try {
+        const { hash, program } = await node.loadProgram(op.program);
+        found.set(hash, { hash, program });
+        pending.push({ program });
+      } catch (error) {
+        // Nobody may call it: the proof says so of the step that does.
+        if (faultRecord(error) === undefined) throw error;
+      }
+    }
+  }
+  return [...found.values()];
 }
 
 function compileJsonText(

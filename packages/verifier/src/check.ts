@@ -36,6 +36,8 @@ export interface CheckRequest {
   readonly certificate: Certificate;
   readonly program: HashedProgram;
   readonly catalog: Catalog;
+  /** The programs that it calls, and those that they call. */
+  readonly callable?: readonly HashedProgram[];
   /** Asked every query again when given. */
   readonly solver?: Solver;
 }
@@ -46,7 +48,9 @@ export type Checked =
 
 export async function checkCertificate(request: CheckRequest): Promise<Checked> {
   const { certificate, program, catalog, solver } = request;
-  const analysis = analyse({ hash: program.hash, program: program.program }, catalog);
+  const callable = new Map((request.callable ?? []).map((one) => [one.hash, one.program]));
+  const subject = { hash: program.hash, program: program.program };
+  const analysis = analyse(subject, catalog, (hash) => callable.get(hash));
   const problems: Fault[] = [...formProblems(certificate, program), ...graphProblems(certificate, analysis)];
   if (solver !== undefined && problems.length === 0)
     problems.push(...(await questionProblems(certificate, analysis, solver)));

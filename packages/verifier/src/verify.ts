@@ -5,6 +5,7 @@
 //   V3  The same program against the same programs gives the same certificate, but for the time it took.
 import type { Catalog } from "@writ/core/capability";
 import { faultRecord, type FaultRecord } from "@writ/core/fault";
+import type { ProgramHash } from "@writ/core/ids";
 import type { Solver } from "@writ/core/ports";
 import type {
   Certificate,
@@ -45,6 +46,8 @@ export interface VerifyRequest {
   readonly catalog: Catalog;
   /** Programs it will run beside, without the version it replaces. */
   readonly deployed: readonly DeployedProgram[];
+  /** Approved programs that it or a deployed one may call, and those that they call. */
+  readonly callable?: readonly DeployedProgram[];
   /** A monotonic clock in milliseconds, for `elapsedMs`; without one that is 0. */
   readonly nowMs?: () => number;
 }
@@ -80,7 +83,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
         });
       }
       const startedMs = nowMs();
-      const { analysis, conflicts } = memory.of(catalog);
+      const callable = new Map((request.callable ?? []).map((one) => [one.hash, one.program]));
+      const { analysis, conflicts } = memory.of(catalog, (hash) => callable.get(hash));
       const subject = analysis({ ...program, ...(source === undefined ? {} : { source }) });
       const others = deployed.map((one) => analysis(one));
       const asking = createAsking(options.solver, timeoutMs);
@@ -95,7 +99,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
         verdict: isProved ? "proved" : "refused",
         encoder: encoderVersion,
         solver: await asking.version(),
-        against: [...new Set(deployed.map((one) => one.hash))].sort(),
+        against: [...new Set([...deployed.map((one) => one.hash), ...subject.called])].sort(),
         checks: results.map(checkOf),
         elapsedMs: Math.max(0, nowMs() - startedMs),
       };
@@ -159,7 +163,7 @@ function createMemory() {
   const pairsMax = 100_000;
   const byCatalog = new WeakMap<Catalog, Known>();
   return {
-    of(catalog: Catalog) {
+    of(catalog: Catalog, called: (hash: ProgramHash) => Program | undefined) {
       let known = byCatalog.get(catalog);
       if (known === undefined || known.analyses.size > analysesMax || known.conflicts.pairs.size > pairsMax) {
         known = { analyses: new Map(), conflicts: { pairs: new Map(), meetings: new Map() } };
@@ -170,8 +174,14 @@ function createMemory() {
         conflicts,
         analysis: (subject: Subject): Analysis => {
           const present = analyses.get(subject.hash);
-          if (present !== undefined && isSameSource(present.subject.source, subject.source)) return present;
-          const analysis = analyse(subject, catalog);
+          if (
+            present?.called.every((hash) => called(hash) !== undefined) === true &&
+            isSameSource(present.subject.source, subject.source)
+          )
+            return present;
+          const analysis = analyse(subject, catalog, called);
+          // Known another time, it is another analysis.
+          if (!analysis.isComplete) return analysis;
           analyses.set(subject.hash, analysis);
           if (present === undefined) return analysis;
           for (const key of conflicts.pairs.keys())

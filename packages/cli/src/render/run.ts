@@ -41,6 +41,8 @@ export function renderRun(run: RunDetail): string {
     `${run.id}: ${simulatedMark(run)}${run.status} (${run.programName}, ${shortHash(run.program)}, workspace ${run.workspace})`,
     `started ${time(run.startedAtMs)} by ${run.startedBy}, event ${run.event.type} ${brief(run.eventData)}` +
       (run.endedAtMs === null ? "" : `\nended ${time(run.endedAtMs)}`) +
+      (run.parent === undefined ? "" : `\nstarted by step ${run.parent.step} of ${run.parent.run}`) +
+      (run.children ?? []).map(({ step, run: child }) => `\nstep ${step} runs ${child}`).join("") +
       (run.forkedFrom === undefined
         ? ""
         : `\nforked from ${run.forkedFrom.run} after entry ${run.forkedFrom.seq}: what that had done is its own to undo`),

@@ -77,6 +77,8 @@ export function runDetail(
         roles,
       ),
     ),
+    ...(state.parent === undefined ? {} : { parent: { run: state.parent.run, step: state.parent.step } }),
+    ...childrenOf(state),
     ...(state.control.forkedFrom === null ? {} : { forkedFrom: { ...state.control.forkedFrom } }),
     ...(state.control.breakpoints.length === 0 ? {} : { breakpoints: breakpointsOf(state) }),
     result: toJson(state.ended?.result ?? null),
@@ -124,4 +126,14 @@ function heldOf(step: StepState): RunDetail["steps"][number]["held"] {
   if (step.undo?.phase === "held")
     return { what: "undo", reason: step.undo.fault?.message ?? "the world moved on since" };
   return null;
+}
+
+function childrenOf({ steps, prepared }: RunState): Pick<RunDetail, "children"> {
+  const children = prepared.calls.flatMap((step) => {
+    const { phase, undo, past = [] } = steps.get(step) ?? {};
+    const ended = [...past.map((one) => one.undo), undo].flatMap((one) => one?.children ?? []);
+    const runs = phase?.kind === "child" ? [...ended, phase.run] : ended;
+    return runs.map((run) => ({ step, run }));
+  });
+  return children.length === 0 ? {} : { children: children.slice(0, 10_000) };
 }

@@ -41,7 +41,9 @@ export function checkApproval(analysis: Analysis): readonly Result[] {
 export function isApproved(site: Site): boolean {
   if (site.action?.isCompensation === true) return false;
   const given = impliedChoices(site.reach);
-  return site.path.some((step) => given.has(`approved ${step}`));
+  // An approval shows nothing of what a program does that is called inside it: only one of that program's own does.
+  const inner = site.path.slice(site.path.indexOf(site.calls.at(-1) ?? "") + 1);
+  return inner.some((step) => given.has(`approved ${step}`));
 }
 
 function sayStep(analysis: Analysis, site: Site): string {

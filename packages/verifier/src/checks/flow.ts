@@ -239,7 +239,7 @@ function labelsOf(analysis: Analysis, decisions: Decisions): Labels {
   };
   /** How often a loop runs is decided by all that decides inside it. */
   const decidedWithin = (site: Site): readonly Expression[] =>
-    site.step.op.op !== "loop"
+    site.step.op.op !== "loop" && site.step.op.op !== "run"
       ? []
       : analysis.sites.flatMap((inner) =>
           inner.loops.includes(site.step.id) ? decisions(inner).map(({ expression }) => expression) : [],

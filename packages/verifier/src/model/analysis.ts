@@ -3,25 +3,32 @@
 //   M2  `fail` and `finish` end a run; a step ordered after them is not reached.
 //   M4  A loop's body may run any number of times: what decides inside it is a free choice of its own at every place, so that no two places
 //       exclude each other and nothing that held in one iteration is taken to hold in another, or after the loop.
+//   M6  A program that is called is visited in its caller's place, under names of its own; one that is not known is a structural problem.
 //   M3  An expression that cannot be read is a structural problem, never skipped.
 import type { CapabilityDefinition, Catalog, SourceDefinition } from "@writ/core/capability";
 import { parseExpression, type Expression } from "@writ/core/expression";
 import { faultRecord } from "@writ/core/fault";
+import type { ProgramHash } from "@writ/core/ids";
+import { childDepthMax } from "@writ/core/limits";
 import {
+  allSteps,
   blocksOf,
   type Block,
   type FailurePolicy,
   type HashedProgram,
   type Loop,
+  type Opcode,
   type Operand,
   type Operands,
   type Program,
   type ProgramSource,
+  type SlotDeclaration,
   type Step,
 } from "@writ/core/program";
 import { textsOf } from "@writ/core/program-check";
 import { effectCallOf, outputSlotOf } from "@writ/core/program-steps";
 import { isDecimal, isMap, toDecimal, type Value } from "@writ/core/value";
+import { calledBody, prefixOf, type CalledBody } from "./called.ts";
 import { always, and, never, not, or, type Formula } from "./formula.ts";
 
 export interface Subject {
@@ -47,8 +54,10 @@ export interface Site {
   readonly blocks: readonly Block[];
   readonly action: Action | null;
   readonly isInDegrade: boolean;
-  /** Ids of the loops around it, outermost first. */
+  /** Ids of the loops around it, and of the steps that call the program it stands in, outermost first. */
   readonly loops: readonly string[];
+  /** Ids of the steps that call the program it stands in, outermost first. */
+  readonly calls: readonly string[];
 }
 
 /** One way through a branch, or the block of an approval. */
@@ -78,6 +87,10 @@ export interface Analysis {
   /** What is not one value for the whole run (item, index, carried), or comes from elsewhere: event, another run, memory. */
   readonly varying: ReadonlyMap<string, VaryingSlot>;
   readonly problems: readonly StructuralProblem[];
+  /** The programs that it calls, however deep, by hash. */
+  readonly called: readonly ProgramHash[];
+  /** Every one of them was known. */
+  readonly isComplete: boolean;
   expressionOf(text: string): Expression;
 }
 
@@ -91,7 +104,12 @@ export interface VaryingSlot {
   readonly isForeign: boolean;
 }
 
-export function analyse(subject: Subject, catalog: Catalog): Analysis {
+/** `known` gives the programs that may be called. */
+export function analyse(
+  subject: Subject,
+  catalog: Catalog,
+  known: (hash: ProgramHash) => Program | undefined = () => undefined,
+): Analysis {
   const { program } = subject;
   const problems: StructuralProblem[] = [];
   const definitions = new Map(catalog.capabilities.map((definition) => [String(definition.id), definition]));
@@ -150,6 +168,7 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
     readonly blocks: readonly Block[];
     readonly isInDegrade: boolean;
     readonly loops: readonly string[];
+    readonly calls: readonly string[];
   }
   const varying = new Map<string, VaryingSlot>();
   // Blocks nest at most `blockDepthMax` deep (the decoder refuses more), so the recursion is bounded.
@@ -168,6 +187,7 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
         blocks: [...around.blocks, block],
         isInDegrade: around.isInDegrade,
         loops: around.loops,
+        calls: around.calls,
       });
       // A step that was skipped skips those that wait for it.
       completion.set(step, and(...before.map(completes), completes(step)));
@@ -265,7 +285,7 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
       case "remember":
         break;
       case "run":
-        problems.push({ step: step.id, message: "runs another program, which this verifier cannot prove" });
+        visitCalled(step, op, site, around);
         break;
     }
     const unproven = unprovenPart(step);
@@ -282,6 +302,43 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
     for (const text of expressionsOf(step)) read(text, step.id);
   };
 
+  const called = new Set<ProgramHash>();
+  const slots: SlotDeclaration[] = [];
+  let isComplete = true;
+  /** What is called stands in the step's place, entered or not, and whatever ends it ends only the step. */
+  const visitCalled = (step: Step, op: Extract<Opcode, { op: "run" }>, site: Site, around: Around): void => {
+    const refuse = (message: string): void => void problems.push({ step: step.id, message });
+    const target = known(op.program);
+    if (target === undefined) {
+      isComplete = false;
+      refuse(`runs the program \`${op.program}\`, which is not known here as an approved one`);
+      return;
+    }
+    if (around.calls.length >= childDepthMax) return refuse(`is a call more than ${childDepthMax} deep`);
+    if (target.workspace.name !== program.workspace.name)
+      return refuse(`runs a program of the workspace \`${target.workspace.name}\``);
+    if (allSteps(program.body).some(({ id }) => id.startsWith(`${step.id}.`)))
+      return refuse(
+        "is called like the beginning of another step's id, under which what it runs would stand",
+      );
+    let body: CalledBody;
+    try {
+      body = calledBody(target, step, prefixOf(program, slots.length + called.size + sites.length));
+    } catch (error) {
+      return refuse(faultRecord(error)?.message ?? "runs a program that cannot be read");
+    }
+    called.add(op.program);
+    slots.push(...body.slots);
+    const from = Object.values(op.input).map((one) => operand(one, step.id));
+    varying.set(body.event, { site, from, elementOf: null, isForeign: false });
+    visitBlock(body.body, {
+      ...around,
+      reach: and(around.reach, { kind: "choice", name: `turn ${step.id}` }),
+      loops: [...around.loops, step.id],
+      calls: [...around.calls, step.id],
+    });
+  };
+
   const { trigger } = program;
   const filter =
     trigger.kind === "source" && trigger.filter !== null ? condition(trigger.filter, "trigger") : always;
@@ -292,7 +349,7 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
   if (trigger.kind === "source" && source === null) {
     problems.push({ step: null, message: `Cannot find the event source \`${trigger.source}\`` });
   }
-  visitBlock(program.body, { reach: filter, path: [], blocks: [], isInDegrade: false, loops: [] });
+  visitBlock(program.body, { reach: filter, path: [], blocks: [], isInDegrade: false, loops: [], calls: [] });
 
   const writers = new Map<string, Site[]>();
   for (const site of sites) {
@@ -302,7 +359,7 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
   }
   return {
     subject,
-    program,
+    program: slots.length === 0 ? program : { ...program, slots: [...program.slots, ...slots] },
     catalog,
     name: subject.source?.name ?? `program ${subject.hash.slice(0, 8)}`,
     sites,
@@ -312,6 +369,8 @@ export function analyse(subject: Subject, catalog: Catalog): Analysis {
     writers,
     varying,
     problems,
+    called: [...called].sort(),
+    isComplete,
     expressionOf: (text) => read(text, null),
   };
 }
