@@ -183,3 +183,24 @@ test("Z6 an order and a start that needs room at the same moment: the order reac
   expect(made.engine.load()).toMatchObject({ active: 0, parked: 0 });
   expect(made.kinds(run).filter((kind) => kind === "run.ended")).toHaveLength(1);
 });
+
+for (const restarts of [false, true]) {
+  test(`S5 S7 a parent that only waits is parked, its child is not, and its end wakes it${restarts ? ", also after a crash" : ""}`, async () => {
+    const first = parkingRig();
+    const child = sleeper();
+    first.programs.set(child.hash, child);
+    const call = step("r", { op: "run", program: child.hash, input: {}, output: null });
+    const run = first.start(program(chain(call, step("last", act("put", "c")))));
+    await first.site.advance(20_000);
+    expect(first.engine.load()).toMatchObject({ active: 1, parked: 1 });
+    const made = restarts ? parkingRig(first) : first;
+    if (restarts) await made.engine.recover();
+    await made.site.advance(hourMs);
+    expect(await made.engine.ended(run)).toMatchObject({ status: "finished" });
+    expect([...made.site.files.keys()].toSorted()).toEqual(["a", "b", "c"]);
+    const kinds = made.kinds();
+    expect(kinds.filter((kind) => kind === "child.ended")).toHaveLength(1);
+    expect(kinds[kinds.indexOf("child.ended") - 1]).toBe("run.ended");
+    expect(made.engine.load()).toMatchObject({ active: 0, parked: 0 });
+  });
+}

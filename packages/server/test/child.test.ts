@@ -62,6 +62,8 @@ test("S98 a program calls an approved one, both are shown, and the undo of the p
   if (child === undefined) throw new Error("the run shows no child");
   const inside = await node.call("getRun", { params: { run: child.run } });
   expect(inside).toMatchObject({ status: "finished", parent: { run: shown.id, step: "call" } });
+  const why = await node.call("whyStep", { params: { run: child.run, step: "keep" } });
+  expect(why.links[0]).toMatchObject({ run: shown.id, text: expect.stringContaining("call") });
   expect((await run(reader)).result).toEqual({ known: "seven" });
   await node.restart();
   await node.call("undoRun", { params: { run: shown.id }, body: { reason: "enough" } });

@@ -75,7 +75,7 @@ async function loadAndStart({ core, commit }: ChildParts, run: ActiveRun, id: St
       {
         run: child,
         program,
-        event: eventOf(core, state, child, data),
+        event: eventOf(core, state, { child, step: id }, data),
         labels: joinLabels(labels, stepOf(run, id).control),
         principal: state.principal,
         workspace: state.workspace,
@@ -90,7 +90,12 @@ async function loadAndStart({ core, commit }: ChildParts, run: ActiveRun, id: St
   }
 }
 
-function eventOf(core: Core, { run, event }: RunState, child: RunId, data: Event["data"]): Event {
+function eventOf(
+  core: Core,
+  { run, event }: RunState,
+  { child, step }: { readonly child: RunId; readonly step: StepId },
+  data: Event["data"],
+): Event {
   return {
     specversion: "1.0",
     id: eventId(child),
@@ -98,7 +103,9 @@ function eventOf(core: Core, { run, event }: RunState, child: RunId, data: Event
     type: "writ.called",
     time: isoTime(core.options.world.nowMs()),
     data,
-    ...(event === null ? {} : { cause: event.id, correlation: event.correlation ?? event.id }),
+    // As the id of what the step would emit, which tells whoever asks why where to go on.
+    cause: eventId(`${run}.${step}`),
+    ...(event === null ? {} : { correlation: event.correlation ?? event.id }),
     ...(event?.hops === undefined ? {} : { hops: event.hops }),
   };
 }
