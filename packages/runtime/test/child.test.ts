@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { slotName, type RunId } from "@writ/core/ids";
+import { slotName, stepId, type RunId } from "@writ/core/ids";
 import type { HashedProgram, Operands, Step } from "@writ/core/program";
 import { memoryLedger } from "@writ/testkit/memory-ledger";
 import {
@@ -109,6 +109,27 @@ test("S2 every attempt of a child that is retried is taken back", async () => {
   ]);
   const { status } = await made.run(parent);
   expect([status, [...made.site.files.keys()]]).toEqual(["rolled_back", []]);
+});
+
+test("S3 a held undo of the child holds its parent's; what a person leaves makes both partial", async () => {
+  const made = rig();
+  knows(made, doubles);
+  const parent = program(chain(step("a", act("put", "before")), step("r", runs(doubles, { n: literal(1) }))));
+  const { run } = await made.run(parent);
+  const child = childOf(made, run);
+  made.site.files.set("made", ["somebody else wrote this"]);
+  await made.engine.undoRun(run, owner, "enough");
+  await made.site.advance(0);
+  expect(made.engine.state(child)?.steps.get(stepId("p"))?.undo?.phase).toBe("held");
+  expect(made.engine.state(run)?.ending?.undo).toBe(true);
+  expect(made.site.files.has("before")).toBe(true);
+  await made.engine.settle(child, stepId("p"), "leave", owner);
+  await made.site.advance(0);
+  expect(made.engine.state(run)?.ended).toMatchObject({
+    status: "finished",
+    fault: { code: "undo.partial", facts: { stays: { r: "child" } } },
+  });
+  expect([...made.site.files.keys()]).toEqual(["made"]);
 });
 
 const waits = program(

@@ -185,7 +185,7 @@ export function entryText(entry: Entry): string {
     case "undo.intended":
       return `undo by ${entry.facts.capability}`;
     case "undo.completed":
-      return "undone";
+      return entry.facts.stays === undefined ? "undone" : `undone in part: ${entry.facts.stays.message}`;
     case "undo.held":
       return `undo held: ${entry.facts.fault.message}`;
     case "undo.settled":
