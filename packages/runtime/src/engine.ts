@@ -71,6 +71,7 @@ import { beginReadBack } from "./engine/read-back.ts";
 import { createSnapshots, lastSnapshot } from "./engine/snapshots.ts";
 import { decodeState } from "./state-codec.ts";
 import { createParking } from "./engine/parking.ts";
+import { foldUnfinished } from "./engine/unfinished.ts";
 import { limitLease } from "./engine/lease.ts";
 import { createPreemption } from "./engine/preemption.ts";
 import { createRemembered } from "./engine/remembered.ts";
@@ -264,7 +265,7 @@ export interface Engine extends Control {
 }
 
 export interface Recovered {
-  /** Runs that go on. */
+  /** Runs that go on, in memory or parked just now. */
   readonly runs: number;
   /** Runs that could not be folded (a program or blob is missing, the ledger does not fit); they stay as they are. */
   readonly broken: readonly { readonly run: RunId; readonly fault: FaultRecord }[];
@@ -796,23 +797,22 @@ export function createEngine(options: EngineOptions): Engine {
     },
     async recover() {
       for (const [program, count] of options.parked?.counts() ?? []) admission.countParked(program, count);
-      parking.start();
-      const broken: { run: RunId; fault: FaultRecord }[] = [];
-      const states: RunState[] = [];
-      for (const run of await options.unfinishedRuns()) {
-        try {
-          const state = await foldRun(run);
-          if (state.ended === null || state.ending !== null) states.push(state);
-        } catch (error) {
-          broken.push({ run, fault: recordOf(error) });
+      const { states, broken, parked } = await foldUnfinished(await options.unfinishedRuns(), {
+        fold: foldRun,
+        parked: options.parked,
+        activeMax,
+        nowMs: options.world.nowMs(),
+        countParked: (program, count) => admission.countParked(program, count),
+        broken(run, error) {
           core.markBroken(run, error);
-        }
-      }
-      states.sort((a, b) => a.startedAtMs - b.startedAtMs || a.seq - b.seq);
+          return recordOf(error);
+        },
+      });
+      const inOrder = states.toSorted((a, b) => a.startedAtMs - b.startedAtMs || a.seq - b.seq);
       // Those that were under way first: an effect of theirs may wait for its outcome.
       const begun = (state: RunState) =>
         state.begun === true || [...state.steps.values()].some((step) => step.effect !== null);
-      for (const state of [...states.filter(begun), ...states.filter((other) => !begun(other))]) {
+      for (const state of [...inOrder.filter(begun), ...inOrder.filter((other) => !begun(other))]) {
         const run = activate(state);
         run.arrivedMs -= Math.max(0, options.world.nowMs() - state.startedAtMs);
         core.runs.set(run.run, run);
@@ -822,7 +822,9 @@ export function createEngine(options: EngineOptions): Engine {
         preemption.recovered(run);
         core.enqueue(run, outstanding(state));
       }
-      return { runs: states.length, broken };
+      // None of them is woken before those that were under way are back.
+      parking.start();
+      return { runs: states.length + parked, broken };
     },
     async decideApproval(approval, decision, actor, comment) {
       const parked = options.parked?.runOfApproval(approval);

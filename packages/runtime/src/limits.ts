@@ -60,6 +60,8 @@ export const snapshotEntriesDefault = 1000;
 export const snapshotBytesMax = 16 * 1024 * 1024;
 /** How long a run must have waited, and must still wait, before it leaves memory. */
 export const parkAfterMs = 2000;
+/** Runs that a restart hands to the index of those that wait, in one transaction. */
+export const recoveredBatch = 1000;
 /** Parked runs that are folded again at once when their time has come. */
 export const wakesAtOnceMax = 256;
 /** How long parked runs whose time has come wait for room in memory, before they ask again. */

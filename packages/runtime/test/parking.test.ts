@@ -40,6 +40,10 @@ function parkingRig(former?: Rig, more: { runsActiveMax?: number; runsUnfinished
   });
 }
 
+function withoutIndex(former: Rig): Rig {
+  return { ...former, options: { ...former.options, parked: memoryParkedRuns(former.ledger) } };
+}
+
 test("Z1 Z3 a run that only waits leaves memory and comes back when its time has come", async () => {
   const made = parkingRig();
   const run = made.start(sleeper());
@@ -145,6 +149,50 @@ test("Z4 runs that wait do not count as runs in memory: many more may have begun
   await made.site.advance(2 * hourMs);
   const statuses = await Promise.all(runs.map(async (run) => (await made.engine.ended(run)).status));
   expect(new Set(statuses)).toEqual(new Set(["finished"]));
+});
+
+test("Z4 a restart that has lost the index holds no more runs in memory, and every one goes on", async () => {
+  const former = parkingRig(undefined, { runsActiveMax: 20 });
+  const hashed = sleeper();
+  former.site.behave("slow", { kind: "slow", ms: 20_000 });
+  const runs = [];
+  for (let i = 0; i < 200; i++) {
+    runs.push(former.start(hashed, { event: event({}, `e${i}`) }));
+    await former.site.advance(200);
+  }
+  const busy = former.start(program([step("long", act("put", "slow"))]));
+  await former.site.advance(3000);
+  const made = parkingRig(withoutIndex(former), { runsActiveMax: 20 });
+  expect(await made.engine.recover()).toEqual({ runs: 201, broken: [] });
+  expect(made.engine.load()).toMatchObject({ active: 1, parked: 200 });
+  expect(made.engine.state(busy)).toBeDefined();
+  const ended = Promise.all(runs.map(async (run) => (await made.engine.ended(run)).status));
+  // What came due while the node was down goes on a few at a time.
+  let most = 0;
+  for (let i = 0; i < 80; i++) {
+    await made.site.advance(60_000);
+    most = Math.max(most, made.engine.load().active);
+  }
+  expect(most).toBeLessThanOrEqual(20);
+  expect(new Set(await ended)).toEqual(new Set(["finished"]));
+});
+
+test("Z4 runs that came due while the node was down come back as there is room", async () => {
+  const former = parkingRig(undefined, { runsActiveMax: 20 });
+  const hashed = sleeper();
+  const runs = [];
+  for (let i = 0; i < 100; i++) {
+    runs.push(former.start(hashed, { event: event({}, `e${i}`) }));
+    await former.site.advance(200);
+  }
+  await former.engine.stop();
+  await former.site.advance(2 * hourMs);
+  const made = parkingRig(withoutIndex(former), { runsActiveMax: 20 });
+  expect(await made.engine.recover()).toEqual({ runs: 100, broken: [] });
+  expect(made.engine.load()).toMatchObject({ active: 20, parked: 80 });
+  const ended = Promise.all(runs.map(async (run) => (await made.engine.ended(run)).status));
+  await made.site.advance(60_000);
+  expect(new Set(await ended)).toEqual(new Set(["finished"]));
 });
 
 test("Z4 runs that have not ended are bounded, and the one too many is told when to come again", async () => {
