@@ -2,7 +2,7 @@
 // proof of inclusion below one signed checkpoint. Made by a node, checked anywhere, with nothing but the file.
 //   Y1  Every entry of the file stands in the tree that the checkpoint signs, at its own place; the keys are those that the ledger's first
 //       entry (and `key.added`) introduce, and the first entry is one of the proved ones.
-//   Y2  The run's entries are there from its start without a gap, each linked to the one before it.
+//   Y2  The run's entries are there from its start without a gap, each linked to the one before it; so are those of every run it called.
 //   Y3  The programs are those that the run names by hash, in its order, with their signatures by keys of this ledger.
 //   Y4  Every blob has the hash it is named by; one that an entry names and that is not in the file is listed.
 //   Y5  The file is one deterministic CBOR map; anything else in it is a refusal.
@@ -14,7 +14,7 @@ import { decodeEntry, readEnvelope } from "./entry-codec.ts";
 import { isRunEntry, type Entry, type RunEntry } from "./entry.ts";
 import { faultRecord } from "./fault.ts";
 import { fault } from "./faults.ts";
-import { keyId, runId, sha256, type NodeId, type RunId } from "./ids.ts";
+import { keyId, runId, sha256, type NodeId, type ProgramHash, type RunId } from "./ids.ts";
 import { isIncluded } from "./merkle-proof.ts";
 import type { Hasher, KeyRecord } from "./ports.ts";
 import { hashProgram } from "./program-codec.ts";
@@ -27,7 +27,7 @@ export interface RunExport {
   readonly checkpoint: string;
   /** In ledger order: the entry's bytes, and its proof of inclusion from the leaf upwards (hashes of 32 bytes). */
   readonly entries: readonly { readonly bytes: Uint8Array; readonly proof: readonly Uint8Array[] }[];
-  /** The signed programs (DSSE envelopes as they are kept) that the run ran: the first, then each it was migrated to. */
+  /** The signed programs (DSSE envelopes as they are kept) that the run ran, then those of each run it called, as `programsOf` says. */
   readonly programs: readonly Uint8Array[];
   /** Whatever entries name by hash, as far as it fits. */
   readonly blobs: readonly Uint8Array[];
@@ -153,10 +153,11 @@ export function verifyRunExport(bytes: Uint8Array, options: VerifyExportOptions)
       const entry = entries[i];
       if (entry !== undefined) checkIncluded(entry, proof, checkpoint, options.hasher);
     }
-    const run = runOf(entries, made.run);
-    found.status = run.findLast((entry) => entry.kind === "run.ended")?.facts.status ?? null;
-    found.simulated = run.some((entry) => "simulated" in entry.facts && entry.facts.simulated === true);
-    checkPrograms(made, run, keys, options);
+    const runs = runsOf(entries, made.run);
+    const all = runs.flat();
+    found.status = runs[0]?.findLast((entry) => entry.kind === "run.ended")?.facts.status ?? null;
+    found.simulated = all.some((entry) => "simulated" in entry.facts && entry.facts.simulated === true);
+    checkPrograms(made, all, keys, options);
     found.blobsMissing = missingBlobs(made, options.hasher);
   } catch (error) {
     const record = faultRecord(error);
@@ -239,6 +240,33 @@ function checkIncluded(
     throw wrong(`entry ${entry.seq} does not stand in the ledger that was signed`);
 }
 
+/** The run, then those it called, in the order in which they were called. */
+function runsOf(entries: readonly Entry[], run: RunId): readonly (readonly RunEntry[])[] {
+  const found = [runOf(entries, run)];
+  const seen = new Set([run]);
+  for (let i = 0; i < found.length; i++) {
+    for (const called of calledRuns(found[i] ?? [])) {
+      if (seen.has(called)) throw wrong(`the run \`${called}\` is called twice`);
+      seen.add(called);
+      found.push(runOf(entries, called));
+    }
+  }
+  return found;
+}
+
+/** The runs that a run called. */
+export function calledRuns(run: readonly RunEntry[]): readonly RunId[] {
+  return run.flatMap((entry) => (entry.kind === "child.started" ? [entry.facts.run] : []));
+}
+
+/** The programs that a run ran: the first, then each it was migrated to. */
+export function programsOf(run: readonly RunEntry[]): readonly ProgramHash[] {
+  return run.flatMap((entry) => {
+    if (entry.kind === "run.started") return [entry.facts.program];
+    return entry.kind === "run.migrated" ? [entry.facts.target] : [];
+  });
+}
+
 function runOf(entries: readonly Entry[], run: RunId): readonly RunEntry[] {
   const own = entries.filter(isRunEntry).filter((entry) => entry.run === run);
   const [first] = own;
@@ -257,10 +285,7 @@ function checkPrograms(
   keys: ExportKeys,
   { hasher, verify }: VerifyExportOptions,
 ): void {
-  const named = run.flatMap((entry) => {
-    if (entry.kind === "run.started") return [entry.facts.program];
-    return entry.kind === "run.migrated" ? [entry.facts.target] : [];
-  });
+  const named = programsOf(run);
   if (made.programs.length !== named.length) throw wrong("it does not hold the programs that ran");
   for (const [i, bytes] of made.programs.entries()) {
     const envelope = decodeEnvelope(bytes);

@@ -69,6 +69,10 @@ export const serverFaults = {
   "program.paused": { kind: "rejected", remedy: "Resume it first with `writ resume HASH`." },
   "program.not-paused": { kind: "rejected", remedy: "Nothing to do: it is not paused." },
   "run.unknown-step": { kind: "rejected", remedy: "Use one of the steps in the facts: `writ run show RUN`." },
+  "run.export-too-large": {
+    kind: "rejected",
+    remedy: "Export the runs it called one by one; `writ run show RUN` names them.",
+  },
   "run.not-begun": {
     kind: "rejected",
     remedy: "Name an entry of the run, at or after the one in the facts.",

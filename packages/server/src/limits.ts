@@ -45,3 +45,5 @@ export const webhooksMax = 1000;
 
 /** Keys of the memory in one answer. */
 export const memoryPageMax = 1000;
+/** Entries of an exported run and of those it called. */
+export const exportEntriesMax = 200_000;

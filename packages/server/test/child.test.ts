@@ -1,5 +1,9 @@
 // Sub-programs through a real node: a JSON program that calls an approved one, shown, and taken back as a whole.
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { fromBase64 } from "@writ/core/bytes";
+import { readEnvelope } from "@writ/core/entry-codec";
+import { decodeRunExport, encodeRunExport, verifyRunExport } from "@writ/core/run-export";
+import { nodeHasher, verifySignature } from "@writ/store/node-crypto";
 import { openTestNode, until, type TestNode } from "./harness.ts";
 
 let node: TestNode;
@@ -80,4 +84,21 @@ test("S98 a program that nobody approved is not called", async () => {
   if (draft.kind !== "compiled") throw new Error(JSON.stringify(draft));
   const call = { id: "call", op: "run", program: draft.program.hash, input: { n: { literal: "x" } } };
   expect((await compile("Caller", [call])).kind).toBe("refused");
+});
+
+test("S98 an exported run carries the runs it called, and is refused without them", async () => {
+  const inner = await approve("Keeper", remembers);
+  const call = { id: "call", op: "run", program: inner, input: { n: { literal: "seven" } }, output: "got" };
+  const shown = await run(await deploy("Caller", [call]));
+  const child = shown.children?.[0]?.run ?? "";
+  const { bytes } = await node.call("exportRun", { params: { run: shown.id } });
+  const options = { hasher: nodeHasher, verify: verifySignature };
+  const whole = verifyRunExport(fromBase64(bytes), options);
+  expect(whole.bad).toBeNull();
+  expect(whole.entries.filter((entry) => entry.run === child).map(({ kind }) => kind)).toContain("run.ended");
+  const made = decodeRunExport(fromBase64(bytes));
+  const entries = made.entries.filter((entry) => readEnvelope(entry.bytes).run !== child);
+  expect(entries.length).toBeLessThan(made.entries.length);
+  const without = verifyRunExport(encodeRunExport({ ...made, entries }), options);
+  expect(without.bad).toContain("the run's start is missing");
 });

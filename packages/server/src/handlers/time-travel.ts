@@ -1,5 +1,6 @@
 // Looking back: what a run was at any entry, where two runs part, why a step happened, and a run as evidence. Nothing here acts.
 import type { Replay } from "@writ/core/api";
+import { programsOf } from "@writ/core/run-export";
 import { runId, stepId, type RunId } from "@writ/core/ids";
 import { toJson, type Json } from "@writ/core/value";
 import { outstanding } from "@writ/runtime/machine";
@@ -8,7 +9,7 @@ import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
 import type { NodeContext } from "../node/context.ts";
 import { keptOf } from "../node/programs.ts";
-import { decisionsOn, exportRun, programsOf, receivedEntry, type ExportParts } from "../node/run-export.ts";
+import { decisionsOn, exportRun, receivedEntry, type ExportParts } from "../node/run-export.ts";
 import { entrySummary } from "../views/entry.ts";
 import { runDiff } from "../views/run-diff.ts";
 import { statusOf } from "../views/run.ts";

@@ -4,10 +4,10 @@ import { fromHex, toBase64, toHex } from "@writ/core/bytes";
 import { encodeEntry, readEnvelope } from "@writ/core/entry-codec";
 import type { Entry, NodeEntry, RunEntry } from "@writ/core/entry";
 import { sha256, type ProgramHash, type RunId } from "@writ/core/ids";
-import { encodeRunExport } from "@writ/core/run-export";
+import { calledRuns, encodeRunExport, programsOf } from "@writ/core/run-export";
 import type { ProvedEntries } from "@writ/store/prove";
 import { fault } from "../faults.ts";
-import { exportBlobBytesMax, exportLookBackEntries } from "../limits.ts";
+import { exportBlobBytesMax, exportEntriesMax, exportLookBackEntries } from "../limits.ts";
 import { bytesOf, type NodeContext } from "./context.ts";
 import { findProgram } from "./programs.ts";
 
@@ -18,7 +18,8 @@ export interface ExportParts {
 
 /** @throws run.unknown, program.unknown, store.blob-missing, store.blob-damaged */
 export async function exportRun(node: NodeContext, parts: ExportParts, run: RunId): Promise<RunExportFile> {
-  const own = await node.ledger.readRun(run);
+  const runs = await withCalled(node, run);
+  const own = runs.flat();
   const [started] = own;
   if (started?.kind !== "run.started") throw fault("run.unknown", `Cannot find the run \`${run}\``, { run });
   const hashes = programsOf(own);
@@ -54,12 +55,28 @@ export async function exportRun(node: NodeContext, parts: ExportParts, run: RunI
   };
 }
 
-/** The programs that a run ran, in its order. */
-export function programsOf(run: readonly RunEntry[]): readonly ProgramHash[] {
-  return run.flatMap((entry) => {
-    if (entry.kind === "run.started") return [entry.facts.program];
-    return entry.kind === "run.migrated" ? [entry.facts.target] : [];
-  });
+/** The run and those it called, in the order in which the file holds their programs. @throws run.unknown, run.export-too-large */
+async function withCalled(
+  { ledger }: Pick<NodeContext, "ledger">,
+  run: RunId,
+): Promise<readonly (readonly RunEntry[])[]> {
+  const runs: (readonly RunEntry[])[] = [];
+  const pending = [run];
+  let count = 0;
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+    const entries = await ledger.readRun(next);
+    if (entries.length === 0) throw fault("run.unknown", `Cannot find the run \`${next}\``, { run: next });
+    count += entries.length;
+    if (count > exportEntriesMax) {
+      throw fault("run.export-too-large", `Cannot export the run \`${run}\`: it has too many entries`, {
+        run,
+        exportEntriesMax,
+      });
+    }
+    runs.push(entries);
+    pending.push(...calledRuns(entries));
+  }
+  return runs;
 }
 
 /** @throws program.unknown, program.not-approved, store.blob-missing, store.blob-damaged */
