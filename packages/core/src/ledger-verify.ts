@@ -136,7 +136,8 @@ function chainCheck(
   /** Pruned batches of the segment that is being checked. */
   let held: Uint8Array[] = [];
   const digests: { readonly name: string; readonly number: number; readonly digest: string }[] = [];
-  const recorded = new Set<string>();
+  /** What was taken out, and which entry says so. */
+  const recorded = new Map<string, number>();
 
   function segment(current: NamedBytes, next: SegmentHeader | null): BadPlace | null {
     const { name, bytes } = current;
@@ -232,7 +233,7 @@ function chainCheck(
   function prunedEntry(bytes: Uint8Array): void {
     const entry = entryOf(bytes);
     if (entry?.kind !== "ledger.pruned") return;
-    for (const { number: of, digest } of entry.facts.segments) recorded.add(`${of} ${digest}`);
+    for (const { number: of, digest } of entry.facts.segments) recorded.set(`${of} ${digest}`, seq);
   }
 
   function entryCheck(bytes: Uint8Array): string | null {
@@ -278,6 +279,10 @@ function chainCheck(
     if (facts.format !== 1) return "the ledger is of another format";
     node = nodeId(facts.node);
     if (options.node !== undefined && options.node !== node) return `it is the ledger of \`${node}\``;
+    const publicKeys = [facts.ed25519, facts.mlDsa65];
+    if (!publicKeys.every((key) => /^([0-9a-f]{2})+$/.test(key))) return "a key of the ledger is malformed";
+    const both = hasher.sha256(concatBytes(...publicKeys.map(fromHex)));
+    if (node !== `n_${toHex(both).slice(0, 32)}`) return "the node is not the one that these keys belong to";
     addKey("ed25519", facts.ed25519);
     addKey("ml-dsa-65", facts.mlDsa65);
     return null;
@@ -316,7 +321,8 @@ function chainCheck(
     if (checkpoint.origin !== checkpointOrigin(node)) return wrong(`it is of \`${checkpoint.origin}\``);
     if (!equalBytes(checkpoint.root, tree.root())) return wrong("its tree head is not that of the entries");
     const check: SignatureCheck = {
-      keys: keys.filter(({ until }) => until >= seq),
+      // A key that was added later counts once a checkpoint by older keys covers the entry that added it: anybody can write such an entry.
+      keys: keys.filter(({ from, until }) => (from === 0 || from < signedEntries) && until >= seq),
       hasher,
       verify: (key, bytes, signature) => options.verify(key, bytes, signature),
     };
@@ -350,9 +356,17 @@ function chainCheck(
       const known = options.knownEntries ?? 0;
       if (seq < known) return short(file, `${known} were durable`);
       if (seq === 0) return bad("end", file, 0, "there is no entry");
-      const unrecorded = digests.find((one) => !recorded.has(`${one.number} ${one.digest}`));
+      // Anybody can write an entry after the last checkpoint: only one below it tells that the node itself took entries out.
+      const unrecorded = digests.find(
+        (one) => (recorded.get(`${one.number} ${one.digest}`) ?? signedEntries) >= signedEntries,
+      );
       if (unrecorded !== undefined)
-        return bad("segment", unrecorded.name, 0, "entries were taken out of it, and no entry records that");
+        return bad(
+          "segment",
+          unrecorded.name,
+          0,
+          "entries were taken out of it, and no signed entry records that",
+        );
       return null;
     },
     summary: () => ({

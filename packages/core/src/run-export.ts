@@ -1,7 +1,7 @@
 // A run as one file that proves itself: its entries, those that introduce the keys, the program and everybody's decisions on it, each with its
 // proof of inclusion below one signed checkpoint. Made by a node, checked anywhere, with nothing but the file.
-//   Y1  Every entry of the file stands in the tree that the checkpoint signs, at its own place; the keys are those that the ledger's first
-//       entry (and `key.added`) introduce, and the first entry is one of the proved ones.
+//   Y1  Every entry of the file stands in the tree that the checkpoint signs, at its own place. The checkpoint is signed by the keys to
+//       which the node's id commits, never by one that the tree itself brings along: anybody could write that tree.
 //   Y2  The run's entries are there from its start without a gap, each linked to the one before it; so are those of every run it called.
 //   Y3  The programs are those that the run names by hash, in its order, with their signatures by keys of this ledger.
 //   Y4  Every blob has the hash it is named by; one that an entry names and that is not in the file is listed.
@@ -169,7 +169,7 @@ export function verifyRunExport(bytes: Uint8Array, options: VerifyExportOptions)
 
 interface ExportKeys {
   readonly node: NodeId;
-  readonly checkpoints: readonly KeyRecord[];
+  readonly own: readonly KeyRecord[];
   readonly programs: readonly KeyRecord[];
 }
 
@@ -185,7 +185,7 @@ function entryOf(bytes: Uint8Array, hasher: Hasher): Entry {
   }
 }
 
-/** Keys as they stood after the last of the entries: one that was revoked signs nothing that is newer. */
+/** The node's own keys, and those that its ledger pinned for programs (proved like every entry before they are used). */
 function keysOf(entries: readonly Entry[], hasher: Hasher): ExportKeys {
   const [first] = entries;
   if (first?.kind !== "ledger.created" || first.seq !== 0)
@@ -200,19 +200,14 @@ function keysOf(entries: readonly Entry[], hasher: Hasher): ExportKeys {
   const both = hasher.sha256(concatBytes(...own.map(({ publicKey }) => publicKey)));
   if (first.node !== `n_${toHex(both).slice(0, 32)}`)
     throw wrong("the node is not the one that these keys belong to");
-  const checkpoints = [...own];
   const programs = [...own];
   for (const entry of entries) {
     if (entry.node !== first.node) throw wrong(`entry ${entry.seq} is of another node`);
     if (entry.kind !== "key.added") continue;
     const { purpose, algorithm, publicKey } = entry.facts;
-    (purpose === "checkpoints" ? checkpoints : programs).push(record(algorithm, publicKey));
+    if (purpose === "programs") programs.push(record(algorithm, publicKey));
   }
-  return {
-    node: first.node,
-    checkpoints,
-    programs,
-  };
+  return { node: first.node, own, programs };
 }
 
 function signedCheckpoint(
@@ -224,7 +219,7 @@ function signedCheckpoint(
   if (checkpoint === undefined) throw wrong("its checkpoint is malformed");
   if (checkpoint.origin !== checkpointOrigin(keys.node))
     throw wrong(`its checkpoint is of \`${checkpoint.origin}\``);
-  const problem = signatureProblem(checkpoint, { keys: keys.checkpoints, hasher, verify });
+  const problem = signatureProblem(checkpoint, { keys: keys.own, hasher, verify });
   if (problem !== undefined) throw wrong(`its checkpoint: ${problem}`);
   return checkpoint;
 }

@@ -109,10 +109,18 @@ function drafts(): readonly EntryDraft[] {
   ];
 }
 
-function makeExport(change: Partial<RunExport> = {}, without: readonly number[] = []): Uint8Array {
+function makeExport(
+  change: Partial<RunExport> = {},
+  without: readonly number[] = [],
+  made: {
+    readonly drafts: readonly EntryDraft[];
+    readonly signer: Signer;
+    readonly publicKeys: typeof publicKeys;
+  } = { drafts: drafts(), signer, publicKeys },
+): Uint8Array {
   const tails = new Map<string, Uint8Array>();
   let previousHash: Uint8Array = new Uint8Array(32);
-  const entries = drafts().map((draft, seq) => {
+  const entries = made.drafts.map((draft, seq) => {
     const runPrevious = draft.run === null ? null : (tails.get(draft.run) ?? null);
     const bytes = encodeEntry(draft, { node, epoch: 1, seq, previousHash, runPrevious });
     previousHash = hasher.sha256(bytes);
@@ -130,8 +138,8 @@ function makeExport(change: Partial<RunExport> = {}, without: readonly number[] 
   const found = ranges.finish();
   const checkpoint = signCheckpoint(
     { origin: `writ/${node}`, size, root: tree.root() },
-    signer,
-    { ed25519: { publicKey: publicKeys.ed25519 }, mlDsa65: { publicKey: publicKeys["ml-dsa-65"] } },
+    made.signer,
+    { ed25519: { publicKey: made.publicKeys.ed25519 }, mlDsa65: { publicKey: made.publicKeys["ml-dsa-65"] } },
     hasher,
   );
   return encodeRunExport({
@@ -167,6 +175,47 @@ test("Y1 an entry of another ledger, or without its place, is found", () => {
   const unsigned = made.checkpoint.split("\n").filter((line) => line !== "");
   const oneSignature = `${unsigned.slice(0, 3).join("\n")}\n\n${unsigned[3]}\n`;
   expect(verifyRunExport(makeExport({ checkpoint: oneSignature }), options).bad).toContain("missing");
+});
+
+test("Y1 a tree that somebody else wrote and signed with a key that it brings along is refused", () => {
+  // Everything but the first entry is the forger's: an entry that adds their keys, and a run that never was.
+  const forger = { ed25519: generateKeyPairSync("ed25519"), "ml-dsa-65": generateKeyPairSync("ml-dsa-65") };
+  const forged = {
+    ed25519: rawKey(forger.ed25519.publicKey),
+    "ml-dsa-65": rawKey(forger["ml-dsa-65"].publicKey),
+  };
+  const [first, ...rest] = drafts();
+  const added = (["ed25519", "ml-dsa-65"] as const).map((algorithm) => ({
+    ...base,
+    kind: "key.added" as const,
+    run: null,
+    facts: {
+      key: idOf(forged[algorithm]),
+      algorithm,
+      publicKey: toHex(forged[algorithm]),
+      purpose: "checkpoints" as const,
+    },
+  }));
+  if (first === undefined) throw new Error("Invariant broken: a ledger begins with an entry");
+  const by: Signer = {
+    ed25519KeyId: idOf(forged.ed25519),
+    mlDsa65KeyId: idOf(forged["ml-dsa-65"]),
+    sign: (bytes) =>
+      (["ed25519", "ml-dsa-65"] as const).map((algorithm) => ({
+        keyId: idOf(forged[algorithm]),
+        algorithm,
+        signature: new Uint8Array(sign(null, bytes, forger[algorithm].privateKey)),
+      })),
+  };
+  const file = makeExport({}, [], { drafts: [first, ...added, ...rest], signer: by, publicKeys: forged });
+  const report = verifyRunExport(file, {
+    hasher,
+    verify: ({ algorithm, publicKey }, bytes, signature) => {
+      const pair = toHex(publicKey) === toHex(forged[algorithm]) ? forger : keys;
+      return verify(null, bytes, pair[algorithm].publicKey, signature);
+    },
+  });
+  expect(report.bad).toContain("by no key that the ledger introduced");
 });
 
 test("Y1 a file whose first entry is not the one that created the ledger shows nothing", () => {

@@ -1,7 +1,7 @@
 // Pruning: entries that nobody needs any more are taken out of old segments, and what stays proves that the ledger is the same.
 //   G1  Kept are: everything of runs that have not ended or have an entry outside of what is pruned; keys, people, policies, workspaces,
 //       programs, archives, prunings; events of the last day, and the last of each source session. Runs go whole or not at all.
-//   G2  `ledger.pruned` is durable before the first entry is gone, and an archive is durable before that. Each segment is then replaced
+//   G2  `ledger.pruned` is durable and below a checkpoint before the first entry is gone, and an archive is durable before that. Each segment is then replaced
 //       by one rename: a crash leaves every segment as it was or as it was recorded.
 //   G3  A blob is removed when no entry that is kept refers to it, and nobody put it again lately.
 //   G4  No more than `pieceEntries` entries are looked at before others have their turn.
@@ -207,6 +207,7 @@ async function carryOut(parts: PruneParts, request: PruneRequest, plan: Plan): P
   const { seq } = ledger.recordPruned(draft, plan.runs);
   try {
     await ledger.durable(seq);
+    await ledger.checkpoint();
     // The index has caught up when it answers.
     projections.pruning.runsBetween(plan.firstSeq, plan.lastSeq);
   } finally {

@@ -257,6 +257,21 @@ test("G2 entries that were taken out without a record are found", async () => {
   expect(bad?.message).toContain("taken out");
 });
 
+test("G2 a pruning that no checkpoint covers hides nothing: anybody can write its entry", async () => {
+  const { disk, store } = await opened(8);
+  await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });
+  await store.close();
+  const files = new Map(disk.files());
+  expect((await verifyFiles(files)).bad).toBeNull();
+  const recordedAt = (await verifyFiles(files)).entries;
+  // Without the newest checkpoints the entry that records it is chained, and signed by nobody.
+  for (const name of files.keys()) {
+    const size = /^checkpoints\/0*(\d+)\.txt$/.exec(name)?.[1];
+    if (size !== undefined && Number(size) > recordedAt - 4) files.delete(name);
+  }
+  expect((await verifyFiles(files)).bad?.message).toContain("no signed entry records that");
+});
+
 test("G2 a bit flipped in what stands for pruned entries is found", async () => {
   const { disk, store } = await opened(6);
   await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });

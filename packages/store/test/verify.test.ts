@@ -213,6 +213,37 @@ describe("an attacker who can compute hashes", () => {
     expect(bad).toMatchObject({ kind: "checkpoint", message: expect.stringContaining("no key") });
   });
 
+  test("K47 K50 A2 a key that the forger's own entries add signs nothing", async () => {
+    const keys = createKeys();
+    const [first, ...rest] = entriesOf(original).map(({ entry }) => entry);
+    if (first === undefined) throw new Error("Invariant broken: a ledger begins with an entry");
+    const added = keys.records.map(({ id, algorithm, publicKey }) => ({
+      ...first,
+      kind: "key.added" as const,
+      facts: { key: id, algorithm, publicKey: toHex(publicKey), purpose: "checkpoints" as const },
+    }));
+    const { bad } = await verifyFiles(forged([first, ...added, ...rest], keys));
+    expect(bad).toMatchObject({ kind: "checkpoint", message: expect.stringContaining("no key") });
+  });
+
+  test("K47 K50 A2 a ledger under the node's name with other keys in its first entry is refused", async () => {
+    const keys = createKeys();
+    const entries = entriesOf(original).map(({ entry }) =>
+      entry.kind === "ledger.created"
+        ? {
+            ...entry,
+            facts: {
+              ...entry.facts,
+              ed25519: toHex(keys.identity.ed25519),
+              mlDsa65: toHex(keys.identity.mlDsa65),
+            },
+          }
+        : entry,
+    );
+    const { bad } = await verifyFiles(forged(entries, keys));
+    expect(bad).toMatchObject({ kind: "entry", seq: 0, message: expect.stringContaining("belong to") });
+  });
+
   test("K53 the ledger's first entry decides the keys: another node's ledger is another ledger", async () => {
     const ledgerFiles: LedgerFiles = {
       segments: each(named(original, "ledger")),
