@@ -216,7 +216,8 @@ describe("an attacker who can compute hashes", () => {
   test("K47 K50 A2 a key that the forger's own entries add signs nothing", async () => {
     const keys = createKeys();
     const [first, ...rest] = entriesOf(original).map(({ entry }) => entry);
-    if (first === undefined) throw new Error("Invariant broken: a ledger begins with an entry");
+    if (first?.kind !== "ledger.created")
+      throw new Error("Invariant broken: a ledger begins with its creation");
     const added = keys.records.map(({ id, algorithm, publicKey }) => ({
       ...first,
       kind: "key.added" as const,
