@@ -3,6 +3,7 @@
 import type { WorkspaceContext } from "@writ/core/capability";
 import type {
   Actor,
+  Breakpoint,
   EffectPreview,
   EmergencyScope,
   EntryDraft,
@@ -147,6 +148,8 @@ interface Start extends StartRun {
   /** The id it has in any case; drawn when absent. */
   readonly run?: RunId;
   readonly parent?: EntryFacts["run.started"]["parent"];
+  /** Breakpoints that stand already. */
+  readonly stops?: readonly Breakpoint[];
 }
 
 export interface StartRun {
@@ -481,7 +484,10 @@ export function createEngine(options: EngineOptions): Engine {
     const labels = state.slots.get("event")?.labels ?? [];
     const again = { run: run.run, times: preemptions };
     core.runs.delete(run.run);
-    append(draft, [{ program: known.hashed, event, labels, principal, workspace, priority, again }]);
+    // Where a person wants it to stop, it stops again.
+    const stops = state.control.breakpoints;
+    const start = { program: known.hashed, event, labels, principal, workspace, priority, again, stops };
+    append(draft, [start]);
     run.state = ended.state;
     return seq;
   };
@@ -622,12 +628,11 @@ export function createEngine(options: EngineOptions): Engine {
     },
   };
 
-  const breakpointFacts = ({ breakpoints = [] }: StartRun, of: PreparedProgram) =>
-    breakpoints.length === 0
-      ? {}
-      : {
-          breakpoints: breakpoints.slice(0, breakpointsMax).map((where) => breakpointAt(where, of, options)),
-        };
+  const breakpointFacts = ({ breakpoints = [], stops = [] }: Start, of: PreparedProgram) => {
+    const asked = breakpoints.slice(0, breakpointsMax).map((where) => breakpointAt(where, of, options));
+    const all = [...stops, ...asked];
+    return all.length === 0 ? {} : { breakpoints: all };
+  };
 
   const checkOpen = (more: number): void => {
     if (core.phase() !== "running")

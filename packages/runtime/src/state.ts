@@ -176,6 +176,8 @@ export interface StepState {
   /** `skipped`: it failed and policy `skip` let its dependents be skipped; `safe_value`: its output is the declared value. */
   readonly outcome: "skipped" | "continued" | "safe_value" | "degraded" | null;
   readonly effect: EffectState | null;
+  /** Why it may have been done all the same: an earlier attempt with the same key ended, and nobody knows how. */
+  readonly unsure?: string | undefined;
   /** How to take it back, with the ledger place of its completion; null when there is nothing to take back. */
   readonly undo: UndoState | null;
   readonly guard?: GuardState;

@@ -230,6 +230,36 @@ test("K31 K106 Y1 preempt: the older run gives way, takes back what it did, and 
   expect((await made.engine.replay(first)).divergence).toBeNull();
 });
 
+test("Y3 preempt: a fork does not give way, since begun again it would do what it took over as done", async () => {
+  const made = rig();
+  const steps = chain(step("a", act("append", "log")), wait("w", 10_000));
+  const hashed = of(steps, { concurrencyMax: 1, conflict: "preempt" });
+  const run = made.start(hashed);
+  await made.site.advance(20_000);
+  const at = made.ledger.entries().find(({ kind }) => kind === "timer.set")?.seq ?? -1;
+  const fork = await made.engine.forkRun(run, at, owner);
+  const urgent = made.start(hashed, { event: event({}, "e2") });
+  await made.site.advance(60_000);
+  const ends = [fork, urgent].map((each) => made.engine.state(each)?.ended?.status);
+  expect(ends).toEqual(["finished", "finished"]);
+  // Once by the first run and once by the last.
+  expect(made.site.effects.filter(({ name }) => name === "log")).toHaveLength(2);
+});
+
+test("Y3 preempt: a run that starts again stops where it was to stop", async () => {
+  const made = rig();
+  const steps = chain(wait("w", 1000), step("a", act("append", "log")));
+  const hashed = of(steps, { concurrencyMax: 1, conflict: "preempt" });
+  const first = made.start(hashed);
+  await made.engine.setBreakpoint(first, owner, "a");
+  const second = made.start(hashed, { event: event({}, "e2") });
+  await made.site.advance(60_000);
+  expect(made.engine.state(second)?.ended?.status).toBe("finished");
+  expect(made.engine.active().map(({ steps: all }) => all.get(stepId("a"))?.phase.kind)).toEqual([
+    "intercepted",
+  ]);
+});
+
 test("Y1 preempt: a more urgent run does not give way to a less urgent one, and fail starts nothing again", async () => {
   const urgent = await comes(["high", "normal"]);
   expect(urgent.made.engine.state(urgent.first)?.ending ?? null).toBeNull();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { capabilityId, stepId } from "@writ/core/ids";
-import type { HashedProgram } from "@writ/core/program";
+import type { FailurePolicy, HashedProgram } from "@writ/core/program";
 import { encodeCbor } from "@writ/core/cbor";
 import type { Sha256 } from "@writ/core/ids";
 import { memoryBlobs } from "@writ/testkit/simulated-modules";
@@ -17,6 +17,7 @@ import {
   policies,
   program,
   registry,
+  retry,
   rig,
   step,
   text,
@@ -121,6 +122,61 @@ test("X2 an idempotent effect whose outcome is not known is performed again with
   const run = made.start(program([step("a", act("put", "a"))]));
   await made.site.advance(0);
   expect([made.status(run, "a"), made.site.effects.length]).toEqual(["HELD", 1]);
+});
+
+test("X2 what is performed again after a crash and fails then may have been done before: it is held", async () => {
+  const { made, run } = await crashed(program([step("a", act("put", "a"))]), "after", "put");
+  made.site.behave("a", { kind: "fault", code: "sim.no", times: 9, transient: false });
+  await made.engine.recover();
+  await made.site.advance(0);
+  expect([made.status(run, "a"), made.site.effects.length]).toEqual(["HELD", 1]);
+});
+
+/** Its first attempt did not answer in time, and another one is to come. */
+async function unanswered(then: FailurePolicy = policies.compensate) {
+  const made = rig();
+  made.site.behave("a", { kind: "slow", ms: 60_000 });
+  const failure = retry(3, ["runtime.timeout"], then);
+  const run = made.start(program([step("a", act("put", "a"), { failure, timeoutMs: 1000 })]));
+  await made.site.advance(1500);
+  expect(made.status(run, "a")).toBe("RETRYING");
+  return { made, run };
+}
+
+test("X2 an attempt that fails after one that nobody knows says nothing of that one", async () => {
+  const { made, run } = await unanswered();
+  made.site.behave("a", { kind: "fault", code: "sim.no", times: 9, transient: false });
+  await made.site.advance(10_000);
+  expect(made.status(run, "a")).toBe("HELD");
+  const ended = made.engine.ended(run);
+  await made.engine.settle(run, stepId("a"), "failed", owner);
+  expect(await ended).toMatchObject({ status: "rolled_back", fault: { code: "sim.no" } });
+  expect((await made.engine.replay(run)).divergence).toBeNull();
+});
+
+test("X2 a run that is cancelled between two tries is not rolled back while nobody knows about the first", async () => {
+  const { made, run } = await unanswered();
+  await made.engine.cancelRun(run, owner, { undo: true, reason: "" });
+  await made.site.advance(10_000);
+  expect(made.status(run, "a")).toBe("HELD");
+  const ended = made.engine.ended(run);
+  await made.engine.settle(run, stepId("a"), "failed", owner);
+  expect(await ended).toMatchObject({ status: "rolled_back", fault: { code: "runtime.cancelled" } });
+});
+
+test("X2 what an emergency stop takes away between two tries may have been done all the same", async () => {
+  const { made, run } = await unanswered(policies.continue);
+  await made.engine.emergencyStop({ kind: "everything" }, owner, "now");
+  await made.site.advance(10_000);
+  expect(made.status(run, "a")).toBe("HELD");
+});
+
+test("X2 an attempt that answers after one that nobody knows settles both", async () => {
+  const { made, run } = await unanswered();
+  made.site.behave("a", { kind: "slow", ms: 1 });
+  await made.site.advance(10_000);
+  expect(await made.engine.ended(run)).toMatchObject({ status: "finished" });
+  expect(made.engine.state(run)?.steps.get(stepId("a"))?.unsure).toBeUndefined();
 });
 
 test("X2 what did not even stop may still act: not done is not believed", async () => {

@@ -279,11 +279,15 @@ export async function perform(
     }
     const said = saidAtLast(flight, called);
     const why = said !== undefined && isCertain(said) ? said : called.fault;
-    // A try after one whose outcome is unknown says nothing of that one.
-    const isFailed =
-      capability.effect.kind === "read" || (said !== undefined && isCertain(said) && tries === 1);
-    if (isFailed || (capability.crash === "idempotent" && willRetry(run, id, flight, why))) {
+    // A try after one whose outcome is unknown, also that of before a crash, says nothing of that one.
+    const isFirst = tries === 1 && (time === "first" || capability.crash !== "idempotent");
+    const isRead = capability.effect.kind === "read";
+    if (isRead || (said !== undefined && isCertain(said) && isFirst)) {
       close(core, run, id, failed(run, id, why, mayRetry(run, id, flight, why)));
+      return;
+    }
+    if (capability.crash === "idempotent" && willRetry(run, id, flight, why)) {
+      close(core, run, id, failed(run, id, { ...why, facts: { ...why.facts, outcome: "unknown" } }, true));
       return;
     }
     if (capability.crash !== "idempotent" || tries === unknownTriesMax || stepOf(run, id).aborting) {
@@ -350,7 +354,11 @@ async function resolveUnknown(
     await recordPerformed(core, run, id, { flight, performed: asked.value.performed, resolved: true });
   } else if (asked.value.kind === "unknown") hold(core, run, id, asked.value.reason);
   else if (mayStillAct) hold(core, run, id, `${why.message}; it was not done, and may still be`);
-  else close(core, run, id, failed(run, id, why, mayRetry(run, id, flight, why)));
+  else {
+    // The world says that it was not done.
+    const { outcome: _, ...facts } = why.facts;
+    close(core, run, id, failed(run, id, { ...why, facts }, mayRetry(run, id, flight, why)));
+  }
 }
 
 /**

@@ -3,7 +3,8 @@
 //   Y1  Only for a run whose program says `conflict: preempt`. It takes the turn of a run of its own program that is less urgent, or as
 //       urgent and older; resources and locks of a less urgent one.
 //   Y2  Critical and high runs do not give way, unless the step that is under way says so; a step may also say that it does not.
-//   Y3  A run that has done what cannot be taken back does not give way, nor one that has given way `preemptionsMax` times.
+//   Y3  A run that has done, or may have done, what cannot be taken back does not give way, nor a fork, nor one that has given way
+//       `preemptionsMax` times.
 //   Y4  What cannot give way now may later: it is looked at again after each of its entries, while somebody still waits for it.
 //   Y5  Until the run has ended, nobody but its own undo gets the locks for which it gives way.
 import type { RunId } from "@writ/core/ids";
@@ -150,6 +151,8 @@ export function mayGiveWay(state: RunState): boolean {
   if (state.ending !== null || state.ended !== null || state.control.paused !== null) return false;
   // It gives way with the run that started it, never alone: that one would try it again at once.
   if (state.parent !== undefined) return false;
+  // Begun again from its event, a fork would do what it took over as done.
+  if (state.control.forkedFrom !== null) return false;
   if ((state.preemptions ?? 0) >= preemptionsMax) return false;
   let isActive = false;
   for (const [id, step] of state.steps) {
@@ -175,7 +178,13 @@ function childrenGiveWay(core: Core, run: ActiveRun): boolean {
 }
 
 /** It did, or may have done, what nobody can take back. */
-function isLasting({ effect, undo, status }: Pick<StepState, "effect" | "undo" | "status">): boolean {
+function isLasting({
+  effect,
+  undo,
+  status,
+  unsure,
+}: Pick<StepState, "effect" | "undo" | "status" | "unsure">): boolean {
+  if (unsure !== undefined) return true;
   if (undo?.phase === "held" || undo?.phase === "left") return true;
   if (undo !== null) return undo.call === null && undo.phase !== "done";
   return effect?.effect === "irreversible" && status !== "PENDING" && status !== "WAITING";

@@ -109,10 +109,7 @@ export function applyEntry(
       return;
     case "effect.failed":
       expectPhase(draft, entry.facts.step, "intended", entry.facts.attempt);
-      failStep(draft, entry.facts.step, entry.facts.fault, {
-        attempted: true,
-        retryable: entry.facts.retryable === true,
-      });
+      effectFailed(draft, entry);
       return;
     case "effect.refused":
       effectRefused(draft, entry);
@@ -325,6 +322,14 @@ function effectIntended(
   draft.command({ kind: "perform", step });
 }
 
+/** An outcome that nobody knows is found out by the next attempt, with the same key; without one it is held. */
+function effectFailed(draft: Draft, { facts }: MachineEntry<"effect.failed">): void {
+  const { step: id, fault: why, retryable } = facts;
+  const isUnknown = why.facts["outcome"] === "unknown" && draft.step(id).effect?.effect !== "read";
+  if (isUnknown && retryable === true) draft.change(id, { unsure: draft.step(id).unsure ?? why.message });
+  failStep(draft, id, why, { attempted: true, retryable: retryable === true });
+}
+
 /** Also of a step that would ask for an approval of what cannot be shown; that one cannot be tried again. */
 function effectRefused(draft: Draft, entry: MachineEntry<"effect.refused">): void {
   const { step: id, attempt, fault: why } = entry.facts;
@@ -354,6 +359,7 @@ function effectCompleted(
   }
   const { op } = draft.index(step).step;
   const { undo: earlier, aborting } = draft.step(step);
+  draft.change(step, { unsure: undefined });
   if (readBackOf(op) !== undefined && !aborting) {
     if (resolved) draft.move(step, "UNKNOWN", "RUNNING");
     beginReadBack(draft, step, { value, labels });
@@ -400,6 +406,7 @@ function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): voi
   const { step: id, attempt, decision, result, readBack } = entry.facts;
   expectPhase(draft, id, "held", attempt);
   const step = draft.step(id);
+  if (decision !== "again") draft.change(id, { unsure: undefined });
   switch (decision) {
     case "done":
       if (readBack === true) {

@@ -4,7 +4,7 @@
 import type { FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
 import type { MachineEntry } from "../machine.ts";
-import type { RunState, StepState } from "../state.ts";
+import type { RunState } from "../state.ts";
 import type { Draft } from "./draft.ts";
 import { applyIntercept } from "./intercept.ts";
 import { record, settleFailed, skipStep } from "./failure.ts";
@@ -171,7 +171,7 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
     case "timer":
     case "postponed":
     case "countdown":
-      return mayHaveHappened(step)
+      return step.unsure !== undefined
         ? why("its last attempt may have been done; the next one finds out, or cancel the run")
         : null;
     case "approval":
@@ -187,14 +187,6 @@ export function skipProblem(run: Ordered, id: StepId): FaultRecord | null {
     default:
       return why("steps inside it are under way; skip those");
   }
-}
-
-/** An attempt whose outcome is found out by the next one, with the same key. */
-function mayHaveHappened({ status, fault, effect }: StepState): boolean {
-  if (status !== "RETRYING" || fault === null || effect?.effect === "read") return false;
-  return (
-    fault.code === "runtime.timeout" || fault.code === "runtime.bug" || fault.facts["outcome"] === "unknown"
-  );
 }
 
 function skipOrdered(draft: Draft, id: StepId, reason: string): void {

@@ -65,6 +65,7 @@ export function failStep(
 ): void {
   const step = draft.step(id);
   draft.change(id, { fault: record });
+  if (step.aborting && holdUnsure(draft, id)) return;
   if (step.aborting) {
     toRunning(draft, id);
     draft.move(id, "ABORTED");
@@ -81,7 +82,18 @@ export function failStep(
     }
     policy = policy.then;
   }
+  if (holdUnsure(draft, id)) return;
   applyPolicy(draft, id, policy, { record, attempted: how.attempted });
+}
+
+/** What an earlier attempt may have done is neither failed nor undone: a person looks. True when there is such an attempt. */
+export function holdUnsure(draft: Draft, id: StepId): boolean {
+  const { unsure } = draft.step(id);
+  if (unsure === undefined) return false;
+  toRunning(draft, id);
+  draft.move(id, "UNKNOWN", "HELD");
+  draft.change(id, { phase: { kind: "held", reason: `${unsure}; it may have been done all the same` } });
+  return true;
 }
 
 /** The block cannot complete: its owner decides, or the run fails. */
@@ -330,6 +342,10 @@ function abortStep(draft: Draft, id: StepId, idle: "ABORTED" | "SKIPPED"): void 
     return;
   }
   if (abortChild(draft, id)) return;
+  if (abortable(step) && holdUnsure(draft, id)) {
+    draft.change(id, { aborting: true });
+    return;
+  }
   if (step.phase.kind === "read-back" && step.phase.unknown !== undefined) {
     draft.move(id, "HELD");
     draft.change(id, { aborting: true, phase: { kind: "held", reason: step.phase.unknown } });

@@ -17,7 +17,8 @@ import type { Draft } from "./draft.ts";
 /** Why nobody can begin where the run stands, or null. */
 export function forkProblem({ steps, prepared, ending, ended }: RunState): string | null {
   if (ending !== null || ended !== null) return "the run was ending there";
-  for (const [id, { phase, status }] of steps) {
+  for (const [id, { phase, status, unsure }] of steps) {
+    if (unsure !== undefined) return `nobody knew whether \`${id}\` had been done`;
     switch (phase.kind) {
       case "blocked":
       case "settled":
@@ -51,8 +52,8 @@ export function carriedOf(state: RunState): Value {
   return parseValue({ steps, slots, blocks: state.blocks });
 }
 
-function carriedStep(step: StepState): Omit<StepState, "past"> {
-  const { past: _, ...own } = step;
+function carriedStep(step: StepState): Omit<StepState, "past" | "unsure"> {
+  const { past: _, unsure: __, ...own } = step;
   switch (step.phase.kind) {
     case "settled":
       // Whoever did it takes it back.

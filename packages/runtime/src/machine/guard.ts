@@ -10,7 +10,7 @@ import type { Guard, Opcode } from "@writ/core/program";
 import type { MachineEntry } from "../machine.ts";
 import type { CountdownState, GuardState, Phase, SlotState, StepState } from "../state.ts";
 import type { Draft } from "./draft.ts";
-import { completeStep, failStep, record, settleFailed, skipStep } from "./failure.ts";
+import { completeStep, failStep, holdUnsure, record, settleFailed, skipStep } from "./failure.ts";
 import { computeText, expressionOf, type Scope } from "./operands.ts";
 
 /** What the guard remembers of the attempt that is under way. */
@@ -126,6 +126,7 @@ export function guardDecided(draft: Draft, entry: MachineEntry<"guard.decided">)
     case "skip":
       if (phase.kind !== "attempting")
         throw draft.diverged(`step \`${id}\` is ${step.status} (${phase.kind}) and is not skipped`);
+      if (holdUnsure(draft, id)) return;
       if (step.status === "WAITING" || step.status === "AWAITING_APPROVAL") skipStep(draft, id);
       else settleFailed(draft, id, "skipped");
       draft.change(id, { outcome: "skipped" });
