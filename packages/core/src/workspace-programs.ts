@@ -35,7 +35,8 @@ export function programProblem(path: string, argumentPatterns: readonly string[]
   if (!interpreters.test(base)) return null;
   if (argumentPatterns === undefined) return "evaluates text, so its arguments must be listed";
   const evaluating = argumentPatterns.find(
-    (pattern) => /^(-|\*|\?)/.test(pattern) && !/^--[a-z][a-z-]+(=.*)?$/.test(pattern),
+    // What an option takes may be text to evaluate (`--import=data:…`), so an option is listed whole.
+    (pattern) => /^(-|\*|\?)/.test(pattern) && !/^--[a-z][a-z-]+(=[^*?]*)?$/.test(pattern),
   );
   return evaluating === undefined &&
     !argumentPatterns.some((pattern) => /^--(eval|print|exec|command|run)\b/.test(pattern))

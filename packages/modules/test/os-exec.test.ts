@@ -103,7 +103,16 @@ test("K62 an interpreter is allowed only with arguments that hand it no text", (
       },
     },
   });
-  for (const args of [undefined, ["-c", "*"], ["*"], ["-*"], ["scripts/*.py", "-"], ["--eval=*"], ["?c"]])
+  for (const args of [
+    undefined,
+    ["-c", "*"],
+    ["*"],
+    ["-*"],
+    ["scripts/*.py", "-"],
+    ["--eval=*"],
+    ["--import=*"],
+    ["?c"],
+  ])
     expect(() => parseWorkspace(file(args)), String(args)).toThrow(
       expect.objectContaining({ code: "workspace.file" }),
     );
@@ -133,6 +142,9 @@ test("K86 a path in any argument leads into the workspace", async () => {
     "inbox/../../x",
     "--file=/etc/passwd",
     "-I/etc",
+    "-xf/etc/passwd",
+    "-xf../x",
+    "-xf~/x",
     "file:///etc/passwd",
     "~/x",
     "@/etc/passwd",
@@ -151,6 +163,16 @@ test("X5 arguments that the list does not know are refused", async () => {
   b.file("inbox/a.csv", "x");
   expect((await run(b, ["ls", "inbox"])).result["stdout"]).toBe("a.csv\n");
   await expect(run(b, ["ls", "-R"])).rejects.toMatchObject({ code: "exec.argument", facts: { index: 0 } });
+});
+
+test("X5 a pattern for a folder does not reach what stands beside it", async () => {
+  using b = execBench();
+  b.file("inbox/evil.mjs", "console.log('evil')");
+  b.file("scripts/deep/good.mjs", "console.log('good')");
+  expect((await run(b, ["node", "scripts/deep/good.mjs"])).result["stdout"]).toBe("good\n");
+  for (const argument of ["scripts/../inbox/evil.mjs", "scripts/deep/../../inbox/evil.mjs"]) {
+    await expect(run(b, ["node", argument]), argument).rejects.toMatchObject({ code: "exec.argument" });
+  }
 });
 
 test("K88 the environment of a command is what was declared, and nothing of the node's", async () => {

@@ -65,10 +65,17 @@ function checkPattern(name: string, entry: WorkspaceProgram, argument: string, i
   if (argument.includes("\0")) throw denied(name, argument, index, "it holds a NUL character");
   if (
     entry.arguments === undefined ||
-    entry.arguments.some((pattern) => matchesGlob(argument, pattern, true))
+    entry.arguments.some(
+      (pattern) => matchesGlob(argument, pattern, true) && climbs(argument) <= climbs(pattern),
+    )
   )
     return;
   throw denied(name, argument, index, "the workspace's list does not allow it");
+}
+
+/** `scripts/*` means what is in there: `scripts/../inbox/x` is what somebody else put elsewhere. */
+function climbs(text: string): number {
+  return text.split(/[/=,:;@]/).filter((part) => part === "..").length;
 }
 
 function denied(program: string, argument: string, index: number, why: string) {
@@ -80,7 +87,7 @@ function denied(program: string, argument: string, index: number, why: string) {
 }
 
 /**
- * K86: whatever in an argument can be a path (`/x`, `../x`, `--file=/x`, `-I/x`, `file:///x`, `~/x`, `@/x`) must lead into the workspace.
+ * K86: whatever in an argument can be a path (`/x`, `../x`, `--file=/x`, `-I/x`, `-xf/x`, `file:///x`, `~/x`, `@/x`) must lead into the workspace.
  * @throws exec.argument
  */
 export function checkArgumentPaths(
@@ -101,6 +108,9 @@ export function checkArgumentPaths(
 
 function pathsIn(argument: string): readonly string[] {
   const parts = new Set([argument, ...argument.split(/[=,:;@]/), argument.replace(/^-{1,2}[A-Za-z]/, "")]);
+  // Letters of options run together, and the last of them takes what follows.
+  const together = /^-\w*?(?=[/~]|\.\.)(.*)$/s.exec(argument)?.[1];
+  if (together !== undefined) parts.add(together);
   return [...parts].map((part) => part.replace(/^file:(\/\/)?/i, "")).filter((part) => part !== "");
 }
 
