@@ -60,6 +60,3 @@ export const projectionQueueMax = 16_384;
 /** Size at which SQLite's write-ahead log is copied into the database. */
 export const projectionLogBytesMax = 16 * 1024 * 1024;
 export const blobChunkBytes = 256 * 1024;
-
-/** Entries that a pruning looks at before others have their turn. */
-export const pieceEntries = 100;

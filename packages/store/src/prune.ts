@@ -4,7 +4,6 @@
 //   G2  `ledger.pruned` is durable and below a checkpoint before the first entry is gone, and an archive is durable before that. Each segment is then replaced
 //       by one rename: a crash leaves every segment as it was or as it was recorded.
 //   G3  A blob is removed when no entry that is kept refers to it, and nobody put it again lately.
-//   G4  No more than `pieceEntries` entries are looked at before others have their turn.
 import { toHex } from "@writ/core/bytes";
 import type { Actor, EntryDraft } from "@writ/core/entry";
 import { decodeCbor } from "@writ/core/cbor";
@@ -24,10 +23,9 @@ import { blobName, type CollectedBlobs } from "./blobs.ts";
 import { fault } from "./faults.ts";
 import type { OpenLedger, SealedSegment } from "./ledger.ts";
 import { replaceFile } from "./ledger/checkpoint-writer.ts";
-import { inPieces } from "./ledger/pieces.ts";
 import { pruneSegment, type PrunedSegment } from "./ledger/prune-segment.ts";
 import { damaged, entriesOf, readWhole } from "./ledger/recover.ts";
-import { pieceEntries, pruneSegmentsMax, recentEventMs } from "./limits.ts";
+import { pruneSegmentsMax, recentEventMs } from "./limits.ts";
 import type { OpenProjections } from "./projections.ts";
 import { passingKinds } from "./projections/pruned.ts";
 
@@ -162,12 +160,10 @@ export async function prune(parts: PruneParts, request: PruneRequest): Promise<P
     for (const segment of segments) {
       const name = segmentName(segment.number);
       const bytes = await readWhole(disk, name);
-      const pruned = await inPieces(
-        pruneSegment(
-          bytes,
-          { name: name.slice("ledger/".length), end: segment.end, nextSeq: segment.nextSeq },
-          { hasher, keeps },
-        ),
+      const pruned = pruneSegment(
+        bytes,
+        { name: name.slice("ledger/".length), end: segment.end, nextSeq: segment.nextSeq },
+        { hasher, keeps },
       );
       if (pruned !== undefined && pruned.entries > 0) planned.push({ segment, bytes, pruned });
     }
@@ -297,7 +293,9 @@ async function collect(
   if (candidates.size === 0) return 0;
   for (const { name, sizeBytes } of ledger.snapshot().segments) {
     const bytes = (await readWhole(disk, name)).subarray(0, sizeBytes);
-    await inPieces(spare(candidates, entriesIn(bytes, name)));
+    for (const entry of entriesIn(bytes, name)) {
+      for (const blob of readEnvelope(entry).blobs) candidates.delete(blob);
+    }
   }
   let gone = 0;
   for (const found of candidates) {
@@ -307,15 +305,6 @@ async function collect(
     if (await blobs.collect(hash)) gone++;
   }
   return gone;
-}
-
-function* spare(candidates: Set<string>, entries: Iterable<Uint8Array>): Generator<void, void> {
-  let looked = 0;
-  for (const entry of entries) {
-    for (const blob of readEnvelope(entry).blobs) candidates.delete(blob);
-    looked += 1;
-    if (looked % pieceEntries === 0) yield;
-  }
 }
 
 function isPruned(bytes: Uint8Array): boolean {

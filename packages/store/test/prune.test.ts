@@ -5,13 +5,11 @@ import { eventId, keyId, personId, stepId } from "@writ/core/ids";
 import { isIncluded } from "@writ/core/merkle-proof";
 import { parseCheckpoint } from "@writ/core/checkpoint";
 import { nodeHasher } from "@writ/store/node-crypto";
-import { openStore, type Store } from "@writ/store/open-store";
+import type { Store } from "@writ/store/open-store";
 import { seededRandom } from "@writ/testkit/seeded-random";
 import { simulatedDisk, type SimulatedDisk } from "@writ/testkit/simulated-disk";
 import { simulatedWorld } from "@writ/testkit/simulated-world";
-import { decodeSegmentHeader, segmentName } from "@writ/core/segment";
-import { pruneSegment } from "../src/ledger/prune-segment.ts";
-import { run, runEnded, runStarted, simulatedStore, testKeys, timerSet } from "./harness.ts";
+import { run, runEnded, runStarted, simulatedStore, timerSet } from "./harness.ts";
 import { verifyFiles } from "./verify-files.ts";
 
 const by: Actor = { kind: "person", id: personId("olga"), key: keyId("k_0000000000000001") };
@@ -126,47 +124,6 @@ test("G1 L4 A1 A2 A3 what nobody needs is gone, what is kept stands where it was
   const { seq } = again.ledger.append(runEnded(sleeper));
   await again.ledger.durable(seq);
   await again.close();
-});
-
-test("G4 a pruning looks at no more than a hundred entries before others have their turn", async () => {
-  const world = simulatedWorld({ seed: 3, automatic: true });
-  const disk = simulatedDisk({ seed: 3 });
-  const limits = { segmentBytesMax: 256 * 1024, frameBytesMax: 8 * 1024, preallocateBytes: 4 * 1024 };
-  const store = await openStore({
-    disk,
-    keys: testKeys,
-    world,
-    entropy: world.entropy,
-    version: "0.1.0",
-    limits,
-  });
-  await history(store, 400);
-  await store.close();
-  const [bytes, next] = [1, 2].map((number) => disk.files().get(segmentName(number)));
-  const [first, second] = [bytes, next].map((segment) => segment && decodeSegmentHeader(segment));
-  if (bytes === undefined || first === undefined || second === undefined) throw new Error("two segments");
-  let looked = 0;
-  const work = pruneSegment(
-    bytes,
-    { name: "first", end: bytes.length, nextSeq: second.firstSeq },
-    {
-      hasher: nodeHasher,
-      keeps() {
-        looked += 1;
-        return false;
-      },
-    },
-  );
-  let most = 0;
-  let before = 0;
-  for (let piece = work.next(); piece.done !== true; piece = work.next()) {
-    most = Math.max(most, looked - before);
-    before = looked;
-  }
-  expect(looked).toBe(second.firstSeq - first.firstSeq);
-  expect(looked).toBeGreaterThan(100);
-  expect(most).toBeLessThanOrEqual(100);
-  expect(looked - before).toBeLessThanOrEqual(100);
 });
 
 test("G1 what was taken from a source lately stays known, also to an index that is built anew", async () => {

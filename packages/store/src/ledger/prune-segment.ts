@@ -1,11 +1,9 @@
 // What a segment looks like when the entries that nobody keeps are taken out. Pure: bytes in, bytes out.
 import { concatBytes } from "@writ/core/bytes";
-import { nodeHash } from "@writ/core/merkle-proof";
-import { subtreeRoots, subtreesOf } from "@writ/core/merkle-subtrees";
+import { subtreeRoots } from "@writ/core/merkle-subtrees";
 import type { Hasher } from "@writ/core/ports";
 import { decodeFrame, decodeSegmentHeader, segmentHeaderBytes, type Frame } from "@writ/core/segment";
 import { decodePruned, encodePruned, type PrunedPart } from "@writ/core/segment-pruned";
-import { pieceEntries } from "../limits.ts";
 import { damaged, entriesOf } from "./recover.ts";
 
 export interface PrunedSegment {
@@ -24,24 +22,17 @@ export interface PrunedSegment {
 
 interface Told {
   readonly seq: number;
-  /** Null of those that go. */
-  readonly bytes: Uint8Array | null;
+  readonly bytes: Uint8Array;
   readonly hash: Uint8Array;
+  readonly isKept: boolean;
 }
 
-/** A power of two. */
-const leavesAtOnce = 256;
-
-/**
- * Undefined when entries of it were taken out before. Gives way at least once for every `pieceEntries` entries that it looks at, and as
- * often while it computes their tree.
- * @throws ledger.damaged
- */
-export function* pruneSegment(
+/** Undefined when entries of it were taken out before. @throws ledger.damaged */
+export function pruneSegment(
   bytes: Uint8Array,
   place: { readonly name: string; readonly end: number; readonly nextSeq: number },
   parts: { readonly hasher: Hasher; readonly keeps: (seq: number, bytes: Uint8Array) => boolean },
-): Generator<void, PrunedSegment | undefined> {
+): PrunedSegment | undefined {
   const { hasher } = parts;
   const header = decodeSegmentHeader(bytes);
   const wrong = (offset: number, seq: number): Error =>
@@ -54,117 +45,88 @@ export function* pruneSegment(
   const hashes: Uint8Array[] = [];
   let region: { offset: number; sizeBytes: number; entries: Told[] } | null = null;
   let entries = 0;
-  const put = function* (where: { offset: number; sizeBytes: number; entries: readonly Told[] }) {
+  const put = (where: { offset: number; sizeBytes: number; entries: readonly Told[] }): void => {
     const [first] = where.entries;
     if (first === undefined) return;
-    const made = encodePruned(first.seq, yield* partsOf(where.entries, hasher), {
+    const made = encodePruned(first.seq, partsOf(where.entries, hasher), {
       sizeBytes: where.sizeBytes,
       salt: header.salt,
     });
     pieces.push({ offset: where.offset, bytes: made });
     held.push(made);
   };
-  const close = function* () {
-    if (region !== null) yield* put(region);
+  const close = (): void => {
+    if (region !== null) put(region);
     region = null;
   };
-  let looked = 0;
   let seq = header.firstSeq;
   for (let at = segmentHeaderBytes; seq < place.nextSeq;) {
     if (decodePruned(bytes, at, header.salt) !== undefined) return undefined;
     const frame = decodeFrame(bytes, at, header.salt);
     if (frame === undefined || frame.firstSeq !== seq) throw wrong(at, seq);
-    const told = yield* tell(bytes, frame, parts);
-    for (const { hash } of told) hashes.push(hash);
-    const gone = told.filter((one) => one.bytes === null).length;
+    const told = tell(bytes, frame, parts);
+    hashes.push(...told.map(({ hash }) => hash));
+    const gone = told.filter(({ isKept }) => !isKept).length;
     entries += gone;
     if (gone === 0) {
-      yield* close();
+      close();
       pieces.push({ offset: at, bytes: bytes.slice(at, at + frame.sizeBytes) });
     } else if (gone < told.length) {
       // Its own pruned batch, at its own place: whoever remembers where a kept entry stands finds it.
-      yield* close();
-      yield* put({ offset: at, sizeBytes: frame.sizeBytes, entries: told });
+      close();
+      put({ offset: at, sizeBytes: frame.sizeBytes, entries: told });
     } else {
       region ??= { offset: at, sizeBytes: 0, entries: [] };
       region.sizeBytes += frame.sizeBytes;
-      for (const one of told) region.entries.push(one);
+      region.entries.push(...told);
     }
     at += frame.sizeBytes;
     seq += told.length;
   }
-  yield* close();
+  close();
   const keptBytes = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0);
   return {
     pieces,
     entries,
     freedBytes: place.end - keptBytes,
-    roots: yield* rootsOf(header.firstSeq, hashes, hasher),
+    roots: subtreeRoots(header.firstSeq, hashes, hasher),
     digest: hasher.sha256(concatBytes(...held)),
     lastHash: hashes.at(-1) ?? header.previousHash,
   };
 
-  function* tell(from: Uint8Array, frame: Frame, { keeps }: typeof parts): Generator<void, readonly Told[]> {
-    const told: Told[] = [];
-    for (const entry of entriesOf(from, frame)) {
-      const place = frame.firstSeq + told.length;
-      const isKept = keeps(place, entry);
-      told.push({ seq: place, bytes: isKept ? entry.slice() : null, hash: hasher.sha256(entry) });
-      looked += 1;
-      if (looked % pieceEntries === 0) yield;
-    }
-    return told;
+  function tell(from: Uint8Array, frame: Frame, { keeps: isKept }: typeof parts): Told[] {
+    return entriesOf(from, frame).map((entry, i) => ({
+      seq: frame.firstSeq + i,
+      bytes: entry.slice(),
+      hash: hasher.sha256(entry),
+      isKept: isKept(frame.firstSeq + i, entry),
+    }));
   }
 }
 
-function* partsOf(told: readonly Told[], hasher: Hasher): Generator<void, readonly PrunedPart[]> {
+function partsOf(told: readonly Told[], hasher: Hasher): readonly PrunedPart[] {
   const parts: PrunedPart[] = [];
   let gap: Told[] = [];
-  const close = function* () {
+  const close = (): void => {
     const [first] = gap;
     const last = gap.at(-1);
     if (first === undefined || last === undefined) return;
-    const hashes = gap.map(({ hash }) => hash);
-    const roots = yield* rootsOf(first.seq, hashes, hasher);
+    const roots = subtreeRoots(
+      first.seq,
+      gap.map(({ hash }) => hash),
+      hasher,
+    );
     parts.push({ kind: "gap", seq: first.seq, count: gap.length, lastHash: last.hash, roots });
     gap = [];
   };
   for (const one of told) {
-    if (one.bytes === null) {
+    if (!one.isKept) {
       gap.push(one);
       continue;
     }
-    yield* close();
+    close();
     parts.push({ kind: "kept", seq: one.seq, bytes: one.bytes });
   }
-  yield* close();
+  close();
   return parts;
-}
-
-/** As `subtreeRoots`, a few leaves at a time: a large subtree is made of small ones, which begin where it divides. */
-function* rootsOf(
-  from: number,
-  hashes: readonly Uint8Array[],
-  hasher: Hasher,
-): Generator<void, readonly Uint8Array[]> {
-  const roots: Uint8Array[] = [];
-  for (const place of subtreesOf(from, from + hashes.length)) {
-    let level: Uint8Array[] = [];
-    const step = Math.min(place.size, leavesAtOnce);
-    for (let at = place.from; at < place.from + place.size; at += step) {
-      level.push(...subtreeRoots(at, hashes.slice(at - from, at - from + step), hasher));
-      if (step === leavesAtOnce) yield;
-    }
-    while (level.length > 1) {
-      const above: Uint8Array[] = [];
-      for (let i = 0; i < level.length; i += 2) {
-        const [left, right] = [level[i], level[i + 1]];
-        if (left !== undefined && right !== undefined) above.push(nodeHash(hasher, left, right));
-      }
-      level = above;
-      yield;
-    }
-    roots.push(...level);
-  }
-  return roots;
 }

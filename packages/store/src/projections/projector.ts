@@ -232,6 +232,11 @@ export function projector(db: DatabaseSync): Projector {
       case "breakpoint.cleared":
       case "step.intercepted":
       case "step.released":
+      case "wait.begun":
+      case "wait.matched":
+      case "wait.missed":
+      case "child.started":
+      case "child.ended":
         return;
     }
     settleStatus.run(no);
