@@ -60,3 +60,6 @@ export const projectionQueueMax = 16_384;
 /** Size at which SQLite's write-ahead log is copied into the database. */
 export const projectionLogBytesMax = 16 * 1024 * 1024;
 export const blobChunkBytes = 256 * 1024;
+
+/** The longest that a guard counts commands of a device back. */
+export const recentCommandMs = 60_000;

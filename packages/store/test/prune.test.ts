@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { fromHex } from "@writ/core/bytes";
 import type { Actor, Entry, EntryDraft } from "@writ/core/entry";
-import { eventId, keyId, personId, stepId } from "@writ/core/ids";
+import { capabilityId, eventId, keyId, personId, sha256, stepId, type RunId } from "@writ/core/ids";
 import { isIncluded } from "@writ/core/merkle-proof";
 import { parseCheckpoint } from "@writ/core/checkpoint";
 import { nodeHasher } from "@writ/store/node-crypto";
@@ -123,6 +123,76 @@ test("G1 L4 A1 A2 A3 what nobody needs is gone, what is kept stands where it was
   expect(again.projections.unfinishedRuns()).toEqual([sleeper]);
   const { seq } = again.ledger.append(runEnded(sleeper));
   await again.ledger.durable(seq);
+  await again.close();
+});
+
+const moved = (id: RunId, position: number, outcome: "completed" | "failed"): EntryDraft[] => {
+  const base = { run: id, cause: null, actor: node } as const;
+  const step = stepId("move");
+  const target = { kind: "device", name: "valve", resolved: "valve", does: "send", state: null } as const;
+  const facts = {
+    step,
+    attempt: 1,
+    capability: capabilityId("iot.move@1.0.0"),
+    params: { position },
+    verdict: { kind: "allow", policy: sha256("00".repeat(32)), approval: null },
+    targets: [target],
+    before: {},
+    key: `k${position}`,
+    effect: "write",
+  } as const;
+  const atMs = position * 3_600_000;
+  const end: EntryDraft =
+    outcome === "completed"
+      ? {
+          ...base,
+          kind: "effect.completed",
+          atMs,
+          facts: {
+            step,
+            attempt: 1,
+            result: { kind: "inline", value: null },
+            labels: [],
+            undo: null,
+            evidence: "observed",
+            resolved: false,
+          },
+        }
+      : {
+          ...base,
+          kind: "effect.failed",
+          atMs,
+          facts: {
+            step,
+            attempt: 1,
+            fault: { code: "iot.failed", kind: "rejected", message: "no", facts: {}, remedy: "look" },
+          },
+        };
+  return [runStarted(id), { ...base, kind: "effect.intended", atMs, facts }, end, runEnded(id)];
+};
+
+test("G1 P10 the last command of a device stays, also to an index that is built anew", async () => {
+  const world = simulatedWorld({ seed: 9, automatic: true });
+  const disk = simulatedDisk({ seed: 9 });
+  const store = await simulatedStore(disk, world);
+  const [older, last, failed, failedLater] = [run(9001), run(9002), run(9003), run(9004)];
+  store.ledger.appendAll([
+    ...moved(older, 1, "completed"),
+    ...moved(last, 2, "completed"),
+    ...moved(failed, 3, "failed"),
+    ...moved(failedLater, 4, "failed"),
+  ]);
+  await history(store, 300);
+  const beforeSeq = store.ledger.head().seq;
+  for (let i = 0; i < 2; i++) await store.prune({ beforeSeq, archive: null, by, dryRun: false });
+  const kept = async (from: Store) =>
+    Promise.all([older, last, failed].map(async (id) => (await from.ledger.readRun(id)).length));
+  expect(await kept(store)).toEqual([0, 4, 0]);
+  await store.close();
+  const left = disk.crash();
+  const again = await simulatedStore(left, world);
+  await again.prune({ beforeSeq, archive: null, by, dryRun: false });
+  expect(await kept(again)).toEqual([0, 4, 0]);
   await again.close();
 });
 

@@ -6,12 +6,13 @@ import { sessionOfSourceKey, type Event } from "@writ/core/event";
 import { isMap, type Value } from "@writ/core/value";
 import type { DurableBatch } from "../ledger.ts";
 import { runNumbersMax } from "../limits.ts";
+import { commandedProjector, commandedSchema } from "./commanded.ts";
 import { memoryProjector, memorySchema } from "./memory.ts";
 import { removePruned } from "./pruned.ts";
 import { isProgramEntry, programProjector, programSchema } from "./programs.ts";
 
 /** Raised whenever a table or its meaning changes: older projections are then rebuilt. */
-export const schemaVersion = 7;
+export const schemaVersion = 8;
 
 export const schema = `
   BEGIN;
@@ -42,6 +43,7 @@ export const schema = `
   CREATE INDEX parked_wake ON parked (wake_ms) WHERE wake_ms IS NOT NULL;
   ${programSchema}
   ${memorySchema}
+  ${commandedSchema}
   CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TRIGGER run_begins AFTER INSERT ON run BEGIN
     INSERT INTO tally VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
@@ -103,6 +105,7 @@ export function projector(db: DatabaseSync): Projector {
   const insertNodeEntry = db.prepare("INSERT INTO node_entry (seq, position, kind) VALUES (?, ?, ?)");
   const projectProgram = programProjector(db);
   const memory = memoryProjector(db);
+  const commanded = commandedProjector(db);
   const insertEvent = db.prepare("INSERT OR IGNORE INTO event (source_key) VALUES (?)");
   const setLastEvent = db.prepare(
     "INSERT OR REPLACE INTO last_event (session, seq, position) VALUES (?, ?, ?)",
@@ -144,6 +147,7 @@ export function projector(db: DatabaseSync): Projector {
 
   function projectRunEntry(entry: RunEntry, no: number): void {
     isAnyWaiting ||= entry.kind === "approval.requested" || entry.kind.endsWith(".held");
+    commanded.project(entry, no);
     switch (entry.kind) {
       case "effect.held":
         insertHeld.run(
@@ -232,11 +236,6 @@ export function projector(db: DatabaseSync): Projector {
       case "breakpoint.cleared":
       case "step.intercepted":
       case "step.released":
-      case "wait.begun":
-      case "wait.matched":
-      case "wait.missed":
-      case "child.started":
-      case "child.ended":
         return;
     }
     settleStatus.run(no);

@@ -20,9 +20,9 @@ export const passingKinds: ReadonlySet<string> = new Set([
   "event.received",
 ]);
 
-// The run that wrote what is remembered now is kept: its entry is the value.
-const whole =
-  "is_open = 0 AND no BETWEEN ? AND ? AND last_seq <= ? AND no NOT IN (SELECT holder FROM memory)";
+// The runs that wrote what is remembered now are kept, their entries are the value; so are those that commanded a device last.
+const kept = "SELECT holder FROM memory UNION SELECT run_no FROM commanded";
+const whole = `is_open = 0 AND no BETWEEN ? AND ? AND last_seq <= ? AND no NOT IN (${kept})`;
 
 export function pruneIndex(db: DatabaseSync, flush: () => void): PruneIndex {
   const run = db.prepare(`SELECT 1 FROM run WHERE id = ? AND ${whole}`);
