@@ -1,5 +1,5 @@
 // What a command works with: the node's client, the terminal, and one way to answer.
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { printableJson, printableLines } from "@writ/core/printable";
 import { openClient, type Client } from "@writ/sdk/client";
@@ -37,10 +37,19 @@ export function openContext(flags: Flags, terminal: Terminal): Context {
 }
 
 const fileBytesMax = 9 * 1024 * 1024;
+/** Far above any exported run, and below the 2 GiB that Node reads at once. */
+const sizeBytesMax = 1024 * 1024 * 1024;
 
-/** @throws command.file */
+/** @throws command.file, command.file-size */
 export function readBytes(context: Context, file: string): Uint8Array {
   const resolved = path.resolve(context.terminal.folder, file);
+  const sizeBytes = statSync(resolved, { throwIfNoEntry: false })?.size ?? 0;
+  if (sizeBytes > sizeBytesMax)
+    throw fault("command.file-size", `Cannot read \`${file}\`: it has ${sizeBytes} bytes`, {
+      file: resolved,
+      sizeBytes,
+      sizeBytesMax,
+    });
   try {
     return readFileSync(resolved);
   } catch (error) {

@@ -2,6 +2,15 @@ import { faultsOf } from "@writ/core/fault";
 
 export const cliFaults = {
   "command.file": { kind: "rejected", remedy: "Name a file that exists and that you may read." },
+  "command.file-exists": {
+    kind: "rejected",
+    remedy: "Name a file that does not exist yet, or move the old one away.",
+  },
+  "command.file-write": {
+    kind: "rejected",
+    remedy: "Name a file in a folder that exists and where you may write.",
+  },
+  "command.file-size": { kind: "rejected", remedy: "Name a file of at most the size in the facts." },
   "command.assignment": {
     kind: "rejected",
     remedy: "Write the parameter's name, `=` and its value, as JSON or plain text: `--set count=3`.",

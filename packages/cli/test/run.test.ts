@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
@@ -396,6 +396,39 @@ test("O14 status shows how busy the node is, who waits for what, and who holds i
   expect(out).toContain("r_0000000002 step put (high) for 1.5 s");
 });
 
+test("O12 status names the emergency stops in force with the command that clears them", async () => {
+  const stop = { stop: "s_6d1c0d54c8279ab8dd6a", by: "anna", atMs: 0, reason: "smoke" };
+  const emergencyStops = [{ ...stop, scope: { kind: "target", name: "valve-1" } }];
+  await using node = await nodeAnswering({ "GET /status": { ...status, emergencyStops } });
+  const { out } = await writ(node.url, "status");
+  expect(out).toContain("emergency stop on target valve-1 by anna since");
+  expect(out).toContain("smoke; an owner clears it: writ emergency clear s_6d1c0d54c8279ab8dd6a");
+});
+
+test("O16 evidence replaces no file, and what is wrong with a file is said with what helps", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "writ-file-"));
+  const file = path.join(folder, "pièce 1.writ");
+  const answer = {
+    name: "r.writ",
+    bytes: "AAAA",
+    entries: 1,
+    sizeBytes: 3,
+    treeSize: 1,
+    blobsMissing: 0,
+  };
+  await using node = await nodeAnswering({ "GET /runs/r_00000000/export": answer });
+  const first = await writ(node.url, "run", "export", "r_00000000", file);
+  expect(first.out).toContain(`writ ledger verify '${file}'`);
+  const again = await writ(node.url, "run", "export", "r_00000000", file);
+  expect(again.error).toContain("command.file-exists");
+  const nowhere = await writ(node.url, "run", "export", "r_00000000", path.join(folder, "no", "x.writ"));
+  expect(nowhere.error).toContain("Name a file in a folder that exists");
+  truncateSync(file, 3 * 1024 ** 3);
+  const huge = await writ(node.url, "ledger", "verify", file);
+  expect(huge.error).toContain(`command.file-size: Cannot read \`${file}\`: it has 3221225472 bytes`);
+  rmSync(folder, { recursive: true });
+});
+
 test("O12 status names held runs with the command that settles them", async () => {
   const step = {
     id: "post",
@@ -451,6 +484,11 @@ test("O12 an approval says what became of the run when that is known at once", a
   expect(out).toBe(
     `approved ${id}; run r_00000000 is rolled back\n\nfilesystem.exists: It is there\n  Move it\n`,
   );
+});
+
+test("O13 an emergency stop's id of the wrong form is answered with its own form", async () => {
+  const { error } = await writ("http://127.0.0.1:1", "emergency", "clear", "s_ab", "--reason", "x");
+  expect(error).toContain("an emergency stop's id, such as `s_6d1c");
 });
 
 test("O13 an id of the wrong form is answered with the form and an example, and nothing is asked of the node", async () => {

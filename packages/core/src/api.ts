@@ -803,6 +803,25 @@ export const ScheduleView = Type.Object(
 );
 export type ScheduleView = Static<typeof ScheduleView>;
 
+export const EmergencyScope = Type.Union([
+  Type.Object(
+    {
+      kind: Type.Literal("target"),
+      name: text(512, "a device, host, file or folder; a folder stands for all below it"),
+    },
+    closed,
+  ),
+  Type.Object({ kind: Type.Literal("workspace"), name: slug }, closed),
+  Type.Object({ kind: Type.Literal("everything") }, closed),
+]);
+export type EmergencyScope = Static<typeof EmergencyScope>;
+
+export const Emergency = Type.Object(
+  { stop: line, scope: EmergencyScope, reason: words, by: line, atMs: timeMs },
+  closed,
+);
+export type Emergency = Static<typeof Emergency>;
+
 export const Status = Type.Object(
   {
     version: line,
@@ -818,6 +837,8 @@ export const Status = Type.Object(
     schedule: ScheduleView,
     programs: Type.Object({ deployed: count, paused: count, broken: count }, closed),
     approvalsWaiting: count,
+    /** In force: what they hold fails until an owner clears them. */
+    emergencyStops: Type.Optional(list(Emergency, 10_000)),
     workspaces: list(slug, 10_000),
     policy: hash,
     /** Sources and deployed programs that need attention. */
@@ -828,19 +849,6 @@ export const Status = Type.Object(
 export type Status = Static<typeof Status>;
 
 // ---- routes ----
-
-export const EmergencyScope = Type.Union([
-  Type.Object(
-    {
-      kind: Type.Literal("target"),
-      name: text(512, "a device, host, file or folder; a folder stands for all below it"),
-    },
-    closed,
-  ),
-  Type.Object({ kind: Type.Literal("workspace"), name: slug }, closed),
-  Type.Object({ kind: Type.Literal("everything") }, closed),
-]);
-export type EmergencyScope = Static<typeof EmergencyScope>;
 
 const memoryKey = Type.String({ minLength: 1, maxLength: memoryKeyLengthMax });
 const memoryOwner = {
@@ -864,11 +872,6 @@ export const RememberedSummary = Type.Object(
 );
 export type RememberedSummary = Static<typeof RememberedSummary>;
 
-export const Emergency = Type.Object(
-  { stop: line, scope: EmergencyScope, reason: words, by: line, atMs: timeMs },
-  closed,
-);
-export type Emergency = Static<typeof Emergency>;
 const stepOfRun = Type.Object({ run, step: line }, closed);
 
 export const Countdown = Type.Object(

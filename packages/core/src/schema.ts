@@ -13,6 +13,8 @@ export type { Static, TSchema };
 /** A schema as data, as it stands in programs, catalogs and tool definitions. */
 export type Schema = TSchema;
 
+const allowedShownMax = 20;
+
 export interface SchemaProblem {
   /** JSON pointer into the data. */
   readonly at: string;
@@ -35,13 +37,21 @@ export function schemaProblems(schema: Schema, data: unknown): readonly SchemaPr
   if (accepts(data) || Value.Check(schema, data)) return [];
   const problems = [...Value.Errors(schema, data)].map((error) => ({
     at: error.instancePath,
-    message: error.message,
+    message: messageOf(error),
   }));
   return problems.length === 0
     ? [{ at: "", message: "does not match" }]
     : problems
         .filter((problem) => problem.message !== "schema is false" || problems.length === 1)
         .slice(0, 20);
+}
+
+/** What would have been allowed is said, as far as a person reads it. */
+function messageOf({ keyword, message, params }: ReturnType<typeof Value.Errors>[number]): string {
+  if (keyword !== "enum") return message;
+  const allowed = params.allowedValues;
+  const shown = allowed.slice(0, allowedShownMax).map((value) => JSON.stringify(value));
+  return `must be one of ${shown.join(", ")}${allowed.length > shown.length ? ", …" : ""}`;
 }
 
 /** A check for a schema that is used over and over: about 0.3 µs for small data that matches. */

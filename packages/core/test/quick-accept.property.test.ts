@@ -91,4 +91,7 @@ test("C3 closed objects of short texts, as most parameters are, need no more tha
   expect(accepts({ path: "inbox/a.csv", more: 1 })).toBe(false);
   expect(accepts({ count: 3 })).toBe(false);
   expect(schemaProblems(params, { path: "inbox/a.csv", count: 0 })).toHaveLength(1);
+  expect(schemaProblems(Type.Enum(["low", "high"]), "urgent")).toEqual([
+    { at: "", message: 'must be one of "low", "high"' },
+  ]);
 });

@@ -268,7 +268,8 @@ const execFaults = {
   },
   "exec.argument": {
     kind: "rejected",
-    remedy: "Use arguments that the workspace file allows for the program, and paths inside the workspace.",
+    remedy:
+      "Use arguments that the workspace file allows for the program (its patterns are globs: `*` stands for any text), and paths inside the workspace.",
   },
   "exec.environment": {
     kind: "rejected",

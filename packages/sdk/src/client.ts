@@ -108,6 +108,10 @@ function formOf(route: RouteDefinition, name: string): string {
       return "a run's id, such as `r_6d1c0d54c8279ab8dd6a`";
     case "approval":
       return "an approval's id, such as `a_6d1c0d54c8279ab8dd6a`";
+    case "stop":
+      return "an emergency stop's id, such as `s_6d1c0d54c8279ab8dd6a` (`writ emergency list` shows them)";
+    case "countdown":
+      return "a countdown's id (`writ countdown list` shows them)";
     case "step":
       return "a step's id, such as `move` (`writ run show RUN` lists them)";
     default:

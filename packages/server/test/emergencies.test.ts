@@ -31,6 +31,7 @@ test("S80 a stop holds over a restart, an owner clears it, and then work goes on
   expect(stopped).toMatchObject({ scope: { kind: "everything" }, reason: "smoke", cancelled: [] });
   await node.restart();
   expect((await node.call("listEmergencyStops")).stops.map(({ stop }) => stop)).toEqual([stopped.stop]);
+  expect((await node.call("status")).emergencyStops).toMatchObject([{ stop: stopped.stop, reason: "smoke" }]);
   expect(await submit()).toMatchObject({
     kind: "started",
     status: "failed",
@@ -38,6 +39,7 @@ test("S80 a stop holds over a restart, an owner clears it, and then work goes on
   });
   await node.call("clearEmergencyStop", { params: { stop: stopped.stop }, body: { reason: "out" } });
   expect((await node.call("listEmergencyStops")).stops).toEqual([]);
+  expect((await node.call("status")).emergencyStops).toEqual([]);
   expect(await submit()).toMatchObject({ status: "finished" });
 });
 

@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { fault } from "../faults.ts";
 import { table, time } from "../render/layout.ts";
+import { scopeText } from "../render/emergency.ts";
 import type { Act } from "../run.ts";
 
 interface StopOptions {
@@ -83,10 +84,6 @@ function scopeOf(target: string | undefined, { workspace, everything }: StopOpti
   throw fault("command.stop-scope", `Cannot stop: ${scopes.length} things are named, not one`, {
     named: scopes.map(scopeText),
   });
-}
-
-function scopeText(scope: EmergencyScope): string {
-  return scope.kind === "everything" ? "everything" : `${scope.kind} ${scope.name}`;
 }
 
 function listed(steps: readonly { readonly run: string; readonly step: string }[]): string {

@@ -1,5 +1,5 @@
 // Looking back at runs: any moment of them, two beside each other, why a step happened, and a run as a file for somebody else.
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fromBase64 } from "@writ/core/bytes";
 import { verifyRunExport, type ExportReport } from "@writ/core/run-export";
@@ -8,6 +8,7 @@ import { readBytes, type Context } from "../context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
 import { fault } from "../faults.ts";
 import { renderExportReport, renderRunDiff, renderWhy } from "../render/looking-back.ts";
+import { shellWord } from "../render/layout.ts";
 import { renderReplay } from "../render/run.ts";
 import type { Act } from "../run.ts";
 import { nodeHasher, verifySignature } from "../signature-check.ts";
@@ -62,14 +63,16 @@ async function exportRun(context: Context, id: string, file: string | undefined)
     // Never over another file: evidence is not replaced.
     writeFileSync(to, fromBase64(bytes), { flag: "wx" });
   } catch (error) {
-    throw fault("command.file", `Cannot write \`${to}\``, { file: to }, error);
+    if (existsSync(to))
+      throw fault("command.file-exists", `Cannot write \`${to}\`: it exists`, { file: to }, error);
+    throw fault("command.file-write", `Cannot write \`${to}\``, { file: to }, error);
   }
   return context.answer(
     { ...told, file: to },
     (shown) =>
       `${shown.entries} entries in ${shown.file} (${shown.sizeBytes} bytes), below a tree of ${shown.treeSize}` +
       (shown.blobsMissing === 0 ? "" : `; ${shown.blobsMissing} large values are named by their hash only`) +
-      `\nverify it anywhere: writ ledger verify ${shown.file}`,
+      `\nverify it anywhere: writ ledger verify ${shellWord(shown.file)}`,
   );
 }
 

@@ -8,6 +8,7 @@ import { fault } from "../faults.ts";
 import { indent, paragraphs, section, shortHash, time } from "../render/layout.ts";
 import { renderLines, renderLoad } from "../render/schedule.ts";
 import { renderFault, renderHeld } from "../render/run.ts";
+import { renderEmergency } from "../render/emergency.ts";
 import type { Act } from "../run.ts";
 import { saveToken, type Settings } from "../settings.ts";
 import { version } from "../version.ts";
@@ -85,6 +86,7 @@ function renderStatus(found: Status & { readonly held: readonly RunDetail[] }): 
     section(
       "Needs attention",
       [
+        ...(found.emergencyStops ?? []).map(renderEmergency),
         ...found.problems.map((problem) => `${problem.what}: ${renderFault(problem.fault)}`),
         ...found.held.map((run) => `run ${run.id} of ${run.programName} is held\n${indent(renderHeld(run))}`),
         ...(more > 0 ? [`${more} more runs are held: writ runs --status held`] : []),

@@ -56,3 +56,8 @@ export function brief(value: unknown, lengthMax = 160): string {
   const text = printableJson(value);
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`;
 }
+
+/** One word for a shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -32,11 +32,13 @@ export function headProblems(program: Program, steps: readonly Step[], report: R
       resourcesPerProgramMax,
     });
   for (const { name, count, leaseMs } of resources) {
-    if (
-      !/^[a-z][a-z0-9_.-]{0,63}$/.test(name) ||
-      !within(count, 1_000_000) ||
-      !within(leaseMs, Number.MAX_SAFE_INTEGER)
-    )
+    if (!/^[a-z][a-z0-9_.-]{0,63}$/.test(name))
+      report(
+        "P20",
+        "program",
+        `Cannot name a resource \`${name.slice(0, 80)}\`: a name starts with a small letter a-z and goes on with up to 63 of a-z, 0-9, \`_\`, \`.\` and \`-\``,
+      );
+    else if (!within(count, 1_000_000) || !within(leaseMs, Number.MAX_SAFE_INTEGER))
       report(
         "P20",
         "program",

@@ -70,7 +70,15 @@ function checkPattern(name: string, entry: WorkspaceProgram, argument: string, i
     )
   )
     return;
-  throw denied(name, argument, index, "the workspace's list does not allow it");
+  throw denied(
+    name,
+    argument,
+    index,
+    `none of the workspace file's patterns fits it: ${entry.arguments
+      .map((each) => `\`${each}\``)
+      .join(", ")
+      .slice(0, 400)}`,
+  );
 }
 
 /** `scripts/*` means what is in there: `scripts/../inbox/x` is what somebody else put elsewhere. */

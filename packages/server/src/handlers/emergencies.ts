@@ -28,6 +28,6 @@ export function emergencyHandlers(
   };
 }
 
-function apiEmergency({ stop, scope, reason, by, atMs }: EmergencyStop): Emergency {
+export function apiEmergency({ stop, scope, reason, by, atMs }: EmergencyStop): Emergency {
   return { stop, scope, reason, by: actorText(by), atMs };
 }

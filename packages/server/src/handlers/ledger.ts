@@ -9,6 +9,7 @@ import type { Upkeep } from "../node/upkeep.ts";
 import { apiEntry } from "../views/entry.ts";
 import { apiFault } from "../views/program.ts";
 import { scheduleView } from "../views/schedule.ts";
+import { apiEmergency } from "./emergencies.ts";
 
 const entriesPerPage = 100;
 
@@ -58,6 +59,7 @@ export function ledgerHandlers(
           broken: broken.size,
         },
         approvalsWaiting: engine.approvals().length,
+        emergencyStops: engine.emergencies().map(apiEmergency),
         workspaces: [...workspaces.keys()],
         policy: node.policy.hash,
         problems: [

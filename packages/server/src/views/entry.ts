@@ -222,7 +222,8 @@ function changesText(params: ValueMap | null): string {
 }
 
 function secondsText(ms: number): string {
-  return `${Math.max(0, Math.round(ms / 1000))} s`;
+  const seconds = Math.max(0, ms) / 1000;
+  return `${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`;
 }
 
 function because(reason: string): string {
