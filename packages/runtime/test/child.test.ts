@@ -299,3 +299,19 @@ test("S7 killed at any point of an undo, parent and child are taken back once", 
   }
   expect(kills).toBeGreaterThan(10);
 });
+
+test("C7 S5 a child that has ended does not go on without the run that started it, whose resources it used", async () => {
+  const made = rig();
+  const fails = program(chain(step("x", { op: "fail", code: "plan.no", message: literal("no") })));
+  knows(made, fails);
+  const outcome = await made.run(program([step("r", runs(fails))]));
+  expect(outcome.status).toBe("failed");
+  const child = childOf(made, outcome.run);
+  await expect(made.engine.retryStep(child, stepId("x"), owner, "")).rejects.toMatchObject({
+    code: "run.order",
+  });
+  await expect(made.engine.skipStep(child, stepId("x"), owner, "")).rejects.toMatchObject({
+    code: "run.order",
+  });
+  expect(made.engine.active()).toEqual([]);
+});

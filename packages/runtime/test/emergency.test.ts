@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Fault } from "@writ/core/fault";
 import { foldRegistry } from "@writ/runtime/registry";
 import { simulatedPolicy } from "@writ/testkit/simulated-modules";
 import { act, chain, load, owner, program, rig, step, type Rig } from "./support.ts";
@@ -90,4 +91,21 @@ test("D3 what waits for an approval in the scope is taken away and does not come
   const replay = await r.engine.replay(run);
   expect(replay.divergence).toBeNull();
   expect(replay.steps.at(-1)?.state.ended).toMatchObject({ status: "failed" });
+});
+
+test("D3 a step whose end cannot be recorded keeps no other from being stopped", async () => {
+  const policy = simulatedPolicy(() => ({ kind: "permit-with-approval", role: "owner", reason: "asked" }));
+  const r = following({ policy });
+  const odd = r.start(program([step("write", act("put", "a"))]));
+  const run = r.start(program([step("write", act("put", "b"))]));
+  await r.site.runUntil(() => r.engine.approvals().length === 2);
+  const refusal = { code: "store.refused", kind: "rejected", message: "no", remedy: "", facts: {} } as const;
+  const append = r.ledger.append.bind(r.ledger);
+  r.ledger.append = (draft) => {
+    if (draft.run === odd && draft.kind === "guard.decided") throw new Fault(refusal);
+    return append(draft);
+  };
+  const stopped = await r.engine.emergencyStop({ kind: "everything" }, owner, "fire");
+  expect(stopped.cancelled).toEqual([{ run, step: "write" }]);
+  expect([r.engine.halted(), r.site.effects]).toEqual([null, []]);
 });

@@ -58,7 +58,7 @@ export function emergencyStop(
     for (const step of run.state.steps.keys()) {
       const what = coveredBy(core, run, step, stop);
       if (what === "waiting") {
-        const taken = take(core, run, step, stop);
+        const taken = tryTake(core, run, step, stop);
         if (taken === undefined) continue;
         seq = taken;
         cancelled.push({ run: run.run, step });
@@ -103,6 +103,17 @@ export async function clearEmergency(
     `${stop} was cleared${reason === "" ? "" : `: ${reason}`}`,
   );
   return known;
+}
+
+/** One step that cannot be taken away (its run is broken, say) keeps no other from being stopped; nothing of it is performed while the stop is in force. */
+function tryTake(core: Core, run: ActiveRun, step: StepId, stop: EmergencyStop): number | undefined {
+  try {
+    return take(core, run, step, stop);
+  } catch (error) {
+    if (core.halted() !== null) throw error;
+    core.options.log?.error("emergency.not-taken", { run: run.run, step, fault: recordOf(error) });
+    return undefined;
+  }
 }
 
 function take(core: Core, run: ActiveRun, step: StepId, stop: EmergencyStop): number | undefined {

@@ -22,7 +22,10 @@ export type ControlKind =
   | "step.released";
 
 /** What an order is judged by. */
-export type Ordered = Pick<RunState, "steps" | "blocks" | "ending" | "ended" | "control" | "prepared">;
+export type Ordered = Pick<
+  RunState,
+  "steps" | "blocks" | "ending" | "ended" | "control" | "prepared" | "parent"
+>;
 
 /** The entries by which a run that has ended goes on. */
 export function reopens(kind: string): boolean {
@@ -69,8 +72,8 @@ export function applyControl(draft: Draft, entry: MachineEntry<ControlKind>): vo
   }
 }
 
-function orderedOf({ steps, blocks, ending, ended, control, base }: Draft): Ordered {
-  return { steps, blocks, ending, ended, control, prepared: base.prepared };
+function orderedOf({ steps, blocks, ending, ended, control, base, head }: Draft): Ordered {
+  return { steps, blocks, ending, ended, control, prepared: base.prepared, parent: head.parent };
 }
 
 /** The entries that begin, fire or end something; none of them follows while the run is paused. */

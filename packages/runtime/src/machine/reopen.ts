@@ -55,6 +55,11 @@ export function reopenProblem(run: Ordered, id: StepId, verb: "skip" | "try agai
   if (run.ending !== null) return why("the run is ending; wait until it has ended");
   if (run.ended !== null && run.ended.status !== "failed")
     return why(`the run ended as ${run.ended.status}, and only one that failed goes on`);
+  // Its resources are its parent's, and nobody would hear of its other end.
+  if (run.ended !== null && run.parent !== undefined)
+    return why(
+      `the run \`${run.parent.run}\` that started it has gone on; try its step \`${run.parent.step}\` again`,
+    );
   if (isUndone(run)) return why("effects of the run were taken back, or are being");
   if (typeof plan === "string") return why(plan);
   if (verb === "skip" && run.steps.get(id)?.outcome === "skipped") return why("it was skipped already");
