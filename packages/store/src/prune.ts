@@ -3,7 +3,7 @@
 //       programs, archives, prunings; events of the last day, and the last of each source session. Runs go whole or not at all.
 //   G2  `ledger.pruned` is durable and below a checkpoint before the first entry is gone, and an archive is durable before that. Each segment is then replaced
 //       by one rename: a crash leaves every segment as it was or as it was recorded.
-//   G3  A blob is removed when no entry that is kept refers to it, and nobody put it again lately.
+//   G3  A blob is removed when no entry that is kept refers to it, nor a list in a blob that one refers to, and nobody put it again lately.
 import { toHex } from "@writ/core/bytes";
 import type { Actor, EntryDraft } from "@writ/core/entry";
 import { decodeCbor } from "@writ/core/cbor";
@@ -291,12 +291,17 @@ async function collect(
   target: Disk | undefined,
 ): Promise<number> {
   if (candidates.size === 0) return 0;
+  const named = new Set<string>();
   for (const { name, sizeBytes } of ledger.snapshot().segments) {
     const bytes = (await readWhole(disk, name)).subarray(0, sizeBytes);
     for (const entry of entriesIn(bytes, name)) {
-      for (const blob of readEnvelope(entry).blobs) candidates.delete(blob);
+      for (const blob of readEnvelope(entry).blobs) {
+        candidates.delete(blob);
+        named.add(blob);
+      }
     }
   }
+  await spareListed(candidates, named, blobs);
   let gone = 0;
   for (const found of candidates) {
     const hash = sha256(found);
@@ -305,6 +310,29 @@ async function collect(
     if (await blobs.collect(hash)) gone++;
   }
   return gone;
+}
+
+/** A kept blob may be a list of others, such as the files of a deleted folder: JSON that writes their hashes out. */
+async function spareListed(
+  candidates: Set<string>,
+  named: Iterable<string>,
+  blobs: CollectedBlobs,
+): Promise<void> {
+  for (const name of named) {
+    if (candidates.size === 0) return;
+    const hash = sha256(name);
+    if (!(await blobs.has(hash))) continue;
+    let before: string | undefined;
+    for await (const chunk of blobs.stream(hash)) {
+      const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
+      if (before === undefined && !/^[[{]/.test(text)) break;
+      const read: string = (before ?? "") + text;
+      for (const [listed] of read.matchAll(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g))
+        candidates.delete(listed);
+      // One that the end of the chunk cuts off, with what stands before it.
+      before = read.slice(-65);
+    }
+  }
 }
 
 function isPruned(bytes: Uint8Array): boolean {

@@ -299,6 +299,54 @@ test("G2 a pruning that no checkpoint covers hides nothing: anybody can write it
   expect((await verifyFiles(files)).bad?.message).toContain("no signed entry records that");
 });
 
+test("G3 a file that a kept list of a deleted folder names is kept, whoever else had it", async () => {
+  const world = simulatedWorld({ seed: 9, automatic: true });
+  const disk = simulatedDisk({ seed: 9 });
+  const store = await simulatedStore(disk, world);
+  const bytes = new TextEncoder().encode("what stood in the file ".repeat(100));
+  const file = await store.blobs.put(bytes);
+  const other = await store.blobs.put(new TextEncoder().encode("nobody needs this ".repeat(100)));
+  const image = [
+    { path: "", sha256: null },
+    ...Array.from({ length: 3000 }, (_, i) => ({ path: `f${i}`, sha256: i === 2900 ? file.sha256 : null })),
+  ];
+  const list = await store.blobs.put(new TextEncoder().encode(JSON.stringify(image)));
+  const completed = (id: number, blob: typeof file): EntryDraft => ({
+    kind: "effect.completed",
+    run: run(id),
+    cause: null,
+    actor: node,
+    atMs: 1,
+    facts: {
+      step: stepId("s"),
+      attempt: 1,
+      result: { kind: "blob", ...blob },
+      labels: [],
+      undo: null,
+      evidence: "observed",
+      resolved: false,
+    },
+  });
+  // One run that has ended has both as its own; one that goes on has the list alone.
+  store.ledger.appendAll([
+    runStarted(run(1)),
+    completed(1, file),
+    { ...completed(1, other) },
+    runEnded(run(1)),
+    runStarted(run(1000)),
+    completed(1000, list),
+  ]);
+  for (let i = 2; i <= 200; i++) {
+    const entries = store.ledger.appendAll([runStarted(run(i)), timerSet(run(i), 1), runEnded(run(i))]);
+    await store.ledger.durable(entries.at(-1)?.seq ?? 0);
+  }
+  await world.advance(2 * hourMs);
+  await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });
+  expect(await store.blobs.has(other.sha256)).toBe(false);
+  expect(await store.blobs.get(file.sha256)).toEqual(bytes);
+  await store.close();
+});
+
 test("G2 a bit flipped in what stands for pruned entries is found", async () => {
   const { disk, store } = await opened(6);
   await store.prune({ beforeSeq: Number.MAX_SAFE_INTEGER, archive: null, by, dryRun: false });
