@@ -868,10 +868,11 @@ export function createEngine(options: EngineOptions): Engine {
           step,
         });
       }
-      const ending = active.state.ending !== null;
+      // What nobody waits for any more is not done again.
+      const isOver = active.state.ending !== null || held.aborting;
       const decisions = isUndo
         ? ["done", "again", "leave"]
-        : ["done", "failed", "skip", ...(ending ? [] : ["again"])];
+        : ["done", "failed", "skip", ...(isOver ? [] : ["again"])];
       if (!decisions.includes(decision)) {
         throw fault("run.decision", `Cannot settle step \`${step}\` with \`${decision}\``, {
           run,

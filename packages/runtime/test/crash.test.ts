@@ -46,6 +46,35 @@ function restart(made: Rig): Rig {
   });
 }
 
+test("E4 M5 a held effect of a group that was given up is not done again, and the run ends when it is decided", async () => {
+  const group = step("g", {
+    op: "parallel",
+    join: { kind: "all" },
+    branches: [{ steps: [step("a", act("note", "a"))] }, { steps: [step("b", act("note", "b"))] }],
+  });
+  const made = rig();
+  const run = made.start(program([{ ...group, failure: { kind: "continue" } }]));
+  let isDown = false;
+  made.site.setReach((point) => {
+    isDown ||= point.startsWith("before sim.note");
+    return !isDown;
+  });
+  await made.site.advance(0);
+  made.site.setReach(() => true);
+  const after = restart(made);
+  await after.engine.recover();
+  await after.site.advance(0);
+  expect([after.status(run, "a"), after.status(run, "b")]).toEqual(["HELD", "HELD"]);
+  const ended = after.engine.ended(run);
+  await after.engine.settle(run, stepId("a"), "failed", owner);
+  await expect(after.engine.settle(run, stepId("b"), "again", owner)).rejects.toMatchObject({
+    code: "run.decision",
+  });
+  await after.engine.settle(run, stepId("b"), "failed", owner);
+  expect((await ended).status).toBe("finished");
+  expect(after.site.effects).toEqual([]);
+});
+
 for (const short of ["put", "append"]) {
   for (const at of ["before", "after"] as const) {
     test(`E4 ${short} (${short === "put" ? "idempotent" : "queryable"}), killed ${at} the effect, is done once`, async () => {

@@ -21,4 +21,8 @@ export const regressionSeeds: readonly { readonly seed: number; readonly was: st
     seed: 104980,
     was: "an idempotent effect that was done and did not know, then a try that did nothing: both were taken for failed",
   },
+  {
+    seed: 700331,
+    was: "a person had a held effect of a group that was given up done again: the run ended while it was under way",
+  },
 ];

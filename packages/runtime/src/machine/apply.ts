@@ -429,6 +429,7 @@ function effectSettled(draft: Draft, entry: MachineEntry<"effect.settled">): voi
       return;
     case "again":
       if (draft.ending !== null) throw draft.diverged("nothing is done again in a run that is ending");
+      if (step.aborting) throw draft.diverged("nothing is done again for a group that was given up");
       draft.move(id, "RUNNING");
       draft.change(id, { phase: { kind: "attempting" }, attempt: step.attempt + 1 });
       draft.command({ kind: "attempt", step: id });

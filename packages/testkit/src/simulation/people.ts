@@ -115,7 +115,9 @@ function settle(parts: PeopleParts, state: RunState, id: StepId, step: StepState
       return;
     }
     const decision = random.pick(
-      state.ending === null ? (["failed", "again", "skip"] as const) : (["failed", "skip"] as const),
+      state.ending === null && !step.aborting
+        ? (["failed", "again", "skip"] as const)
+        : (["failed", "skip"] as const),
     );
     attempt(engine.settle(state.run, id, decision, owner), problem);
     return;
