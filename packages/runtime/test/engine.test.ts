@@ -222,6 +222,21 @@ test("E9 too many runs are refused with a time to try again", () => {
   );
 });
 
+test("M3 a safe value, and what replaces a failed step, are labelled with what decided that it failed", async () => {
+  const made = rig();
+  const inverse = evaluate("1 / event.data.n", "x");
+  const degrade = { kind: "degrade", block: { steps: [step("b", evaluate("7", "y"))] } } as const;
+  const hashed = program(
+    chain(
+      step("a", inverse, { failure: { kind: "safe_value", value: 0 } }),
+      step("c", evaluate("1 / event.data.n", "z"), { failure: degrade }),
+    ),
+  );
+  const { run } = await made.run(hashed, { event: event({ n: 0 }), labels: ["secret"] });
+  const slots = made.engine.state(run)?.slots;
+  expect(["x", "y"].map((name) => slots?.get(name)?.labels)).toEqual([["secret"], ["secret"]]);
+});
+
 test("M3 control labels travel: what an untrusted condition decided is untrusted", async () => {
   const made = rig();
   const ended = await made.run(

@@ -8,6 +8,7 @@ import { memoryLedger } from "@writ/testkit/memory-ledger";
 import {
   act,
   chain,
+  evaluate,
   each,
   event,
   finish,
@@ -300,4 +301,17 @@ test("J1 E8 a run that is cancelled or paused hears as it should", async () => {
   await made.engine.resumeRun(paused, owner, "");
   await made.site.advance(0);
   expect(made.site.effects).toHaveLength(1);
+});
+
+test("M3 what a filter read decides which event it is, and labels it", async () => {
+  const made = rig();
+  const hashed = program(
+    chain(step("a", evaluate("event.data.code", "code")), waits("w", { filter: "event.data.x == code" })),
+    { format: 2 },
+  );
+  const run = made.start(hashed, { event: event({ code: 3 }), labels: ["secret"] });
+  await made.site.advance(0);
+  await comes(made, { x: 3 });
+  await made.site.advance(0);
+  expect(made.engine.state(run)?.slots.get("came")?.labels).toContain("secret");
 });

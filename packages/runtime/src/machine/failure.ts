@@ -1,13 +1,16 @@
 // Ends of steps and blocks: completion, skipping, failure policies, aborting, and the end of the run.
 import { faultRecord, type FaultRecord } from "@writ/core/fault";
 import type { StepId } from "@writ/core/ids";
+import { freeNames } from "@writ/core/expression";
 import { joinLabels, type Label } from "@writ/core/label";
 import type { FailurePolicy } from "@writ/core/program";
+import { textsOf } from "@writ/core/program-check";
 import { loopSlotsOf, outputSlotOf } from "@writ/core/program-steps";
 import type { Value } from "@writ/core/value";
 import { fault } from "../faults.ts";
 import type { BlockState, Ending, StepState, StepStatus } from "../state.ts";
 import type { Draft } from "./draft.ts";
+import { expressionOf, type Scope } from "./operands.ts";
 
 const settled = { kind: "settled" } as const;
 
@@ -227,12 +230,13 @@ function applyPolicy(
     }
     case "safe_value":
       draft.change(id, { outcome: "safe_value" });
-      completeStep(draft, id, { value: policy.value, labels: [] });
+      completeStep(draft, id, { value: policy.value, labels: readLabels(draft, id) });
       return;
     case "degrade": {
       const { degrade } = draft.index(id);
       if (degrade === null) throw draft.diverged(`step \`${id}\` has no alternative block`);
       toRunning(draft, id);
+      draft.change(id, { control: joinLabels(draft.step(id).control, readLabels(draft, id)) });
       for (const number of draft.index(id).blocks) dropSlots(draft, number);
       for (const slot of ownSlotsOf(draft, id)) draft.dropSlot(slot);
       draft.change(id, { phase: { kind: "blocks", of: "degrade" } });
@@ -270,6 +274,17 @@ function applyPolicy(
         asked: false,
       });
   }
+}
+
+/** Labels of what the step, and the steps inside it, read: that decided that it failed. */
+function readLabels(draft: Draft, id: StepId): readonly Label[] {
+  const { step, blocks } = draft.index(id);
+  const scope: Scope = { slots: draft.slots, prepared: draft.base.prepared };
+  const names = textsOf(step).flatMap((text) => freeNames(expressionOf(text, scope)));
+  const read = step.op.op === "check" ? [...names, step.op.slot] : names;
+  const own = read.map((name) => draft.slots.get(name)?.labels ?? []);
+  const inner = blocks.flatMap((number) => stepsOf(draft, number)).map((each) => readLabels(draft, each));
+  return joinLabels(...own, ...inner);
 }
 
 /** What a step with blocks wrote before it failed is not there for what replaces it. */

@@ -1,17 +1,26 @@
 // Waits on events and conditions: begun, matched, missed, timed out. What an event means to a wait is decided outside, with the event,
 // and recorded; the machine only keeps what follows.
 import { eventSlot } from "@writ/core/event";
+import { freeNames } from "@writ/core/expression";
 import type { StepId } from "@writ/core/ids";
+import { joinLabels } from "@writ/core/label";
 import type { Opcode, WaitUntil } from "@writ/core/program";
 import type { MachineEntry } from "../machine.ts";
 import type { EventPhase, StepState } from "../state.ts";
 import type { Draft } from "./draft.ts";
 import { completeStep, failStep, record } from "./failure.ts";
+import { expressionOf } from "./operands.ts";
 
 type EventWait = Extract<WaitUntil, { kind: "event" | "condition" }>;
 
 export function startEventWait(draft: Draft, id: StepId, until: EventWait): void {
   const untilMs = draft.atMs + until.withinMs;
+  // Its filter decides which event it is, and when it goes on.
+  const text = until.kind === "event" ? until.filter : until.condition;
+  const scope = { slots: draft.slots, prepared: draft.base.prepared };
+  const names = text === null ? [] : freeNames(expressionOf(text, scope)).filter((name) => name !== "event");
+  const labels = names.map((name) => draft.slots.get(name)?.labels ?? []);
+  draft.change(id, { control: joinLabels(draft.step(id).control, ...labels) });
   draft.move(id, "RUNNING");
   draft.change(id, { phase: { kind: "event", untilMs, begun: false, holding: [] } });
   draft.command({ kind: "begin-wait", step: id, attempt: draft.step(id).attempt });
