@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { fromHex } from "@writ/core/bytes";
+import { encodeCbor } from "@writ/core/cbor";
 import type { Actor, Entry, EntryDraft } from "@writ/core/entry";
 import { capabilityId, eventId, keyId, personId, sha256, stepId, type RunId } from "@writ/core/ids";
+import { merkleTree } from "@writ/core/merkle";
 import { isIncluded } from "@writ/core/merkle-proof";
 import { parseCheckpoint } from "@writ/core/checkpoint";
 import { nodeHasher } from "@writ/store/node-crypto";
@@ -400,3 +402,32 @@ test.each(seeds)(
     await store.close();
   },
 );
+
+test("L4 G2 a cached tree that ends within what was pruned since is made again from the beginning", async () => {
+  const { world, disk, store } = await opened(1);
+  const before = await all(store);
+  const beforeSeq = before.at(-200)?.seq ?? 0;
+  const { range } = await store.prune({ beforeSeq, archive: null, by, dryRun: false });
+  const pruned = { from: range?.firstSeq ?? 0, to: range?.lastSeq ?? 0 };
+  await store.close();
+  // A crash may leave the cache of any earlier checkpoint.
+  const sizes = [...disk.files().keys()]
+    .flatMap((name) => /^checkpoints\/(\d{16})\.txt$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .filter((size) => size > pruned.from && size < pruned.to);
+  expect(sizes.length).toBeGreaterThan(2);
+  for (const size of sizes) {
+    const tree = merkleTree(nodeHasher);
+    for (const { seq, hash } of before) if (seq < size) tree.add(fromHex(hash));
+    const file = await disk.open("ledger/frontier", true);
+    const bytes = encodeCbor({ size, hashes: [...tree.frontier()] });
+    await file.truncate(0);
+    await file.write(0, bytes);
+    await file.sync();
+    await file.close();
+    const again = await simulatedStore(disk, world);
+    expect((await all(again)).some(({ seq }) => seq > pruned.to)).toBe(true);
+    await again.close();
+    expect((await verifyFiles(disk.files())).bad).toBeNull();
+  }
+});

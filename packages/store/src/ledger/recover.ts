@@ -48,16 +48,37 @@ export interface Recovered {
   readonly genesis: Uint8Array | null;
 }
 
+export interface RecoverOptions {
+  readonly knownSeq?: number;
+  readonly openCheckBytes?: number;
+}
+
 /** @throws ledger.damaged, ledger.truncated */
 export async function recover(
   disk: Disk,
   check: SignatureCheck,
-  options: { readonly knownSeq?: number; readonly openCheckBytes?: number } = {},
+  options: RecoverOptions = {},
 ): Promise<Recovered> {
-  const { knownSeq = -1, openCheckBytes = Number.POSITIVE_INFINITY } = options;
-  const { hasher } = check;
   const checkpoint = await newestCheckpoint(disk, check);
   const cached = checkpoint === undefined ? undefined : await cachedFrontier(disk, check);
+  const recovered = await recoverFrom(disk, check, options, { checkpoint, cached });
+  if (recovered !== undefined) return recovered;
+  // The cache ends within what was pruned since: nobody can go on from there, so the tree is made from the beginning.
+  const again = await recoverFrom(disk, check, options, { checkpoint, cached: undefined });
+  if (again === undefined) throw new Error("Invariant broken: L4 an empty tree ends within no gap");
+  return again;
+}
+
+/** Undefined when the cached tree ends inside a pruned gap. */
+async function recoverFrom(
+  disk: Disk,
+  check: SignatureCheck,
+  options: RecoverOptions,
+  known: { readonly checkpoint: Checkpoint | undefined; readonly cached: MerkleTree | undefined },
+): Promise<Recovered | undefined> {
+  const { knownSeq = -1, openCheckBytes = Number.POSITIVE_INFINITY } = options;
+  const { hasher } = check;
+  const { checkpoint, cached } = known;
   const tree = cached ?? merkleTree(hasher);
   const hashFrom = Math.max(0, tree.size() - 1);
   const segments: Segment[] = [];
@@ -108,7 +129,10 @@ export async function recover(
       const frame = decodeFrame(bytes, at, header.salt);
       const pruned = frame === undefined ? decodePruned(bytes, at, header.salt) : undefined;
       if (pruned?.firstSeq === nextSeq) {
-        for (const part of pruned.parts) addPart(part, tree, hasher);
+        for (const part of pruned.parts) {
+          if (endsWithin(part, tree)) return undefined;
+          addPart(part, tree, hasher);
+        }
         const end = pruned.parts.at(-1);
         if (end !== undefined) lastHash = end.kind === "gap" ? end.lastHash : hasher.sha256(end.bytes);
         last = null;
@@ -149,9 +173,13 @@ export async function recover(
   }
 
   const checkpointSize = checkpoint?.size ?? 0;
-  const known = Math.max(checkpointSize, knownSeq + 1);
-  if (nextSeq < known) throw truncated(nextSeq, known);
+  const durable = Math.max(checkpointSize, knownSeq + 1);
+  if (nextSeq < durable) throw truncated(nextSeq, durable);
   return { segments, nextSeq, lastHash, epoch, tree, checkpointSize, genesis };
+}
+
+function endsWithin(part: PrunedPart, tree: MerkleTree): boolean {
+  return part.kind === "gap" && part.seq < tree.size() && tree.size() < part.seq + part.count;
 }
 
 /** What is in the tree already is passed over: a checkpoint covers every pruned batch. */
