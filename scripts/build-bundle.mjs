@@ -66,7 +66,9 @@ removeOld(path.dirname(folder));
 
 function removeOld(dist) {
   const built = readdirSync(dist)
-    .map((name) => ({ name, mtimeMs: statSync(path.join(dist, name)).mtimeMs }))
+    // Another start may move or remove its own meanwhile.
+    .map((name) => ({ name, mtimeMs: statSync(path.join(dist, name), { throwIfNoEntry: false })?.mtimeMs }))
+    .filter(({ mtimeMs }) => mtimeMs !== undefined)
     .toSorted((a, b) => b.mtimeMs - a.mtimeMs);
   for (const { name, mtimeMs } of built.slice(keptCount)) {
     if (Date.now() - mtimeMs > keptMs) rmSync(path.join(dist, name), { recursive: true, force: true });

@@ -24,7 +24,8 @@ export function bundle(node, also = {}) {
   const built = spawnSync(node, [script, folder, JSON.stringify(also)], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  if (built.status === 0) return folder;
+  // Whatever failed after it was in its place, or because another start was faster, is of no interest.
+  if (built.status === 0 || existsSync(folder)) return folder;
   console.error(
     `writ: cannot build the files to run in ${folder}${built.error === undefined ? "" : `: ${built.error.message}`}\n` +
       "      Look at the message above; run `npm ci`, make `dist` writable, or set WRIT_SOURCE=1 to run the sources as they are.",

@@ -85,7 +85,7 @@ export function verifyFile(context: Context, file: string): ExitCode {
   const { entries, ...told } = report;
   return context.answer(
     { ...told, entries: entries.length },
-    () => renderExportReport(report),
+    renderExportReport,
     report.bad === null ? exitCodes.ok : exitCodes.refused,
   );
 }

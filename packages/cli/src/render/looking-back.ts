@@ -43,11 +43,13 @@ export function renderWhy(why: Why): string {
   return paragraphs(`${why.run} ${why.step}: ${why.state}, because`, links.join("\n"));
 }
 
-export function renderExportReport(report: ExportReport): string {
+export function renderExportReport(
+  report: Omit<ExportReport, "entries"> & { readonly entries: number },
+): string {
   const { bad, node, run, entries, treeSize, status, simulated, blobsMissing } = report;
   if (bad !== null) return `NOT TO BE TRUSTED\n${bad}`;
   return paragraphs(
-    `intact: run ${run ?? ""} of node ${node ?? ""}, ${simulated ? "SIMULATED " : ""}${status ?? "not ended yet"}; ${entries.length} entries below a signed tree of ${treeSize}`,
+    `intact: run ${run ?? ""} of node ${node ?? ""}, ${simulated ? "SIMULATED " : ""}${status ?? "not ended yet"}; ${entries} entries below a signed tree of ${treeSize}`,
     "the node's id commits to its keys: compare it with the one its owner gives you (`writ status` there)",
     blobsMissing.length === 0
       ? ""

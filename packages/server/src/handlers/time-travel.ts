@@ -1,4 +1,5 @@
 // Looking back: what a run was at any entry, where two runs part, why a step happened, and a run as evidence. Nothing here acts.
+//   S99  An export reads the whole ledger and holds the whole file: one at a time, whoever asks and however often.
 import type { Replay } from "@writ/core/api";
 import { programsOf } from "@writ/core/run-export";
 import { runId, stepId, type RunId } from "@writ/core/ids";
@@ -7,7 +8,7 @@ import { outstanding } from "@writ/runtime/machine";
 import type { RunState } from "@writ/runtime/state";
 import { fault } from "../faults.ts";
 import type { Handlers } from "../http/app.ts";
-import type { NodeContext } from "../node/context.ts";
+import { createQueue, type NodeContext } from "../node/context.ts";
 import { keptOf } from "../node/programs.ts";
 import { decisionsOn, exportRun, receivedEntry, type ExportParts } from "../node/run-export.ts";
 import { entrySummary } from "../views/entry.ts";
@@ -21,6 +22,7 @@ export function timeTravelHandlers(
   parts: ExportParts,
 ): Pick<Handlers, "replayRun" | "diffRuns" | "whyStep" | "exportRun"> {
   const nameOf = namesOf(node);
+  const inTurn = createQueue();
   return {
     replayRun: ({ params, query }) => replayView(node, runId(params.run), query.to ?? null),
     diffRuns: async ({ params }) => {
@@ -56,7 +58,7 @@ export function timeTravelHandlers(
       });
       return { run, step, state: found.status, links: [...links] };
     },
-    exportRun: ({ params }) => exportRun(node, parts, runId(params.run)),
+    exportRun: ({ params }) => inTurn(() => exportRun(node, parts, runId(params.run))),
   };
 }
 
