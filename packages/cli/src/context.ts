@@ -1,7 +1,9 @@
 // What a command works with: the node's client, the terminal, and one way to answer.
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { exactNumbers } from "@writ/core/exact-json";
 import { printableJson, printableLines } from "@writ/core/printable";
+
 import { openClient, type Client } from "@writ/sdk/client";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { fault } from "./faults.ts";
@@ -80,7 +82,7 @@ export async function readInput(context: Context, file: string): Promise<string>
 /** @throws command.json */
 export function parseJson(text: string, what: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, exactNumbers);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw fault("command.json", `Cannot read ${what}: ${why}`, { what }, error);

@@ -491,6 +491,17 @@ test("O13 an emergency stop's id of the wrong form is answered with its own form
   expect(error).toContain("an emergency stop's id, such as `s_6d1c");
 });
 
+test("O17 a number that cannot be held exactly is refused, not changed", async () => {
+  await using node = await nodeAnswering({});
+  for (const number of ["1e400", "12345678901234567890", "0.1234567890123456789"]) {
+    const { error } = await writ(node.url, "run", "start", hash, `{"a":${number}}`);
+    expect(error).toContain(`the number ${number} cannot be held exactly`);
+  }
+  expect(node.received).toHaveLength(0);
+  const { error } = await writ(node.url, "run", "start", hash, '{"a":0.1,"b":1e3,"c":-2.50}');
+  expect(error).toContain("request.route");
+});
+
 test("O13 an id of the wrong form is answered with the form and an example, and nothing is asked of the node", async () => {
   await using node = await nodeAnswering({});
   for (const [args, example] of [

@@ -42,7 +42,7 @@ export type RequestOf<Name extends CallName> = Part<"params", ParamsOf<Name>> &
 export interface Client {
   readonly url: string;
   readonly token: string | undefined;
-  /** @throws the fault the node answered with, client.form, client.unreachable, client.unexpected-answer */
+  /** @throws the fault the node answered with, client.form, client.unreachable, client.cut-off, client.unexpected-answer */
   call<Name extends CallName>(name: Name, request: RequestOf<Name>): Promise<ResponseOf<Name>>;
 }
 
@@ -151,7 +151,7 @@ async function send(
     text = await response.text();
   } catch (error) {
     if (request.signal?.aborted === true) throw error;
-    throw unreachable(node.url, error);
+    throw unreachable(node.url, error, route.method === "GET" ? undefined : `${route.method} ${route.path}`);
   }
   const answer = parseJson(text);
   if (response.ok && answer !== undefined) return answer;
@@ -165,9 +165,24 @@ export function problemFault(answer: unknown): Fault | undefined {
   return new Fault({ code, kind, message: detail, remedy, facts });
 }
 
-export function unreachable(url: string, error: unknown): Fault {
+/** Nothing was sent to a node that these say of. */
+const notSent = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** Why no answer came. `change` is a request that would change something: when it was sent, nobody here knows whether it did. */
+export function unreachable(url: string, error: unknown, change?: string): Fault {
   const { cause } = error as { readonly cause?: { readonly code?: string; readonly message?: string } };
   const why = cause?.code ?? cause?.message ?? (error instanceof Error ? error.message : String(error));
+  if (change !== undefined && cause?.code !== undefined && !notSent.has(cause.code)) {
+    const message = `Cannot tell whether the node at \`${url}\` did ${change}: the connection broke before it answered (${why})`;
+    return fault("client.cut-off", message, { url, why, request: change }, error);
+  }
   return fault("client.unreachable", `Cannot reach a node at \`${url}\` (${why})`, { url, why }, error);
 }
 

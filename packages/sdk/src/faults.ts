@@ -5,6 +5,11 @@ export const sdkFaults = {
     kind: "transient",
     remedy: "Start the node with `npm start`, or name another with `--url URL` (WRIT_URL).",
   },
+  "client.cut-off": {
+    kind: "broken",
+    remedy:
+      "Look whether it was done (`writ runs`, `writ programs`, `writ ledger show`) before you ask for it again: what was recorded goes on when the node runs.",
+  },
   "client.unexpected-answer": {
     kind: "broken",
     remedy: "Use client and node of one version, and make sure that nothing between them changes answers.",

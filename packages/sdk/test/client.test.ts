@@ -75,6 +75,16 @@ test("D3 a node that is not there is unreachable, and is asked once", async () =
   });
 });
 
+test("D3 a change that was sent and not answered is not said to have reached nobody", async () => {
+  await using server = await localServer((_, response) => response.socket?.destroy());
+  const client = openClient({ url: server.url });
+  const hash = "3f9c1a20".padEnd(64, "0");
+  const fault = await failure(client.call("startRun", { params: { hash }, body: {} }));
+  expect(fault).toMatchObject({ code: "client.cut-off", kind: "broken" });
+  expect(await failure(client.call("health", {}))).toMatchObject({ code: "client.unreachable" });
+  expect(server.received).toHaveLength(2);
+});
+
 test("D3 a redirect is not followed, so a token goes nowhere else", async () => {
   await using server = await localServer((_, response) =>
     response.writeHead(307, { location: "http://127.0.0.1:9/" }).end(),

@@ -131,6 +131,19 @@ test.each([
   });
 });
 
+test("S5 a number that would be rounded on the way in is refused, not changed", async () => {
+  const send = (number: string) =>
+    node.raw("POST", `/programs/${"0".repeat(64)}/runs`, { body: `{"data":{"n":${number}}}` });
+  for (const number of ["12345678901234567890", "0.12345678901234567891", "1e400", "1E-400"]) {
+    expect(await send(number), number).toMatchObject({
+      status: 400,
+      body: { code: "request.body", detail: expect.stringContaining("cannot be held exactly") },
+    });
+  }
+  for (const number of ["0.1", "1e3", "9007199254740991", "-2.50", "0.30000000000000004"])
+    expect(await send(number), number).toMatchObject({ body: { code: "program.unknown" } });
+});
+
 test("S5 a body over the limit is refused with the limit", async () => {
   const body = JSON.stringify({ id: "x", roles: [], name: "x".repeat(1024 * 1024) });
   expect(await node.raw("POST", "/people", { body })).toMatchObject({

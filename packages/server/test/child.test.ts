@@ -60,7 +60,10 @@ test("S98 a program calls an approved one, both are shown, and the undo of the p
   const reader = await deploy("Reader", [recall, tells]);
   const call = { id: "call", op: "run", program: inner, input: { n: { literal: "seven" } }, output: "got" };
   const end = { id: "end", op: "finish", after: ["call"], result: "=got" };
-  const shown = await run(await deploy("Caller", [call, end]));
+  const caller = await deploy("Caller", [call, end]);
+  const { capabilities } = await node.call("getProgram", { params: { hash: caller } });
+  expect(capabilities.map(({ id }) => id)).toContain("memory.remember@1.0.0");
+  const shown = await run(caller);
   expect(shown).toMatchObject({ status: "finished", result: { kept: "seven" } });
   const [child] = shown.children ?? [];
   if (child === undefined) throw new Error("the run shows no child");

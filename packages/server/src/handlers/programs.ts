@@ -6,9 +6,9 @@ import type { BodyOf, Envelope, ProgramDetail, ProgramState, ProgramSummary } fr
 import { hashCertificate } from "@writ/core/certificate-codec";
 import type { Actor } from "@writ/core/entry";
 import { fromBase64, toBase64 } from "@writ/core/bytes";
-import type { ProgramHash } from "@writ/core/ids";
+import type { CapabilityId, ProgramHash } from "@writ/core/ids";
 import { decodeProgram, hashProgram } from "@writ/core/program-codec";
-import type { ProgramSource, SignedProgram } from "@writ/core/program";
+import { allSteps, type Program, type ProgramSource, type SignedProgram } from "@writ/core/program";
 import { decodeEnvelope, programPayloadType, verifySignedProgram } from "@writ/core/signature";
 import { toJson, parseValue, type Json } from "@writ/core/value";
 import { newestPrograms, programsWithPrefix, type RegisteredProgram } from "@writ/runtime/registry";
@@ -237,7 +237,7 @@ export async function detailOf(node: NodeContext, hash: ProgramHash): Promise<Pr
     rendered: source.rendered,
     graph: graphOf(program, source.drawing),
     proof: proofReport(certificate, hashCertificate(certificateBytes, node.hasher)),
-    capabilities: program.capabilities.map((id) => {
+    capabilities: (await capabilitiesOf(node, program)).map((id) => {
       const capability = node.modules.find(id);
       return { id, risk: capability?.risk ?? "unknown", effect: capability?.effect.kind ?? "unknown" };
     }),
@@ -245,6 +245,24 @@ export async function detailOf(node: NodeContext, hash: ProgramHash): Promise<Pr
     approvedBy: known.approval === null ? null : actorText(known.approval.by),
     sizeBytes: bytes.length,
   };
+}
+
+/** Of the program and of all that it calls: who approves it approves what those do, too. */
+async function capabilitiesOf(node: NodeContext, program: Program): Promise<readonly CapabilityId[]> {
+  const found = new Set(program.capabilities);
+  const seen = new Set<ProgramHash>();
+  const open = [program];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const { op } of allSteps(next.body)) {
+      const known = op.op === "run" ? node.registry().programs.get(op.program) : undefined;
+      if (known === undefined || seen.has(known.hash)) continue;
+      seen.add(known.hash);
+      const called = await keptOf(node, known);
+      for (const id of called.program.capabilities) found.add(id);
+      open.push(called.program);
+    }
+  }
+  return [...found].toSorted();
 }
 
 function summary(

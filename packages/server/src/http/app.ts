@@ -16,6 +16,7 @@ import {
 } from "@writ/core/api";
 import { hasCode, type FaultRecord } from "@writ/core/fault";
 import type { KeyId } from "@writ/core/ids";
+import { exactNumbers } from "@writ/core/exact-json";
 import { preparedCheck, schemaProblems, type Schema } from "@writ/core/schema";
 import { fault } from "../faults.ts";
 import { bodyDepthMax, connectionsMax, keepAliveTimeoutMs, requestTimeoutMs } from "../limits.ts";
@@ -311,7 +312,10 @@ function acceptJson(app: FastifyInstance): void {
         return;
       }
       // Reading through a reviver is slow; only a text that can spell the key needs it.
-      done(null, /__proto__|\\u/.test(text) ? JSON.parse(text, refuseProto) : JSON.parse(text));
+      // So is looking at how a number was written; only long ones and powers can lose something.
+      const body: unknown = /__proto__|\\u/.test(text) ? JSON.parse(text, refuseProto) : JSON.parse(text);
+      if (/[\d.]{16}|\de/i.test(text)) JSON.parse(text, exactNumbers);
+      done(null, body);
     } catch (error) {
       done(
         fault(
