@@ -201,6 +201,8 @@ test("S93 deliveries a minute are bounded, and those without a signature do not 
     refused += answers.filter(({ status }) => status === 429).length;
   }
   expect(refused).toBeGreaterThan(0);
+  // S91: what nobody made is answered like what is wrongly signed, also when there were too many.
+  expect((await send({ secret: wrong, name: "nobody-made-it" })).status).toBe(429);
   expect((await send()).status).toBe(202);
 });
 

@@ -84,8 +84,20 @@ export function createUpkeep({ world, data }: Pick<NodeContext, "world" | "data"
       });
     assertPlace(existsSync(folder) ? folder : path.dirname(folder), realpathSync(data), folder);
   };
+  /** Verifications that have not begun, by archive: whoever asks before one begins gets its answer too. */
+  const waiting = new Map<string | undefined, Promise<LedgerReport>>();
+  const verify = (archive?: string): Promise<LedgerReport> => {
+    const known = waiting.get(archive);
+    if (known !== undefined) return known;
+    const asked = inTurn(() => {
+      waiting.delete(archive);
+      return work.verify(archive);
+    });
+    waiting.set(archive, asked);
+    return asked;
+  };
   return {
-    verify: (archive) => inTurn(() => work.verify(archive)),
+    verify,
     backup: (file) => inTurn(() => work.backup(file)),
     prune: (request, by) => inTurn(() => work.prune(request, by)),
     archive: (request, by) => inTurn(() => work.archive(request, by)),
