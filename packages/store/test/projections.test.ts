@@ -105,6 +105,18 @@ describe("runs", () => {
     expect(projections.run(run(2))).toBeUndefined();
   });
 
+  test("P1 a run started by hand shows the type of its event, not an id that means nothing", async () => {
+    const { ledger, projections } = await openOn(simulatedDisk({ seed: 1 }));
+    const draft = runStarted(run(1), 5);
+    if (draft.kind !== "run.started") throw new Error(draft.kind);
+    const { subject: _, ...event } = draft.facts.event;
+    await append(ledger, {
+      ...draft,
+      facts: { ...draft.facts, event: { ...event, type: "writ.manual", data: {} } },
+    });
+    expect(projections.run(run(1))?.eventSummary).toBe("writ.manual");
+  });
+
   test("P1 runs are listed newest first, filtered, in pages", async () => {
     const { ledger, projections } = await openOn(simulatedDisk({ seed: 2 }));
     for (let i = 1; i <= 9; i++)

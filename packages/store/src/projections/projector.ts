@@ -300,10 +300,10 @@ export function projector(db: DatabaseSync): Projector {
   };
 }
 
-/** Type of the event and what it is about: its subject, or the path or name in its data, or its id. */
+/** Type of the event and what it is about: its subject, or the path or name in its data; an id tells nobody anything. */
 function summaryOf(event: Event): string {
   const about = [event.subject, event.data["path"], event.data["name"]].find(
     (part) => typeof part === "string",
   );
-  return `${event.type} ${typeof about === "string" ? about : event.id}`;
+  return typeof about === "string" ? `${event.type} ${about}` : event.type;
 }
