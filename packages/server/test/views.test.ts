@@ -1,3 +1,4 @@
+import { slotViews } from "../src/views/slot.ts";
 import fc from "fast-check";
 import { capabilityId } from "@writ/core/ids";
 import { faultRecord } from "@writ/core/fault";
@@ -140,4 +141,17 @@ test("S35 the guide of the first start fits on a screen of 24 lines and 100 colu
   ]) {
     expect(text).toContain(word);
   }
+});
+
+test("S101 a secret value of a run is named and not shown", () => {
+  const slots = new Map([
+    ["pin", { value: "4711", labels: ["secret"] as const }],
+    ["n", { value: 7, labels: ["origin:web"] as const }],
+  ]);
+  const seen = slotViews(slots);
+  expect(JSON.stringify(seen)).not.toContain("4711");
+  expect(seen).toEqual([
+    { name: "pin", value: "(secret, not shown)", labels: ["secret"] },
+    { name: "n", value: 7, labels: ["origin:web"] },
+  ]);
 });

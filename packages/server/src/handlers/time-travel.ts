@@ -14,6 +14,7 @@ import { decisionsOn, exportRun, receivedEntry, type ExportParts } from "../node
 import { entrySummary } from "../views/entry.ts";
 import { runDiff } from "../views/run-diff.ts";
 import { statusOf } from "../views/run.ts";
+import { slotViews } from "../views/slot.ts";
 import { whyLinks } from "../views/why.ts";
 import { namesOf, stateOf } from "./runs.ts";
 
@@ -108,11 +109,7 @@ function stateView(state: RunState): NonNullable<Replay["at"]> {
       attempt,
       waitsFor: phase.kind === "settled" || phase.kind === "blocked" ? null : phase.kind,
     })),
-    slots: [...state.slots].map(([name, { value, labels }]) => ({
-      name,
-      value: toJson(value),
-      labels: [...labels],
-    })),
+    slots: slotViews(state.slots),
     next: outstanding(state).map((command) =>
       "step" in command ? `${command.kind} ${command.step}` : command.kind,
     ),

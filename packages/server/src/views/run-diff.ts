@@ -5,6 +5,7 @@ import { toJson, type Value, type ValueMap } from "@writ/core/value";
 import { valueChanges, type ValueChange } from "@writ/core/value-diff";
 import type { RunState } from "@writ/runtime/state";
 import { runSummary, type NameOf } from "./run.ts";
+import { visibleValue } from "./slot.ts";
 
 export function runDiff(a: RunState, b: RunState, nameOf: NameOf): RunDiff {
   const ids = new Set<StepId>([...a.prepared.steps.keys(), ...b.prepared.steps.keys()]);
@@ -36,7 +37,7 @@ function factsOf(state: RunState, id: StepId): ValueMap {
     attempt: step?.attempt ?? 0,
     params: step?.effect?.params ?? null,
     targets: (step?.effect?.targets ?? []).map(({ name, state: hash }) => ({ name, state: hash })),
-    result: slot?.value ?? null,
+    result: slot === undefined ? null : visibleValue(slot),
     fault: step?.fault == null ? null : { code: step.fault.code, message: step.fault.message },
   };
 }

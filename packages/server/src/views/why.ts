@@ -12,6 +12,7 @@ import type { KeptSource } from "../node/source.ts";
 import { actorText, entryText } from "./entry.ts";
 import { excerptOf } from "./excerpt.ts";
 import { labelOf } from "./program.ts";
+import { visibleValue } from "./slot.ts";
 
 export type WhyLink = Why["links"][number];
 
@@ -177,7 +178,7 @@ function slotText(state: RunState, name: string): string {
   const slot = state.slots.get(name);
   if (slot === undefined) return `${name} was not there`;
   const labels = slot.labels.length === 0 ? "" : ` (${slot.labels.join(", ")})`;
-  return `${name} = ${shown(slot.value)}${labels}`;
+  return `${name} = ${shown(visibleValue(slot))}${labels}`;
 }
 
 function shown(value: Value): string {
