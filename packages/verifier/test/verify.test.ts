@@ -1,3 +1,4 @@
+import { slotName } from "@writ/core/ids";
 import { afterAll, describe, expect, test } from "vitest";
 import type { HashedProgram, Program, ProgramSource } from "@writ/core/program";
 import { createVerifier, type Verified } from "@writ/verifier/verify";
@@ -486,6 +487,32 @@ describe("check 2", () => {
     expect(
       Number(exampleOf(dropped, 2).values.find((value) => value.name === "attempts")?.value),
     ).toBeGreaterThan(5);
+  });
+
+  test("2 M7 a safe value is a value too: what holds of the computed one is not taken to hold of it", async () => {
+    const post = (safe: number, attempts: string) =>
+      program(
+        inSequence(
+          step(
+            "n",
+            { op: "eval", expression: "3", output: slotName("n") },
+            { failure: { kind: "safe_value", value: safe } },
+          ),
+          approve(
+            "ok",
+            inSequence(
+              call("p", "api_http.http_post", {
+                url: fixed("http://127.0.0.1:3999/x"),
+                body_json: fixed({}),
+                attempts: cel(attempts),
+              }),
+            ),
+          ),
+        ),
+        { slots: [{ name: slotName("n"), schema: { type: "number" }, labels: [] }] },
+      );
+    expect(refusals(await verify(post(50, "n")))).toEqual([[2, "verifier.not-proved"]]);
+    expect(refusals(await verify(post(50, "n > 5 ? 5 : (n < 1 ? 1 : n)")))).toEqual([]);
   });
 });
 

@@ -4,9 +4,10 @@
 //   M4  A loop's body may run any number of times: what decides inside it is a free choice of its own at every place, so that no two places
 //       exclude each other and nothing that held in one iteration is taken to hold in another, or after the loop.
 //   M6  A program that is called is visited in its caller's place, under names of its own; one that is not known is a structural problem.
+//   M7  A slot whose step has a safe value holds that or what the step gives; no bound of either is taken for the other.
 //   M3  An expression that cannot be read is a structural problem, never skipped.
 import type { CapabilityDefinition, Catalog, SourceDefinition } from "@writ/core/capability";
-import { parseExpression, type Expression } from "@writ/core/expression";
+import { parseExpression, renderExpression, type Expression } from "@writ/core/expression";
 import { faultRecord } from "@writ/core/fault";
 import type { ProgramHash } from "@writ/core/ids";
 import { childDepthMax } from "@writ/core/limits";
@@ -202,6 +203,12 @@ export function analyse(
     sites.push(site);
     const foreign = foreignSlotOf(step);
     if (foreign !== null) varying.set(foreign, { site, from: [], elementOf: null, isForeign: true });
+    const safe = safeValueOf(step);
+    if (safe !== null) {
+      const computed = op.op === "eval" ? [read(op.expression, step.id)] : [...(own?.params.values() ?? [])];
+      const from = [...computed, literalExpression(safe.value)];
+      varying.set(safe.slot, { site, from, elementOf: null, isForeign: false });
+    }
     if (op.op === "call" && op.compensation !== null) {
       const undo = action(op.compensation.capability, op.compensation.params, step, true);
       const reach = and(around.reach, { kind: "choice", name: `undone ${step.id}` });
@@ -355,7 +362,7 @@ export function analyse(
   for (const site of sites) {
     if (site.action?.isCompensation === true) continue;
     const slot = outputOf(site.step);
-    if (slot !== null) writers.set(slot, [...(writers.get(slot) ?? []), site]);
+    if (slot !== null) writers.set(slot, [...(writers.get(slot) ?? []), site, ...standIns(site)]);
   }
   return {
     subject,
@@ -382,6 +389,22 @@ export function outputOf(step: Step): string | null {
 /** The slot that holds what somebody else gave: an event, another run, what was remembered. */
 function foreignSlotOf({ op }: Step): string | null {
   return op.op === "wait" || op.op === "recall" || op.op === "run" ? outputSlotOf(op) : null;
+}
+
+/** The value that stands for the output of a step that fails. */
+function safeValueOf(step: Step): { readonly slot: string; readonly value: Value } | null {
+  const slot = outputSlotOf(step.op);
+  const policy = policiesOf(step.failure).find(({ kind }) => kind === "safe_value");
+  return slot === null || policy?.kind !== "safe_value" ? null : { slot, value: policy.value };
+}
+
+/** The safe value of a computed slot, as another one who writes it. */
+function standIns(site: Site): readonly Site[] {
+  const { step } = site;
+  const safe = step.op.op === "eval" ? safeValueOf(step) : null;
+  if (safe === null || step.op.op !== "eval") return [];
+  const expression = renderExpression(literalExpression(safe.value));
+  return [{ ...site, step: { ...step, op: { ...step.op, expression } } }];
 }
 
 /** What decides at the end of each iteration, and what it goes over. */
