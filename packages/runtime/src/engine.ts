@@ -408,7 +408,8 @@ export function createEngine(options: EngineOptions): Engine {
     { status, result, hasResult, fault: why }: Extract<Command, { kind: "end" }>,
   ): void => {
     const append = (stored: Awaited<ReturnType<typeof store>> | null): void => {
-      const startsAgain = status === "rolled_back" && isAgain(why);
+      // Once: taking back what had ended before keeps the reason of that end, and starts nothing.
+      const startsAgain = status === "rolled_back" && isAgain(why) && run.state.ended === null;
       // Its end and the run that starts it again are one commit, after the restart.
       if (startsAgain && core.phase() !== "running") return;
       const { simulated } = run.state;

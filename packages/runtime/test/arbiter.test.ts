@@ -357,6 +357,47 @@ test("K106 Y5 a crash while the holder gives way changes nothing of that", async
   expect(again.site.files.get("f")?.length).toBe(1);
 });
 
+test("Y3 a run that gave way starts again once: undoing it later starts nothing", async () => {
+  const made = rig();
+  const hashed = of([step("a", act("put", "f")), wait("w", 1000)], {
+    concurrencyMax: 1,
+    conflict: "preempt",
+  });
+  const first = made.start(hashed);
+  await made.site.advance(10);
+  made.start(hashed, { event: event({}, "e2") });
+  await made.site.advance(60_000);
+  expect(made.engine.state(first)?.ended?.status).toBe("rolled_back");
+  const startedAgain = () =>
+    made.ledger.entries().filter((entry) => entry.kind === "run.started" && entry.facts.again?.run === first);
+  expect(startedAgain()).toHaveLength(1);
+  await made.engine.undoRun(first, owner, "once more");
+  await made.site.advance(60_000);
+  expect(made.kinds(first).at(-1)).toBe("run.ended");
+  expect(startedAgain()).toHaveLength(1);
+});
+
+test("Y5 E12 a node stops although somebody waits for what a run that gives way keeps for its undo", async () => {
+  const made = rig();
+  made.site.behave("f", { kind: "slow", ms: 1000 });
+  const holder = made.start(of([step("write", act("put", "f", "holder"))], { priority: "low" }));
+  await made.site.advance(100);
+  made.start(of([step("mine", act("put", "f", "urgent"))], { priority: "high", conflict: "preempt" }));
+  await made.site.advance(100);
+  expect(made.kinds(holder).at(-1)).toBe("run.preempted");
+  let isStopped = false;
+  const stopped = made.engine.stop().then(() => {
+    isStopped = true;
+  });
+  await made.site.advance(20_000);
+  expect(isStopped).toBe(true);
+  await stopped;
+  const again = rig({ site: made.site, ledger: made.ledger.crash(), programs: made.programs });
+  await again.engine.recover();
+  await again.site.advance(60_000);
+  expect(again.engine.active()).toEqual([]);
+});
+
 test("Y5 E12 a node that stops while a run gives way starts it again after the restart", async () => {
   const made = rig();
   const hashed = of([step("a", act("put", "f")), wait("w", 1000)], {

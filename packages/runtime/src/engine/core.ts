@@ -278,6 +278,7 @@ export function createCore(
     stopping: () => {
       isStopping = true;
       permits.abandon();
+      locks.abandon();
     },
     apply(run, change, more = {}) {
       if (haltedBy !== null)

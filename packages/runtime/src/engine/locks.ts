@@ -48,6 +48,8 @@ export interface Locks {
   /** Until `unbar` only steps of this run, and whatever is taken back, get these keys. */
   bar(run: RunId, keys: readonly string[]): void;
   unbar(run: RunId): void;
+  /** The node stops: what runs kept for their undo is let go, since that undo comes after the restart, and waiters must not hang. */
+  abandon(): void;
   /** Runs that keep something of this for their undo. */
   barrers(waiter: Pick<LockWaiter, "requests">): readonly RunId[];
   /** What is held now, by whom. */
@@ -281,6 +283,10 @@ export function createLocks(options: LocksOptions): Locks {
     },
     unbar(run) {
       for (const [key, owner] of bars) if (owner === run) bars.delete(key);
+      serveAll();
+    },
+    abandon() {
+      bars.clear();
       serveAll();
     },
     barrers: ({ requests }) => barrersOf(requests),
