@@ -659,8 +659,9 @@ export function createEngine(options: EngineOptions): Engine {
   /** The run in memory; a parked one comes back for it. @throws run.unknown, run.ended */
   const activeRun = async (run: RunId): Promise<ActiveRun> => {
     const active = await parking.wake(run);
-    if (active !== undefined) return active;
-    if (remembered.has(run))
+    // It may have ended while this waited for its turn.
+    if (active !== undefined && core.runs.get(run) === active) return active;
+    if (active !== undefined || remembered.has(run))
       throw fault("run.ended", `Cannot change the run \`${run}\`: it has ended`, { run });
     throw unknownRun(run);
   };
@@ -755,7 +756,8 @@ export function createEngine(options: EngineOptions): Engine {
     problem: (state: RunState) => FaultRecord | null,
   ): Promise<ActiveRun> => {
     const awake = await parking.wake(run);
-    if (awake !== undefined) return awake;
+    // It may have ended while this waited for its turn.
+    if (awake !== undefined && core.runs.get(run) === awake) return awake;
     const folded = remembered.get(run) ?? (await foldRun(run));
     const known = core.runs.get(run);
     if (known !== undefined) return known;

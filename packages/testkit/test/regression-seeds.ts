@@ -25,4 +25,8 @@ export const regressionSeeds: readonly { readonly seed: number; readonly was: st
     seed: 700331,
     was: "a person had a held effect of a group that was given up done again: the run ended while it was under way",
   },
+  {
+    seed: 406428,
+    was: "an order to skip came while its run ended: it reopened the run, and nobody carried it out",
+  },
 ];

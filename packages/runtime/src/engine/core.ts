@@ -283,6 +283,9 @@ export function createCore(
     apply(run, change, more = {}) {
       if (haltedBy !== null)
         throw fault("runtime.stopped", "Cannot record anything: the engine has halted", {});
+      // Whoever waited between looking at it and this finds it ended: nothing would carry out what follows.
+      if (run.turn === "left")
+        throw fault("run.ended", `Cannot change the run \`${run.run}\`: it has ended`, { run: run.run });
       const draft = {
         ...change,
         run: run.run,
