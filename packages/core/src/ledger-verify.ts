@@ -14,7 +14,8 @@ import {
 } from "./checkpoint.ts";
 import { decodeEntry, readEnvelope, type Envelope } from "./entry-codec.ts";
 import { faultRecord } from "./fault.ts";
-import { keyId, nodeId, sha256, type NodeId, type Sha256 } from "./ids.ts";
+import { keyIdOf, nodeIdOf } from "./identity.ts";
+import { nodeId, sha256, type NodeId, type Sha256 } from "./ids.ts";
 import { subtreesOf } from "./merkle-subtrees.ts";
 import { merkleTree, type MerkleTree } from "./merkle.ts";
 import type { Hasher, KeyRecord } from "./ports.ts";
@@ -281,8 +282,8 @@ function chainCheck(
     if (options.node !== undefined && options.node !== node) return `it is the ledger of \`${node}\``;
     const publicKeys = [facts.ed25519, facts.mlDsa65];
     if (!publicKeys.every((key) => /^([0-9a-f]{2})+$/.test(key))) return "a key of the ledger is malformed";
-    const both = hasher.sha256(concatBytes(...publicKeys.map(fromHex)));
-    if (node !== `n_${toHex(both).slice(0, 32)}`) return "the node is not the one that these keys belong to";
+    const identity = { ed25519: fromHex(facts.ed25519), mlDsa65: fromHex(facts.mlDsa65) };
+    if (node !== nodeIdOf(identity, hasher)) return "the node is not the one that these keys belong to";
     addKey("ed25519", facts.ed25519);
     addKey("ml-dsa-65", facts.mlDsa65);
     return null;
@@ -298,7 +299,7 @@ function chainCheck(
 
   function addKey(algorithm: KeyRecord["algorithm"], publicKeyHex: string): void {
     const publicKey = fromHex(publicKeyHex);
-    const id = keyId(`k_${toHex(hasher.sha256(publicKey)).slice(0, 32)}`);
+    const id = keyIdOf(publicKey, hasher);
     keys.push({ id, algorithm, publicKey, revoked: false, from: seq, until: Number.POSITIVE_INFINITY });
   }
 

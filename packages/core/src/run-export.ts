@@ -7,14 +7,15 @@
 //   Y4  Every blob has the hash it is named by; one that an entry names and that is not in the file is listed.
 //   Y5  The file is one deterministic CBOR map; anything else in it is a refusal.
 //   Not shown by the file: entries of the run that are younger than its last one, and whose ledger this is; compare the node's id.
-import { concatBytes, equalBytes, fromHex, toHex } from "./bytes.ts";
+import { equalBytes, fromHex, toHex } from "./bytes.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { checkpointOrigin, parseCheckpoint, signatureProblem, type Checkpoint } from "./checkpoint.ts";
 import { decodeEntry, readEnvelope } from "./entry-codec.ts";
 import { isRunEntry, type Entry, type RunEntry } from "./entry.ts";
 import { faultRecord } from "./fault.ts";
 import { fault } from "./faults.ts";
-import { keyId, runId, sha256, type NodeId, type ProgramHash, type RunId } from "./ids.ts";
+import { keyIdOf, nodeIdOf } from "./identity.ts";
+import { runId, sha256, type NodeId, type ProgramHash, type RunId } from "./ids.ts";
 import { isIncluded } from "./merkle-proof.ts";
 import type { Hasher, KeyRecord } from "./ports.ts";
 import { hashProgram } from "./program-codec.ts";
@@ -193,12 +194,12 @@ function keysOf(entries: readonly Entry[], hasher: Hasher): ExportKeys {
   const record = (algorithm: KeyRecord["algorithm"], hex: string): KeyRecord => {
     if (!/^([0-9a-f]{2})+$/.test(hex)) throw wrong("a key of the ledger is malformed");
     const publicKey = fromHex(hex);
-    const id = keyId(`k_${toHex(hasher.sha256(publicKey)).slice(0, 32)}`);
-    return { id, algorithm, publicKey, revoked: false };
+    return { id: keyIdOf(publicKey, hasher), algorithm, publicKey, revoked: false };
   };
-  const own = [record("ed25519", first.facts.ed25519), record("ml-dsa-65", first.facts.mlDsa65)];
-  const both = hasher.sha256(concatBytes(...own.map(({ publicKey }) => publicKey)));
-  if (first.node !== `n_${toHex(both).slice(0, 32)}`)
+  const classic = record("ed25519", first.facts.ed25519);
+  const postQuantum = record("ml-dsa-65", first.facts.mlDsa65);
+  const own = [classic, postQuantum];
+  if (first.node !== nodeIdOf({ ed25519: classic.publicKey, mlDsa65: postQuantum.publicKey }, hasher))
     throw wrong("the node is not the one that these keys belong to");
   const programs = [...own];
   for (const entry of entries) {

@@ -2,9 +2,10 @@
 import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 import { chmod, mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { concatBytes, fromHex, toHex, utf8 } from "@writ/core/bytes";
+import { fromHex, utf8 } from "@writ/core/bytes";
 import type { Entry } from "@writ/core/entry";
-import { keyId, nodeId, type KeyId } from "@writ/core/ids";
+import { keyIdOf as keyIdFrom, nodeIdOf } from "@writ/core/identity";
+import type { KeyId } from "@writ/core/ids";
 import type { Disk, KeyRecord, KeyRing, Signer } from "@writ/core/ports";
 import { fault } from "./faults.ts";
 import type { NodeIdentity } from "./ledger.ts";
@@ -31,7 +32,7 @@ type Algorithm = (typeof algorithms)[number];
 
 /** `k_` and the first 32 hexadecimal digits of the SHA-256 of the raw public key. */
 export function keyIdOf(publicKey: Uint8Array): KeyId {
-  return keyId(`k_${toHex(nodeHasher.sha256(publicKey)).slice(0, 32)}`);
+  return keyIdFrom(publicKey, nodeHasher);
 }
 
 /** New keys, in memory only. */
@@ -102,13 +103,9 @@ function keysOf(ed25519: KeyObject, mlDsa65: KeyObject): NodeKeys {
     { keyId: classic.id, algorithm: "ed25519", key: ed25519 },
     { keyId: postQuantum.id, algorithm: "ml-dsa-65", key: mlDsa65 },
   ] as const;
-  const digest = nodeHasher.sha256(concatBytes(classic.publicKey, postQuantum.publicKey));
+  const publicKeys = { ed25519: classic.publicKey, mlDsa65: postQuantum.publicKey };
   return {
-    identity: {
-      node: nodeId(`n_${toHex(digest).slice(0, 32)}`),
-      ed25519: classic.publicKey,
-      mlDsa65: postQuantum.publicKey,
-    },
+    identity: { node: nodeIdOf(publicKeys, nodeHasher), ...publicKeys },
     records: [classic, postQuantum],
     signer: {
       ed25519KeyId: classic.id,

@@ -1,7 +1,7 @@
 // Keys that sign in microseconds, always the same: a hash instead of a signature. What is proven by real signatures is proven elsewhere; here
 // they would cost more than the whole run, and ML-DSA draws randomness that no seed decides.
-import { concatBytes, equalBytes, toHex, utf8 } from "@writ/core/bytes";
-import { nodeId } from "@writ/core/ids";
+import { concatBytes, equalBytes, utf8 } from "@writ/core/bytes";
+import { nodeIdOf } from "@writ/core/identity";
 import type { KeyRecord } from "@writ/core/ports";
 import { foldedKeyRing, keyIdOf, type FoldedKeyRing, type NodeKeys } from "@writ/store/keys";
 import { nodeHasher } from "@writ/store/node-crypto";
@@ -16,13 +16,9 @@ export function simulatedKeys(): NodeKeys {
   };
   const classic = record("ed25519");
   const postQuantum = record("ml-dsa-65");
-  const digest = nodeHasher.sha256(concatBytes(classic.publicKey, postQuantum.publicKey));
+  const publicKeys = { ed25519: classic.publicKey, mlDsa65: postQuantum.publicKey };
   return {
-    identity: {
-      node: nodeId(`n_${toHex(digest).slice(0, 32)}`),
-      ed25519: classic.publicKey,
-      mlDsa65: postQuantum.publicKey,
-    },
+    identity: { node: nodeIdOf(publicKeys, nodeHasher), ...publicKeys },
     records: [classic, postQuantum],
     signer: {
       ed25519KeyId: classic.id,
